@@ -1,0 +1,89 @@
+//! What a configuration means once every default is applied: absolute paths, no options left open.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::path::PathBuf;
+
+use crate::document::{Backend, LogLevel};
+
+/// A project: one `nixbox.toml` and the folder its relative paths start from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Project {
+    /// The configuration file, absolute.
+    pub file: PathBuf,
+    pub root: PathBuf,
+    pub data_dir: PathBuf,
+    pub runtime_dir: PathBuf,
+    /// The instance that unprefixed `AGENTFS_*` names mean.
+    pub default_instance: Option<String>,
+    pub log_level: LogLevel,
+    /// Every declared instance, disabled ones too.
+    pub instances: BTreeMap<String, Instance>,
+}
+
+/// One declared AgentFS database with everything around it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Instance {
+    pub name: String,
+    pub enable: bool,
+    pub description: String,
+    pub labels: BTreeMap<String, String>,
+    /// Extra variables that `env` exports for this instance.
+    pub env: BTreeMap<String, String>,
+    pub mount: Option<Mount>,
+    pub http: Option<Http>,
+    pub paths: Paths,
+}
+
+/// Where an instance keeps what it keeps. Derived, never configured one by one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Paths {
+    /// `DATA_DIR/NAME.db`: upstream's tools can open it when no owner runs.
+    pub db: PathBuf,
+    /// `DATA_DIR/NAME.d`: snapshots, operations, trash.
+    pub dir: PathBuf,
+    /// `DATA_DIR/NAME.d/owner.lock`: held by the one owner, beside the database so that two
+    /// environments with different runtime folders still meet here.
+    pub lock: PathBuf,
+    /// `RUNTIME_DIR/NAME.sock`
+    pub socket: PathBuf,
+    /// `RUNTIME_DIR/NAME.json`: the owner's published status.
+    pub record: PathBuf,
+    /// `RUNTIME_DIR/NAME.token`
+    pub token: PathBuf,
+    /// `RUNTIME_DIR/NAME.log`: where a detached owner's output goes.
+    pub log: PathBuf,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mount {
+    pub path: PathBuf,
+    pub backend: Backend,
+    pub read_only: bool,
+    pub allow_root: bool,
+    pub allow_other: bool,
+    /// Show every file as owned by this user.
+    pub uid: Option<u32>,
+    pub gid: Option<u32>,
+    /// Create the mountpoint where it is missing, and remove it again after unmounting.
+    pub create: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Http {
+    pub bind: IpAddr,
+    /// 0: the system picks one and the owner records it.
+    pub port: u16,
+}
+
+impl Project {
+    /// The enabled instances, by name.
+    pub fn enabled(&self) -> impl Iterator<Item = &Instance> {
+        self.instances.values().filter(|instance| instance.enable)
+    }
+
+    /// The instance of that name, or the default one.
+    pub fn instance(&self, name: Option<&str>) -> Option<&Instance> {
+        self.instances.get(name.or(self.default_instance.as_deref())?)
+    }
+}

@@ -1,0 +1,79 @@
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "request", rename_all = "kebab-case", deny_unknown_fields)]
+pub enum Request {
+    Status,
+    /// The status now, then again after every change.
+    Subscribe,
+    /// Stop serving; the answer comes when the owner has begun, the connection closes when it is gone.
+    Stop,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "response", rename_all = "kebab-case")]
+pub enum Response {
+    Status(Status),
+    Stopping,
+    /// The request was not understood or not possible; `code` is stable.
+    Refused {
+        code: String,
+        message: String,
+    },
+}
+
+/// What an owner says of itself. Also published as `RUNTIME_DIR/NAME.json`, rewritten at every change, for
+/// readers that must not wait (shell entry).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Status {
+    /// Version of this shape.
+    pub schema: u32,
+    pub instance: String,
+    pub version: String,
+    pub pid: i32,
+    /// Together with the pid: the process, whatever has reused its number since.
+    pub start_time: u64,
+    /// Milliseconds since 1970.
+    pub since: u64,
+    pub phase: Phase,
+    pub database: PathBuf,
+    pub socket: PathBuf,
+    pub mount: Option<MountStatus>,
+    pub http: Option<HttpStatus>,
+}
+
+/// Only a ready owner has a time at which it became so.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "state", rename_all = "kebab-case")]
+pub enum Phase {
+    Starting,
+    /// `at`: milliseconds since 1970.
+    Ready {
+        at: u64,
+    },
+    Stopping,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MountStatus {
+    pub path: PathBuf,
+    pub backend: String,
+    pub read_only: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HttpStatus {
+    /// With the port that was really bound.
+    pub address: SocketAddr,
+}
+
+impl Status {
+    pub const SCHEMA: u32 = 1;
+
+    pub fn is_ready(&self) -> bool {
+        matches!(self.phase, Phase::Ready { .. })
+    }
+}

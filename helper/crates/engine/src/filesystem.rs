@@ -1,0 +1,161 @@
+//! What a front end (FUSE, NFS, MCP, a verb) may ask of a file tree. Inode-based, synchronous, callable from
+//! several threads; every method sees every write that was acknowledged before it.
+
+use std::ffi::{OsStr, OsString};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use crate::error::Result;
+
+pub type Ino = u64;
+
+pub const ROOT: Ino = 1;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    File,
+    Directory,
+    Symlink,
+    Fifo,
+    Socket,
+    CharDevice,
+    BlockDevice,
+}
+
+/// Seconds and nanoseconds since 1970, before it too.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub struct Time {
+    pub sec: i64,
+    pub nsec: u32,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Attr {
+    pub ino: Ino,
+    pub kind: Kind,
+    /// The lower twelve mode bits.
+    pub perm: u16,
+    pub nlink: u32,
+    pub uid: u32,
+    pub gid: u32,
+    pub rdev: u32,
+    pub size: u64,
+    pub atime: Time,
+    pub mtime: Time,
+    pub ctime: Time,
+}
+
+/// Who asks; becomes the owner of what is created.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Caller {
+    pub uid: u32,
+    pub gid: u32,
+}
+
+/// What is to be created: permission bits (umask already applied) and, for devices, the number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NewNode {
+    pub kind: Kind,
+    pub perm: u16,
+    pub rdev: u32,
+    pub caller: Caller,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TimeChange {
+    Now,
+    At(Time),
+}
+
+/// The attributes to change; `None` leaves one alone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct AttrChange {
+    pub perm: Option<u16>,
+    pub uid: Option<u32>,
+    pub gid: Option<u32>,
+    pub size: Option<u64>,
+    pub atime: Option<TimeChange>,
+    pub mtime: Option<TimeChange>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Rename {
+    #[default]
+    Replace,
+    NoReplace,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    pub name: OsString,
+    pub attr: Attr,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StatFs {
+    pub block_size: u32,
+    pub blocks: u64,
+    pub blocks_free: u64,
+    pub files: u64,
+    pub files_free: u64,
+    pub name_max: u32,
+}
+
+pub trait FileSystem: Send + Sync + 'static {
+    /// Counts as one reference to the inode until `forget` returns it; so do `create`, `mkdir`, `mknod`,
+    /// `symlink` and `link`. An unlinked file lives until its last reference and open handle are gone.
+    fn lookup(&self, parent: Ino, name: &OsStr) -> Result<Attr>;
+    fn forget(&self, ino: Ino, references: u64);
+    fn getattr(&self, ino: Ino) -> Result<Attr>;
+    fn setattr(&self, ino: Ino, change: AttrChange) -> Result<Attr>;
+    fn readlink(&self, ino: Ino) -> Result<OsString>;
+    /// A file, directory, fifo, socket or device; `symlink` makes links.
+    fn create(&self, parent: Ino, name: &OsStr, node: NewNode) -> Result<Attr>;
+    fn symlink(&self, parent: Ino, name: &OsStr, target: &OsStr, caller: Caller) -> Result<Attr>;
+    fn link(&self, ino: Ino, parent: Ino, name: &OsStr) -> Result<Attr>;
+    fn unlink(&self, parent: Ino, name: &OsStr) -> Result<()>;
+    fn rmdir(&self, parent: Ino, name: &OsStr) -> Result<()>;
+    fn rename(&self, from: (Ino, &OsStr), to: (Ino, &OsStr), how: Rename) -> Result<()>;
+    /// Keeps the inode's content alive until the matching `release`.
+    fn open(&self, ino: Ino) -> Result<()>;
+    fn release(&self, ino: Ino);
+    fn read(&self, ino: Ino, offset: u64, size: u32) -> Result<Vec<u8>>;
+    fn write(&self, ino: Ino, offset: u64, data: &[u8]) -> Result<u32>;
+    /// Returns when everything acknowledged so far is on disk.
+    fn fsync(&self, ino: Ino) -> Result<()>;
+    /// The directory's entries, without `.` and `..`, as they are now, with a reference counted for none.
+    fn readdir(&self, ino: Ino) -> Result<Vec<Entry>>;
+    /// The directory that holds this directory; the root holds itself.
+    fn parent(&self, ino: Ino) -> Result<Ino>;
+    fn statfs(&self) -> Result<StatFs>;
+}
+
+impl Time {
+    pub fn now() -> Self {
+        SystemTime::now().into()
+    }
+}
+
+impl From<SystemTime> for Time {
+    fn from(time: SystemTime) -> Self {
+        match time.duration_since(UNIX_EPOCH) {
+            Ok(after) => Self { sec: after.as_secs() as i64, nsec: after.subsec_nanos() },
+            Err(before) => {
+                let before = before.duration();
+                match before.subsec_nanos() {
+                    0 => Self { sec: -(before.as_secs() as i64), nsec: 0 },
+                    nanos => Self { sec: -(before.as_secs() as i64) - 1, nsec: 1_000_000_000 - nanos },
+                }
+            }
+        }
+    }
+}
+
+impl From<Time> for SystemTime {
+    fn from(time: Time) -> Self {
+        let nanos = Duration::from_nanos(u64::from(time.nsec));
+        match u64::try_from(time.sec) {
+            Ok(sec) => UNIX_EPOCH + Duration::from_secs(sec) + nanos,
+            Err(_) => UNIX_EPOCH - Duration::from_secs(time.sec.unsigned_abs()) + nanos,
+        }
+    }
+}

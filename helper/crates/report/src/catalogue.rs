@@ -1,0 +1,111 @@
+//! Every failure that has a name. The reference page of errors is generated from this list.
+
+/// What a calling program can tell from the exit code alone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[repr(u8)]
+pub enum Exit {
+    Unexpected = 1,
+    Usage = 2,
+    NotFound = 3,
+    Held = 4,
+    Conflict = 5,
+    TimedOut = 6,
+    Refused = 7,
+    Unavailable = 8,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+pub struct Code {
+    pub id: &'static str,
+    pub exit: Exit,
+    /// When it happens and what to do, for the reference page.
+    pub about: &'static str,
+}
+
+macro_rules! catalogue {
+    ($($name:ident = $id:literal, $exit:ident, $about:literal;)*) => {
+        /// The codes, by name.
+        pub mod codes {
+            use super::{Code, Exit};
+            $(pub static $name: Code = Code { id: $id, exit: Exit::$exit, about: $about };)*
+        }
+        pub static ALL: &[&Code] = &[$(&codes::$name),*];
+    };
+}
+
+catalogue! {
+    // Keep each group together and sorted: the page is printed in this order.
+    UNEXPECTED = "nixbox::unexpected", Unexpected, "Something failed that has no name yet. The message says what; please report it.";
+    USAGE = "nixbox::usage", Usage, "The command line was not understood.";
+    IO = "nixbox::io", Unexpected, "Reading or writing one of nixbox's own files failed. The message names the file.";
+
+    CONFIG_MISSING = "nixbox::config::missing", Usage, "No `nixbox.toml` was found here or in any folder above. Run `nixbox-helper new plain`, or name one with `--config`.";
+    CONFIG_UNREADABLE = "nixbox::config::unreadable", Usage, "The configuration file could not be read.";
+    CONFIG_SYNTAX = "nixbox::config::syntax", Usage, "The file is not valid TOML.";
+    CONFIG_VERSION = "nixbox::config::version", Usage, "`version` is missing, or is one that this nixbox does not know.";
+    CONFIG_UNKNOWN_KEY = "nixbox::config::unknown-key", Usage, "A key that nixbox does not know, often a typing error. The nearest known key is suggested.";
+    CONFIG_TYPE = "nixbox::config::type", Usage, "A value has the wrong type, or is not one of the allowed words.";
+    CONFIG_VALUE = "nixbox::config::value", Usage, "A value has the right type and is still not possible.";
+    CONFIG_ENVIRONMENT = "nixbox::config::environment", Usage, "An environment variable that overrides the file holds something impossible.";
+    CONFIG_INSTANCE_NAME = "nixbox::config::instance-name", Usage, "An instance name must match `[a-z0-9][a-z0-9_-]*` and be at most 63 characters long.";
+    CONFIG_NAME_CLASH = "nixbox::config::name-clash", Usage, "Two instance names become the same `AGENTFS_<NAME>_` prefix.";
+    CONFIG_DEFAULT_INSTANCE = "nixbox::config::default-instance", Usage, "`default_instance` names no enabled instance.";
+    CONFIG_MOUNT_CLASH = "nixbox::config::mount-clash", Usage, "Two instances have one mountpoint.";
+    CONFIG_MOUNT_NESTED = "nixbox::config::mount-nested", Usage, "A mountpoint lies inside the mount of another instance.";
+    CONFIG_MOUNT_IS_FILE = "nixbox::config::mount-is-file", Usage, "A mountpoint exists and is not a folder.";
+    CONFIG_MOUNT_COVERS = "nixbox::config::mount-covers", Usage, "A mountpoint would cover the project, the configuration, or nixbox's own data or runtime folder.";
+    CONFIG_PORT_CLASH = "nixbox::config::port-clash", Usage, "Two instances listen on one address and port.";
+    CONFIG_EXPOSED = "nixbox::config::exposed", Usage, "`http.bind` is not a loopback address.";
+    CONFIG_SOCKET_PATH = "nixbox::config::socket-path", Usage, "The control socket's path is longer than the kernel allows (107 bytes). Choose a shorter `runtime_dir`.";
+
+    INSTANCE_UNKNOWN = "nixbox::instance::unknown", NotFound, "No instance of that name is declared.";
+    INSTANCE_DISABLED = "nixbox::instance::disabled", NotFound, "The instance is declared with `enable = false`.";
+    INSTANCE_NONE = "nixbox::instance::none", NotFound, "No instance is declared, or none is the default one. Name one.";
+
+    OWNER_HELD = "nixbox::owner::held", Held, "Another owner serves this instance. The message names its pid and since when.";
+    OWNER_MISSING = "nixbox::owner::missing", Unavailable, "The program `nixbox-owner` was not found beside `nixbox-helper`, by `NIXBOX_OWNER` or on PATH.";
+    OWNER_NOT_RUNNING = "nixbox::owner::not-running", NotFound, "No owner serves this instance now. Start it with `nixbox-helper up` or `nixbox-helper serve NAME`.";
+    OWNER_NOT_READY = "nixbox::owner::not-ready", TimedOut, "The instance did not become ready in time.";
+    OWNER_EXITED = "nixbox::owner::exited", Unexpected, "An owner ended before its instance was ready. Its last lines are shown.";
+    OWNER_SILENT = "nixbox::owner::silent", TimedOut, "The owner is there and did not answer in time.";
+    OWNER_RUNTIME_DIR = "nixbox::owner::runtime-dir", Unexpected, "The runtime folder could not be made, or belongs to somebody else.";
+
+    DATABASE_BUSY = "nixbox::database::busy", Held, "A program other than a nixbox owner has the database open, such as upstream's `agentfs mount`.";
+    DATABASE_FOREIGN = "nixbox::database::foreign", Refused, "The file is not an AgentFS database. nixbox leaves it as it is.";
+    DATABASE_OLD = "nixbox::database::old", Refused, "The database has a schema older than 0.4. Upstream's `agentfs migrate` brings it up to date.";
+    DATABASE_ENCRYPTED = "nixbox::database::encrypted", Refused, "The database is encrypted.";
+    DATABASE_OVERLAY = "nixbox::database::overlay", Refused, "The database is an overlay over a base folder.";
+    DATABASE_DAMAGED = "nixbox::database::damaged", Unavailable, "SQLite says that the file is damaged.";
+    DATABASE_FAILED = "nixbox::database::failed", Unavailable, "The database could not be opened or created.";
+
+    MOUNT_NO_FUSE = "nixbox::mount::no-fuse", Unavailable, "`/dev/fuse` is missing or may not be opened.";
+    MOUNT_NO_FUSERMOUNT = "nixbox::mount::no-fusermount", Unavailable, "`fusermount3` is not installed; users other than root need it.";
+    MOUNT_BUSY = "nixbox::mount::busy", Conflict, "The mountpoint is a mount already.";
+    MOUNT_STALE = "nixbox::mount::stale", Conflict, "A dead mount lies at the mountpoint and could not be removed.";
+    MOUNT_NOT_EMPTY = "nixbox::mount::not-empty", Conflict, "The mountpoint holds files, which the mount would hide.";
+    MOUNT_MISSING = "nixbox::mount::missing", NotFound, "The mountpoint does not exist and `mount.create` is off.";
+    MOUNT_NOT_A_FOLDER = "nixbox::mount::not-a-folder", Usage, "The mountpoint is not a folder.";
+    MOUNT_ALLOW_OTHER = "nixbox::mount::allow-other", Refused, "`allow_other` and `allow_root` need `user_allow_other` in /etc/fuse.conf, or root.";
+    MOUNT_NOT_MOUNTED = "nixbox::mount::not-mounted", NotFound, "Nothing of nixbox is mounted there.";
+    MOUNT_IN_USE = "nixbox::mount::in-use", Conflict, "A program still has a file open or its working folder in the mount.";
+    MOUNT_FAILED = "nixbox::mount::failed", Unavailable, "The system refused the mount.";
+
+    HTTP_BIND = "nixbox::http::bind", Unavailable, "The HTTP address is taken or not possible.";
+
+    TEMPLATE_UNKNOWN = "nixbox::template::unknown", NotFound, "No template has that name.";
+    TEMPLATE_OCCUPIED = "nixbox::template::occupied", Conflict, "The template would overwrite files that exist. Nothing was written.";
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_code_stands_twice() {
+        let mut ids: Vec<_> = ALL.iter().map(|code| code.id).collect();
+        ids.sort_unstable();
+        let before = ids.len();
+        ids.dedup();
+        assert_eq!(ids.len(), before);
+    }
+}

@@ -1,0 +1,9 @@
+//! Durable records, locks and process identity. Knows nothing of instances.
+
+mod lock;
+mod process;
+mod write;
+
+pub use lock::{Holder, Lock, LockError};
+pub use process::Process;
+pub use write::{create_private_dir, read_json, write_atomic, write_json};

@@ -1,0 +1,140 @@
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read, Seek, Write};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use nix::fcntl::{Flock, FlockArg};
+use serde::{Deserialize, Serialize};
+
+use crate::process::Process;
+
+/// Who holds a lock, in the lock file's own words.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Holder {
+    #[serde(flatten)]
+    pub process: Process,
+    /// Milliseconds since 1970.
+    pub since: u64,
+    /// Where it can be spoken to.
+    pub socket: Option<PathBuf>,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum LockError {
+    /// `None` in the instant between its taking the lock and writing its name.
+    #[error("held by another process")]
+    Held(Option<Holder>),
+    #[error("lock file {}: {source}", path.display())]
+    Io { path: PathBuf, source: io::Error },
+}
+
+/// A lock file held by this process. The kernel lets go of it however the process ends.
+#[derive(Debug)]
+pub struct Lock {
+    path: PathBuf,
+    file: Flock<File>,
+}
+
+impl Lock {
+    pub fn acquire(path: &Path, holder: &Holder) -> Result<Self, LockError> {
+        let io_error = |source| LockError::Io { path: path.to_owned(), source };
+        loop {
+            let file = OpenOptions::new()
+                .read(true)
+                .write(true)
+                .create(true)
+                .truncate(false)
+                .mode(0o600)
+                .open(path)
+                .map_err(io_error)?;
+            let mut file = match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
+                Ok(file) => file,
+                Err((_, nix::errno::Errno::EWOULDBLOCK)) => return Err(LockError::Held(Self::holder(path))),
+                Err((_, errno)) => return Err(io_error(errno.into())),
+            };
+            // The last holder removes the file when it lets go: what was locked here may be a file that no
+            // longer has a name, and somebody else may hold the one that has.
+            if !is_still_at(&file, path).map_err(io_error)? {
+                continue;
+            }
+            let line = serde_json::to_vec(holder).map_err(|error| io_error(error.into()))?;
+            file.set_len(0).and_then(|()| file.rewind()).and_then(|()| file.write_all(&line)).map_err(io_error)?;
+            return Ok(Self { path: path.to_owned(), file });
+        }
+    }
+
+    /// Who says that it holds the lock; says nothing of whether it still does.
+    pub fn holder(path: &Path) -> Option<Holder> {
+        let mut text = Vec::new();
+        File::open(path).ok()?.read_to_end(&mut text).ok()?;
+        serde_json::from_slice(&text).ok()
+    }
+
+    /// The live holder, if there is one. Takes no lock, so it can disturb nobody who is about to.
+    pub fn live_holder(path: &Path) -> Option<Holder> {
+        Self::holder(path).filter(|holder| holder.process.is_alive())
+    }
+}
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        // Still held here, so nobody else can have put another file at this path.
+        let _ = fs::remove_file(&self.path);
+        let _ = self.file.sync_all();
+    }
+}
+
+fn is_still_at(file: &File, path: &Path) -> io::Result<bool> {
+    let held = file.metadata()?;
+    match fs::metadata(path) {
+        Ok(named) => Ok((held.dev(), held.ino()) == (named.dev(), named.ino())),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    fn me() -> Holder {
+        Holder { process: Process::current().expect("own process"), since: 1, socket: None }
+    }
+
+    #[test]
+    fn the_second_learns_who_the_first_is() {
+        let dir = tempfile::tempdir().expect("temp folder");
+        let path = dir.path().join("owner.lock");
+        let first = Lock::acquire(&path, &me()).expect("free");
+        match Lock::acquire(&path, &me()) {
+            Err(LockError::Held(Some(holder))) => assert_eq!(holder, me()),
+            other => panic!("{other:?}"),
+        }
+        drop(first);
+        assert!(!path.exists());
+        drop(Lock::acquire(&path, &me()).expect("free again"));
+    }
+
+    #[test]
+    fn never_two_at_once_though_each_removes_the_file() {
+        let dir = tempfile::tempdir().expect("temp folder");
+        let path = dir.path().join("owner.lock");
+        let (inside, wins) = (AtomicUsize::new(0), AtomicUsize::new(0));
+        std::thread::scope(|scope| {
+            for _ in 0..8 {
+                scope.spawn(|| {
+                    for _ in 0..500 {
+                        if let Ok(lock) = Lock::acquire(&path, &me()) {
+                            assert_eq!(inside.fetch_add(1, Ordering::SeqCst), 0);
+                            wins.fetch_add(1, Ordering::SeqCst);
+                            inside.fetch_sub(1, Ordering::SeqCst);
+                            drop(lock);
+                        }
+                    }
+                });
+            }
+        });
+        assert!(wins.into_inner() > 0);
+    }
+}
