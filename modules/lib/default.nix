@@ -1,0 +1,38 @@
+# What the hosts share and what users may call: pure functions over `lib`.
+{ lib }:
+let
+  enabled = cfg: lib.filterAttrs (_: instance: instance.enable) cfg.instances;
+in
+{
+  inherit enabled;
+
+  render = import ../render.nix { inherit lib; };
+  toTOML = import ./to-toml.nix { inherit lib; };
+  environment = import ../environment.nix { inherit lib; };
+  assertions = import ../schema/assertions.nix { inherit lib; };
+  literalSecrets = import ../schema/secrets.nix { inherit lib; };
+
+  # The instance that is meant where none is named.
+  defaultInstance =
+    cfg:
+    let
+      names = builtins.attrNames (enabled cfg);
+    in
+    if builtins.length names == 1 then
+      builtins.head names
+    else if builtins.elem "default" names then
+      "default"
+    else
+      null;
+
+  # `AGENTFS_<this>_…`
+  envName = name: lib.toUpper (builtins.replaceStrings [ "-" ] [ "_" ] name);
+
+  # For hosts that have no `assertions` of their own.
+  check =
+    { failed, value }:
+    if failed == [ ] then
+      value
+    else
+      throw "nixbox: ${builtins.concatStringsSep "\n" (map (a: "- ${a.message}") failed)}";
+}

@@ -1,0 +1,36 @@
+# One owner as a process-compose process.
+{ lib, pkgs }:
+{
+  name,
+  package,
+  configFile,
+}:
+let
+  # Probes do not get the process's environment, so the configuration rides in
+  # a script that the command and the probe both run.
+  helper = lib.getExe (
+    pkgs.writeShellApplication {
+      name = "agentfs-${name}";
+      text = ''
+        export NIXBOX_CONFIG=${configFile}
+        exec ${package}/bin/nixbox-helper "$@"
+      '';
+    }
+  );
+in
+{
+  command = "exec ${helper} serve ${name}";
+  readiness_probe = {
+    # gives up by itself, before process-compose does
+    exec.command = "${helper} ready ${name} --timeout 2";
+    period_seconds = 1;
+    timeout_seconds = 5;
+    # as many failures in a row are fatal: a minute to come up
+    failure_threshold = 60;
+  };
+  availability = {
+    restart = "on_failure";
+    max_restarts = 5;
+  };
+  shutdown.timeout_seconds = 15;
+}

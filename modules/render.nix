@@ -1,0 +1,43 @@
+# The options of services.agentfs -> the attribute set that becomes nixbox.toml.
+# Pure: no pkgs, no host system. Names change case here and nowhere else.
+{ lib }:
+cfg:
+let
+  present = lib.filterAttrs (_: value: value != null);
+  filled = lib.filterAttrs (_: value: value != { });
+
+  mount =
+    m:
+    present {
+      inherit (m)
+        path
+        backend
+        uid
+        gid
+        create
+        ;
+      read_only = m.readOnly;
+      allow_root = m.allowRoot;
+      allow_other = m.allowOther;
+    };
+
+  instance =
+    i:
+    lib.recursiveUpdate (
+      present {
+        inherit (i) enable description;
+        mount = mount i.mount;
+        # The table's presence is what switches HTTP on.
+        http = if i.http == null then null else { inherit (i.http) bind port; };
+      }
+      // filled { inherit (i) labels env; }
+    ) i.settings;
+in
+lib.recursiveUpdate (present {
+  version = 1;
+  data_dir = cfg.dataDir;
+  runtime_dir = cfg.runtimeDir;
+  default_instance = cfg.defaultInstance;
+  log_level = cfg.logLevel;
+  instances = lib.mapAttrs (_: instance) cfg.instances;
+}) cfg.settings

@@ -1,0 +1,49 @@
+# One instance: services.agentfs.instances.<name>.
+{ lib, ... }:
+let
+  inherit (lib) literalExpression mkOption types;
+  data = import ./data.nix { inherit lib; };
+in
+{
+  imports = [ ./mount.nix ];
+
+  options = {
+    description = mkOption {
+      type = types.nullOr types.str;
+      default = null;
+      example = "scratch space for the code agent";
+      description = "A line for people, shown by `nixbox-helper ps` and `info`.";
+    };
+
+    labels = mkOption {
+      type = types.attrsOf types.str;
+      default = { };
+      example = literalExpression ''{ team = "search"; }'';
+      description = "Free-form names and values to select instances by.";
+    };
+
+    env = mkOption {
+      type = types.attrsOf types.str;
+      default = { };
+      example = literalExpression ''{ PIP_CACHE_DIR = "/tmp/pip"; }'';
+      description = ''
+        Extra variables that come with this instance. They land in the world-readable Nix store: what looks like
+        a literal secret is refused; name a file instead (`…_FILE`).
+      '';
+    };
+
+    http = mkOption {
+      type = types.nullOr (types.submodule ./http.nix);
+      default = null;
+      example = literalExpression "{ port = 7420; }";
+      description = "The HTTP surface (health, metrics, MCP). Null: none; an empty set: loopback on a free port.";
+    };
+
+    settings = mkOption {
+      type = data.table;
+      default = { };
+      example = literalExpression "{ mount.read_only = true; }";
+      description = "Merged over this instance's rendered table, under the names of `nixbox.toml`.";
+    };
+  };
+}

@@ -1,0 +1,42 @@
+# AgentFS as a services-flake service: each one is an instance with a document
+# and a data directory of its own.
+#
+#   imports = [ (inputs.services-flake.lib.multiService inputs.nixbox.servicesFlakeModules.agentfs) ];
+#   services.agentfs.sandbox.enable = true;
+{
+  config,
+  lib,
+  name,
+  pkgs,
+  ...
+}:
+let
+  nixbox = import ../lib { inherit lib; };
+  process = import ../process-compose-process.nix { inherit lib pkgs; };
+
+  cfg = {
+    inherit (config) dataDir logLevel;
+    runtimeDir = null;
+    defaultInstance = name;
+    # `enable` and `dataDir` come from multiService
+    instances.${name} = config // {
+      enable = true;
+    };
+    settings = { };
+  };
+in
+{
+  imports = [
+    ../schema/instance.nix
+    ../schema/owner.nix
+  ];
+
+  config.outputs.settings.processes.${name} = process {
+    inherit name;
+    inherit (config) package;
+    configFile = nixbox.check {
+      failed = builtins.filter (a: !a.assertion) (nixbox.assertions { inherit cfg; });
+      value = pkgs.writeText "nixbox.toml" (nixbox.toTOML (nixbox.render cfg));
+    };
+  };
+}
