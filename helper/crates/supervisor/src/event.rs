@@ -1,0 +1,30 @@
+use nix::sys::signal::Signal;
+
+use crate::child::Ended;
+
+/// A child of one supervisor, in the order of their starts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Id(pub usize);
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Event {
+    /// A line of a child's output, without its newline.
+    Line {
+        child: Id,
+        line: String,
+    },
+    /// It did not stop within its grace and was killed, with everything in its group. `Ended` follows.
+    GraceOver {
+        child: Id,
+    },
+    Ended {
+        child: Id,
+        ended: Ended,
+    },
+    /// One of the signals that the supervisor listens to.
+    Signal(Signal),
+    /// A `Waker` was used.
+    Woken,
+    /// The caller's own deadline has passed.
+    Deadline,
+}

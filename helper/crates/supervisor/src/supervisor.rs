@@ -1,0 +1,195 @@
+use std::collections::VecDeque;
+use std::io::{self, PipeReader, PipeWriter, Read, Write};
+use std::os::fd::{AsFd, BorrowedFd};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use nix::errno::Errno;
+use nix::fcntl::{FcntlArg, OFlag, fcntl};
+use nix::poll::{PollFd, PollFlags, poll};
+use nix::sys::signal::{SigSet, Signal};
+use nix::sys::signalfd::{SfdFlags, SignalFd};
+
+use crate::child::Child;
+use crate::event::{Event, Id};
+use crate::pidfd::timeout;
+use crate::spec::Spec;
+
+/// Starts children and tells what becomes of them. Dropping it leaves them as they are: tied ones end with this
+/// process, detached ones stay.
+#[derive(Debug)]
+pub struct Supervisor {
+    children: Vec<Child>,
+    signals: Option<SignalFd>,
+    woken: PipeReader,
+    waker: Waker,
+    /// Found together with the event returned last.
+    queue: VecDeque<Event>,
+}
+
+/// Interrupts the supervisor's sleep from another thread.
+#[derive(Debug, Clone)]
+pub struct Waker(Arc<PipeWriter>);
+
+impl Waker {
+    pub fn wake(&self) {
+        // A full pipe wakes as well as a fuller one.
+        let _ = (&*self.0).write(&[1]);
+    }
+}
+
+enum Source {
+    Woken,
+    Signals,
+    End(usize),
+    Output(usize),
+}
+
+impl Supervisor {
+    /// `signals` arrive as events from now on. Call it before other threads are started: they would get them.
+    pub fn new(signals: &[Signal]) -> io::Result<Self> {
+        let (woken, waker) = io::pipe()?;
+        for end in [woken.as_fd(), waker.as_fd()] {
+            fcntl(end, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
+        }
+        let signals = if signals.is_empty() {
+            None
+        } else {
+            let mask = signals.iter().copied().collect::<SigSet>();
+            mask.thread_block()?;
+            Some(SignalFd::with_flags(&mask, SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC)?)
+        };
+        Ok(Self { children: Vec::new(), signals, woken, waker: Waker(Arc::new(waker)), queue: VecDeque::new() })
+    }
+
+    pub fn waker(&self) -> Waker {
+        self.waker.clone()
+    }
+
+    pub fn start(&mut self, spec: Spec) -> io::Result<Id> {
+        let mut child = Child::new(spec);
+        child.start()?;
+        self.children.push(child);
+        Ok(Id(self.children.len() - 1))
+    }
+
+    pub fn child(&self, id: Id) -> Option<&Child> {
+        self.children.get(id.0)
+    }
+
+    /// How many have not ended.
+    pub fn running(&self) -> usize {
+        self.children.iter().filter(|child| child.running().is_some()).count()
+    }
+
+    pub fn stop(&mut self, id: Id, grace: Duration) -> io::Result<()> {
+        self.children.get_mut(id.0).map_or(Ok(()), |child| child.stop(grace))
+    }
+
+    /// All at once, not one after the other: the longest grace is the whole wait.
+    pub fn stop_all(&mut self, grace: Duration) -> io::Result<()> {
+        self.children.iter_mut().try_for_each(|child| child.stop(grace))
+    }
+
+    pub fn kill_all(&mut self) -> io::Result<()> {
+        self.children.iter_mut().try_for_each(Child::kill)
+    }
+
+    /// Sleeps until something happens.
+    pub fn next(&mut self, deadline: Option<Instant>) -> io::Result<Event> {
+        loop {
+            if let Some(event) = self.queue.pop_front() {
+                return Ok(event);
+            }
+            if let Some(event) = self.grace_over()? {
+                return Ok(event);
+            }
+            if deadline.is_some_and(|at| at <= Instant::now()) {
+                return Ok(Event::Deadline);
+            }
+            for source in self.wait(deadline)? {
+                self.gather(source)?;
+            }
+        }
+    }
+
+    fn grace_over(&mut self) -> io::Result<Option<Event>> {
+        let now = Instant::now();
+        for (index, child) in self.children.iter_mut().enumerate() {
+            let over = child.running().is_some_and(|running| running.kill_at.is_some_and(|at| at <= now));
+            if over {
+                // A year on: it is dead already, `Ended` is all that is left to come.
+                let told = child.running_mut().is_some_and(|running| {
+                    running.kill_at = Some(now + Duration::from_secs(31_536_000));
+                    true
+                });
+                child.kill()?;
+                if told {
+                    return Ok(Some(Event::GraceOver { child: Id(index) }));
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    fn wait(&self, deadline: Option<Instant>) -> io::Result<Vec<Source>> {
+        let mut sources = vec![Source::Woken];
+        let mut fds: Vec<BorrowedFd<'_>> = vec![self.woken.as_fd()];
+        if let Some(signals) = &self.signals {
+            sources.push(Source::Signals);
+            fds.push(signals.as_fd());
+        }
+        let mut until = deadline;
+        for (index, child) in self.children.iter().enumerate() {
+            let Some(running) = child.running() else { continue };
+            // Output before the end, so that a child's last words come before its death.
+            if let Some(fd) = running.lines.as_ref().and_then(|lines| lines.pending()) {
+                sources.push(Source::Output(index));
+                fds.push(fd);
+            }
+            sources.push(Source::End(index));
+            fds.push(running.handle().as_fd());
+            until = [until, running.kill_at].into_iter().flatten().min();
+        }
+        let mut fds: Vec<_> = fds.into_iter().map(|fd| PollFd::new(fd, PollFlags::POLLIN)).collect();
+        match poll(&mut fds, timeout(until)) {
+            Ok(_) | Err(Errno::EINTR) => {}
+            Err(errno) => return Err(errno.into()),
+        }
+        let happened: Vec<bool> = fds.iter().map(|fd| fd.any().unwrap_or(true)).collect();
+        Ok(sources.into_iter().zip(happened).filter_map(|(source, yes)| yes.then_some(source)).collect())
+    }
+
+    fn gather(&mut self, source: Source) -> io::Result<()> {
+        match source {
+            Source::Woken => {
+                let mut sink = [0; 256];
+                while matches!(self.woken.read(&mut sink), Ok(n) if n > 0) {}
+                self.queue.push_back(Event::Woken);
+            }
+            Source::Signals => {
+                while let Some(info) = self.signals.as_ref().map(SignalFd::read_signal).transpose()?.flatten() {
+                    if let Ok(signal) = Signal::try_from(info.ssi_signo as i32) {
+                        self.queue.push_back(Event::Signal(signal));
+                    }
+                }
+            }
+            Source::Output(index) => {
+                let lines = self.children[index].running_mut().and_then(|running| running.lines.as_mut());
+                let lines = lines.map(|lines| lines.read(false)).unwrap_or_default();
+                self.push_lines(index, lines);
+            }
+            Source::End(index) => {
+                if let Some((ended, rest)) = self.children[index].reap()? {
+                    self.push_lines(index, rest);
+                    self.queue.push_back(Event::Ended { child: Id(index), ended });
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn push_lines(&mut self, index: usize, lines: Vec<String>) {
+        self.queue.extend(lines.into_iter().map(|line| Event::Line { child: Id(index), line }));
+    }
+}
