@@ -1,0 +1,149 @@
+# shellcheck shell=bash disable=SC2034,SC2154
+# The parts of tests/run: each a function that reports what it checked (results.sh). Sourced, after tools.sh.
+
+# In the order in which they run: what is quick and what others need comes first.
+parts=(fmt shell build clippy rust docs nix templates e2e interop chaos bench deny)
+
+# Which parts run the built programs.
+needs_build=" docs nix templates e2e interop chaos bench "
+
+cargo_dir=$root/helper
+target=${CARGO_TARGET_DIR:-$cargo_dir/target}
+
+in_helper() { (cd "$cargo_dir" && "$@"); }
+
+# Tracked files and new ones, but nothing ignored or just deleted; a tarball without git is searched as it lies.
+sources() {
+  local names=() pattern
+  if git -C "$root" rev-parse --is-inside-work-tree >/dev/null 2>&1; then
+    git -C "$root" ls-files -co --exclude-standard -z -- "$@"
+  else
+    for pattern in "$@"; do names+=(-o -name "$pattern"); done
+    (cd "$root" && find . -path ./helper/target -prune -o -type f \( "${names[@]:1}" \) -print0)
+  fi | while IFS= read -r -d '' pattern; do
+    [[ ! -f $root/$pattern ]] || printf '%s\0' "$pattern"
+  done
+}
+
+shell_scripts() {
+  local file head
+  sources '*' | while IFS= read -r -d '' file; do
+    case $file in *.sh | *.bash | *.envrc) printf '%s\0' "$file"; continue ;; esac
+    IFS= read -r head <"$root/$file" 2>/dev/null || continue
+    [[ $head =~ ^#!.*[/\ ](ba|da|)sh( |$) ]] && printf '%s\0' "$file"
+  done
+}
+
+part_fmt() {
+  local nix_files
+  check 'rustfmt' in_helper cargo fmt --all --check
+  mapfile -d '' -t nix_files < <(sources '*.nix')
+  local name
+  for name in nixfmt deadnix; do
+    command -v "$name" >/dev/null || { skip "$name" 'not installed (tests/setup)'; continue; }
+    case $name in
+      nixfmt) (cd "$root" && check nixfmt nixfmt -c "${nix_files[@]}") ;;
+      deadnix) (cd "$root" && check deadnix deadnix --fail "${nix_files[@]}") ;;
+    esac
+  done
+}
+
+part_shell() {
+  local scripts script
+  command -v shellcheck >/dev/null || { skip shellcheck 'not installed (tests/setup)'; return; }
+  mapfile -d '' -t scripts < <(shell_scripts)
+  cd "$root" || return
+  for script in "${scripts[@]}"; do
+    case $script in
+      *.envrc) check "shellcheck $script" shellcheck -s bash -e SC2148 "$script" ;;
+      *) check "shellcheck $script" shellcheck -x -P SCRIPTDIR "$script" ;;
+    esac
+  done
+}
+
+part_build() { check 'both programs' in_helper cargo build --workspace --bins; }
+
+part_clippy() { check 'clippy' in_helper cargo clippy --workspace --all-targets -- -D warnings; }
+
+# `test result: ok. 3 passed; 0 failed; 1 ignored; …`, a line for each test program.
+part_rust() {
+  local log status
+  log=$(mktemp)
+  in_helper cargo test --workspace --no-fail-fast 2>&1 | tee "$log"
+  status=${PIPESTATUS[0]}
+  read -r passed failed ignored < <(awk '/^test result: /{p+=$4; f+=$6; i+=$8} END{print p+0, f+0, i+0}' "$log")
+  rm -f "$log"
+  count "$passed" "$failed" 0
+  # A test program that does not compile, or dies, counts nothing.
+  ((status == 0 || failed > 0)) || fail 'cargo test'
+  ((passed > 0)) || fail 'cargo test ran no test'
+  ((ignored == 0)) || skip "$ignored Rust tests" 'marked #[ignore]'
+}
+
+part_docs() {
+  local page fresh
+  fresh=$(mktemp -d)
+  for page in cli env errors config; do
+    "$NIXBOX_HELPER" docs "$page" >"$fresh/$page.md"
+    check "docs/reference/$page.md is current" diff -u "$root/docs/reference/$page.md" "$fresh/$page.md"
+  done
+  if command -v nix >/dev/null; then
+    "$tests_dir/nix/docs" >"$fresh/options.md"
+    check 'docs/reference/options.md is current' diff -u "$root/docs/reference/options.md" "$fresh/options.md"
+  else
+    skip 'docs/reference/options.md' 'nix is not installed (tests/setup)'
+  fi
+  rm -rf "$fresh"
+}
+
+# Its lines are ours already, but what it skips need not be optional.
+part_nix() {
+  local line log status
+  command -v nix >/dev/null || { skip nix 'not installed (tests/setup)'; return; }
+  log=$(mktemp)
+  "$tests_dir/nix/run" 2>&1 | tee "$log"
+  status=${PIPESTATUS[0]}
+  while IFS= read -r line; do
+    case $line in
+      'ok '*) pass "${line#ok }" ;;
+      'not ok '*) fail "${line#not ok }" ;;
+      'skip '*) skip_of_nix "${line#skip }" ;;
+    esac
+  done <"$log"
+  ((status == 0)) || grep -q '^not ok' "$log" || fail 'tests/nix/run'
+  grep -q '^ok ' "$log" || fail 'tests/nix/run ran no test'
+  rm -f "$log"
+}
+
+skip_of_nix() {
+  local reason='skipped by tests/nix/run'
+  [[ $1 =~ (NIXPKGS_LIB|DEVENV_SRC|PCF_SRC|SERVICES_FLAKE_SRC|DEVENV_TASKS_BIN) ]] &&
+    reason="optional: ${BASH_REMATCH[1]} is not set"
+  skip "$1" "$reason"
+}
+
+# tests/conftest.py reports each test itself; a crash of pytest would leave no line at all.
+python_tests() {
+  local before after status
+  python3 -c 'import pytest, pytest_timeout' 2>/dev/null || { skip pytest 'not installed (tests/setup)'; return; }
+  before=$(wc -l <"$NIXBOX_RESULTS")
+  (cd "$tests_dir" && python3 -m pytest -p no:cacheprovider "$@")
+  status=$?
+  after=$(wc -l <"$NIXBOX_RESULTS")
+  ((status == 0 || status == 1)) || fail "pytest ended with $status"
+  ((after > before)) || fail "pytest $* ran no test"
+}
+
+part_templates() { python_tests e2e/test_templates.py; }
+part_e2e() { python_tests e2e --ignore=e2e/test_templates.py; }
+part_interop() { python_tests interop; }
+part_chaos() { python_tests chaos; }
+
+# That the benches work, not how fast this machine is: their gates are run by hand.
+part_bench() { check 'bench --smoke' "$tests_dir/bench/run" --smoke; }
+
+part_deny() {
+  command -v cargo-deny >/dev/null || { skip cargo-deny 'not installed (tests/setup)'; return; }
+  # Not the advisories: those need the network, and change without us.
+  check 'licences, bans, sources' in_helper cargo-deny --offline check licenses bans sources
+}
