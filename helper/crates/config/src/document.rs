@@ -1,26 +1,170 @@
-//! `nixbox.toml` as it is written: what a person or the Nix modules put into the file, nothing resolved.
+//! `nixbox.toml` as it is written: what a person or the Nix modules put into the file, nothing resolved. The JSON
+//! Schema is made from these types, and `render` writes them out again.
 
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::net::IpAddr;
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum Backend {
-    /// The best one that this machine has.
-    #[default]
-    Auto,
-    Fuse,
-    /// No mount.
-    None,
+use schemars::{JsonSchema, Schema, SchemaGenerator};
+use serde::{Serialize, Serializer};
+
+use crate::words::{Backend, LogLevel};
+
+/// A value and the line that it stands on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct At<T> {
+    pub value: T,
+    pub line: usize,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum LogLevel {
-    Error,
-    Warn,
-    #[default]
-    Info,
-    Debug,
-    Trace,
+impl<T> At<T> {
+    /// For documents that were not read from a file.
+    pub fn nowhere(value: T) -> Self {
+        Self { value, line: 0 }
+    }
+}
+
+impl<T: Serialize> Serialize for At<T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.value.serialize(serializer)
+    }
+}
+
+impl<T: JsonSchema> JsonSchema for At<T> {
+    fn inline_schema() -> bool {
+        T::inline_schema()
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        T::schema_name()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        T::json_schema(generator)
+    }
+}
+
+/// The AgentFS instances of a project.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+#[schemars(title = "nixbox.toml")]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Document {
+    /// Version of this format.
+    #[schemars(extend("const" = 1))]
+    pub version: At<u32>,
+    /// Where the databases live, relative to the project root. `$AGENTFS_DATA_DIR` overrides it; without either it
+    /// is `$DEVENV_STATE/agentfs`, else `.agentfs`.
+    #[schemars(length(min = 1))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub data_dir: Option<At<String>>,
+    /// Where sockets and tokens live while an owner runs, relative to the project root. Without it
+    /// `$DEVENV_RUNTIME/agentfs`, else a folder of the project's own below `$XDG_RUNTIME_DIR/nixbox`.
+    #[schemars(length(min = 1))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub runtime_dir: Option<At<String>>,
+    /// The instance that the unprefixed `AGENTFS_*` variables mean. Without it the only enabled instance, else the
+    /// one named `default`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub default_instance: Option<At<String>>,
+    /// How much the programs say on stderr.
+    #[schemars(extend("default" = "info"))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub log_level: Option<At<LogLevel>>,
+    /// The instances, by name: lower case letters, digits, `-` and `_`, at most 63.
+    #[schemars(default, extend("propertyNames" = { "pattern": "^[a-z0-9][a-z0-9_-]*$", "maxLength": 63 }))]
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub instances: BTreeMap<String, At<InstanceDocument>>,
+}
+
+/// One AgentFS database and everything declared around it. An empty table is complete.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct InstanceDocument {
+    /// Whether the instance is brought up.
+    #[schemars(extend("default" = true))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub enable: Option<At<bool>>,
+    /// A line for people, shown by `ps` and `info`.
+    #[schemars(extend("default" = ""))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub description: Option<At<String>>,
+    /// Free-form names and values to select instances by.
+    #[schemars(default)]
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub labels: BTreeMap<String, At<String>>,
+    /// Extra variables that come with this instance. Never a secret: name a file that holds it (`…_FILE`).
+    #[schemars(default, extend("propertyNames" = { "pattern": "^[A-Za-z_][A-Za-z0-9_]*$" }))]
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub env: BTreeMap<String, At<String>>,
+    /// Where and how the instance is mounted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mount: Option<At<MountDocument>>,
+    /// The HTTP surface. Without this table there is none; an empty one means loopback on a free port.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub http: Option<At<HttpDocument>>,
+}
+
+/// Where and how an instance is mounted.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct MountDocument {
+    /// The mountpoint, relative to the project root. Without it `mnt/NAME` in the data folder.
+    #[schemars(length(min = 1))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub path: Option<At<String>>,
+    /// How to mount: `auto` takes the best that this machine has, `none` does not mount at all.
+    #[schemars(extend("default" = "auto"))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub backend: Option<At<Backend>>,
+    /// Refuse writes through the mount.
+    #[schemars(extend("default" = false))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub read_only: Option<At<bool>>,
+    /// Let root, too, enter the mount. Not together with `allow_other`.
+    #[schemars(extend("default" = false))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub allow_root: Option<At<bool>>,
+    /// Let every user enter the mount. Needs `user_allow_other` in /etc/fuse.conf.
+    #[schemars(extend("default" = false))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub allow_other: Option<At<bool>>,
+    /// Show every file as owned by this user id, whatever the database says.
+    #[schemars(range(max = 4294967294u32))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub uid: Option<At<u32>>,
+    /// Show every file as owned by this group id, whatever the database says.
+    #[schemars(range(max = 4294967294u32))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub gid: Option<At<u32>>,
+    /// Create the mountpoint where it is missing, and remove it again after unmounting.
+    #[schemars(extend("default" = true))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub create: Option<At<bool>>,
+}
+
+/// The HTTP surface of an instance: health, metrics.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct HttpDocument {
+    /// The loopback address to listen on.
+    #[schemars(extend("default" = "127.0.0.1"))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bind: Option<At<IpAddr>>,
+    /// The port to listen on; 0 picks a free one, which the owner records.
+    #[schemars(extend("default" = 0))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub port: Option<At<u16>>,
+}
+
+impl Document {
+    pub fn empty() -> Self {
+        Self {
+            version: At::nowhere(crate::reader::VERSION),
+            data_dir: None,
+            runtime_dir: None,
+            default_instance: None,
+            log_level: None,
+            instances: BTreeMap::new(),
+        }
+    }
 }

@@ -1,7 +1,31 @@
 //! nixbox.toml: types, defaults, validation, environment contract.
+//!
+//! Text becomes a [`tree`] that knows its lines, the [`reader`] makes a [`document`] of it and collects every
+//! problem on the way, [`resolve`] applies the environment and the defaults, and [`check`] compares the instances
+//! with each other.
 
+mod check;
 mod document;
+pub mod env;
+mod load;
+mod locate;
+mod origin;
+mod paths;
+mod problems;
 mod project;
+mod reader;
+mod render;
+mod resolve;
+mod schema;
+mod secret;
+mod sources;
+mod tree;
+mod words;
 
-pub use document::{Backend, LogLevel};
+pub use load::{Loaded, load};
+pub use origin::{Origin, Origins, Setting};
 pub use project::{Http, Instance, Mount, Paths, Project};
+pub use render::{to_json, to_toml};
+pub use schema::schema;
+pub use sources::{Environment, Sources};
+pub use words::{Backend, LogLevel, UnknownWord};

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use crate::document::{Backend, LogLevel};
+use crate::words::{Backend, LogLevel};
 
 /// A project: one `nixbox.toml` and the folder its relative paths start from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -85,5 +85,24 @@ impl Project {
     /// The instance of that name, or the default one.
     pub fn instance(&self, name: Option<&str>) -> Option<&Instance> {
         self.instances.get(name.or(self.default_instance.as_deref())?)
+    }
+}
+
+impl Paths {
+    /// What fits into a `sockaddr_un`, less the NUL at its end.
+    pub const LONGEST_SOCKET: usize = 107;
+
+    pub(crate) fn of(name: &str, data_dir: &Path, runtime_dir: &Path) -> Self {
+        let dir = data_dir.join(format!("{name}.d"));
+        let runtime = |extension| runtime_dir.join(format!("{name}.{extension}"));
+        Self {
+            db: data_dir.join(format!("{name}.db")),
+            lock: dir.join("owner.lock"),
+            dir,
+            socket: runtime("sock"),
+            record: runtime("json"),
+            token: runtime("token"),
+            log: runtime("log"),
+        }
     }
 }

@@ -41,12 +41,14 @@ catalogue! {
 
     CONFIG_MISSING = "nixbox::config::missing", Usage, "No `nixbox.toml` was found here or in any folder above. Run `nixbox-helper new plain`, or name one with `--config`.";
     CONFIG_UNREADABLE = "nixbox::config::unreadable", Usage, "The configuration file could not be read.";
-    CONFIG_SYNTAX = "nixbox::config::syntax", Usage, "The file is not valid TOML.";
+    CONFIG_SYNTAX = "nixbox::config::syntax", Usage, "The file is not valid TOML, or JSON where its name ends in `.json`.";
     CONFIG_VERSION = "nixbox::config::version", Usage, "`version` is missing, or is one that this nixbox does not know.";
     CONFIG_UNKNOWN_KEY = "nixbox::config::unknown-key", Usage, "A key that nixbox does not know, often a typing error. The nearest known key is suggested.";
     CONFIG_TYPE = "nixbox::config::type", Usage, "A value has the wrong type, or is not one of the allowed words.";
     CONFIG_VALUE = "nixbox::config::value", Usage, "A value has the right type and is still not possible.";
     CONFIG_ENVIRONMENT = "nixbox::config::environment", Usage, "An environment variable that overrides the file holds something impossible.";
+    CONFIG_ENV_NAME = "nixbox::config::env-name", Usage, "An `env` entry whose name no shell takes, or that nixbox, AgentFS or devenv sets itself.";
+    CONFIG_SECRET = "nixbox::config::secret", Usage, "A secret stands in the file. Name a file that holds it instead.";
     CONFIG_INSTANCE_NAME = "nixbox::config::instance-name", Usage, "An instance name must match `[a-z0-9][a-z0-9_-]*` and be at most 63 characters long.";
     CONFIG_NAME_CLASH = "nixbox::config::name-clash", Usage, "Two instance names become the same `AGENTFS_<NAME>_` prefix.";
     CONFIG_DEFAULT_INSTANCE = "nixbox::config::default-instance", Usage, "`default_instance` names no enabled instance.";
@@ -69,6 +71,10 @@ catalogue! {
     OWNER_EXITED = "nixbox::owner::exited", Unexpected, "An owner ended before its instance was ready. Its last lines are shown.";
     OWNER_SILENT = "nixbox::owner::silent", TimedOut, "The owner is there and did not answer in time.";
     OWNER_RUNTIME_DIR = "nixbox::owner::runtime-dir", Unexpected, "The runtime folder could not be made, or belongs to somebody else.";
+
+    CONTROL_LINE_TOO_LONG = "nixbox::control::line-too-long", Usage, "A request on the control socket was longer than 64 KiB.";
+    CONTROL_MALFORMED = "nixbox::control::malformed", Usage, "A request on the control socket was not a JSON object with a `request`.";
+    CONTROL_UNKNOWN_REQUEST = "nixbox::control::unknown-request", Unavailable, "The owner does not know the request. It is older or newer than the program that asked: restart it.";
 
     DATABASE_BUSY = "nixbox::database::busy", Held, "A program other than a nixbox owner has the database open, such as upstream's `agentfs mount`.";
     DATABASE_FOREIGN = "nixbox::database::foreign", Refused, "The file is not an AgentFS database. nixbox leaves it as it is.";

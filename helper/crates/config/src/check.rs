@@ -1,0 +1,145 @@
+//! What only shows when the enabled instances are compared with each other and with the folders around them.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+
+use nixbox_report::{Code, Failure, codes};
+
+use crate::document::Document;
+use crate::env::prefix;
+use crate::paths::{RealPaths, is_not_a_folder};
+use crate::problems::Problems;
+use crate::project::{Instance, Mount, Project};
+use crate::tree::join;
+
+pub(crate) fn check(project: &Project, document: &Document, real: &mut RealPaths, problems: &Problems) {
+    let mut checker = Checker { project, document, real, problems };
+    checker.names();
+    checker.ports();
+    checker.mounts();
+}
+
+struct Checker<'a> {
+    project: &'a Project,
+    document: &'a Document,
+    real: &'a mut RealPaths,
+    problems: &'a Problems,
+}
+
+/// A mountpoint with its links resolved.
+struct Point<'a> {
+    real: PathBuf,
+    instance: &'a Instance,
+    mount: &'a Mount,
+}
+
+impl<'a> Checker<'a> {
+    fn names(&self) {
+        let mut seen: HashMap<String, &str> = HashMap::new();
+        for instance in self.project.enabled() {
+            let Some(other) = seen.insert(prefix(&instance.name), &instance.name) else { continue };
+            let what = format!("{other} and {} share the variables {}…", instance.name, prefix(&instance.name));
+            self.report(&codes::CONFIG_NAME_CLASH, &instance.name, &[], what, "Rename one of them");
+        }
+    }
+
+    fn ports(&self) {
+        let mut seen = HashMap::new();
+        for instance in self.project.enabled() {
+            let Some(http) = instance.http.as_ref().filter(|http| http.port != 0) else { continue };
+            let Some(other) = seen.insert((http.bind, http.port), &instance.name) else { continue };
+            let what = format!("{other} and {} both listen on {} port {}", instance.name, http.bind, http.port);
+            let help = "Give each a port of its own, or 0 to have a free one picked";
+            self.report(&codes::CONFIG_PORT_CLASH, &instance.name, &["http", "port"], what, help);
+        }
+    }
+
+    fn mounts(&mut self) {
+        let project = self.project;
+        let mut points: Vec<_> = project
+            .enabled()
+            .filter_map(|instance| {
+                let mount = instance.mount.as_ref()?;
+                Some(Point { real: self.real.of(&mount.path), instance, mount })
+            })
+            .collect();
+        let (root, data_dir, runtime_dir) =
+            (self.real.of(&project.root), self.real.of(&project.data_dir), self.real.of(&project.runtime_dir));
+        let config_dir = project.file.parent().map(|folder| self.real.of(folder)).filter(|dir| dir.starts_with(&root));
+        for point in &points {
+            let covers = |path: &Path| path.starts_with(&point.real);
+            let covered = if covers(&root) {
+                Some("the project root")
+            } else if config_dir.as_deref().is_some_and(covers) {
+                Some("the configuration file")
+            } else if covers(&data_dir) || self.is_own(&point.real, &data_dir) {
+                Some("nixbox's own data")
+            } else if covers(&runtime_dir) || self.is_own(&point.real, &runtime_dir) {
+                Some("nixbox's own runtime files")
+            } else {
+                None
+            };
+            if let Some(covered) = covered {
+                let what = format!("A mount at {} would cover {covered}", point.mount.path.display());
+                self.at_mount(
+                    &codes::CONFIG_MOUNT_COVERS,
+                    point,
+                    what,
+                    "Name a folder of its own, such as \".agentfs/mnt\"",
+                );
+            } else if is_not_a_folder(&point.real) {
+                let what = format!("The mountpoint {} is not a folder", point.mount.path.display());
+                self.at_mount(&codes::CONFIG_MOUNT_IS_FILE, point, what, "Remove it, or name another path");
+            }
+        }
+        points.sort_by(|a, b| a.real.cmp(&b.real));
+        self.overlaps(&points);
+    }
+
+    /// Sorted by path, what lies in a mount follows it directly.
+    fn overlaps(&self, points: &[Point<'_>]) {
+        let mut outer: Option<&Point<'_>> = None;
+        for point in points {
+            match outer {
+                Some(above) if point.real == above.real => {
+                    let what = format!("{} and {} have one mountpoint", above.instance.name, point.instance.name);
+                    self.at_mount(&codes::CONFIG_MOUNT_CLASH, point, what, "Give each instance a folder of its own");
+                }
+                Some(above) if point.real.starts_with(&above.real) => {
+                    let what =
+                        format!("The mountpoint of {} lies in that of {}", point.instance.name, above.instance.name);
+                    self.at_mount(&codes::CONFIG_MOUNT_NESTED, point, what, "Put them side by side");
+                }
+                _ => outer = Some(point),
+            }
+        }
+    }
+
+    /// Whether a path is one that nixbox itself keeps in `folder` for some instance, such as `NAME.d`.
+    fn is_own(&self, path: &Path, folder: &Path) -> bool {
+        let first = path.strip_prefix(folder).ok().and_then(|rest| rest.components().next());
+        let name = first.and_then(|first| first.as_os_str().to_str()).and_then(|first| first.split_once('.'));
+        name.is_some_and(|(name, _)| self.project.instances.contains_key(name))
+    }
+
+    fn at_mount(&self, code: &'static Code, point: &Point<'_>, what: String, help: &str) {
+        self.report(code, &point.instance.name, &["mount", "path"], what, help);
+    }
+
+    /// On the key below the instance where it is written, else on the nearest table that is.
+    fn report(&self, code: &'static Code, name: &str, below: &[&str], what: String, help: &str) {
+        let key = below.iter().fold(join("instances", name), |path, part| join(&path, part));
+        let line = self.document.instances.get(name).map_or(1, |instance| {
+            let (mount, http) = (instance.value.mount.as_ref(), instance.value.http.as_ref());
+            let (table, value) = match below {
+                ["mount", ..] => {
+                    (mount.map(|at| at.line), mount.and_then(|at| at.value.path.as_ref()).map(|at| at.line))
+                }
+                ["http", ..] => (http.map(|at| at.line), http.and_then(|at| at.value.port.as_ref()).map(|at| at.line)),
+                _ => (None, None),
+            };
+            value.or(table).unwrap_or(instance.line)
+        });
+        self.problems.at(line, &key, Failure::new(code, what).help(help));
+    }
+}

@@ -1,0 +1,237 @@
+//! From a tree to a document, one table at a time. Each key is asked for by name and type; what nobody asked for
+//! is unknown. A wrong value is reported and read as if it were not there, so that everything after it is checked
+//! as well.
+
+use std::collections::BTreeMap;
+use std::fmt::Display;
+use std::net::IpAddr;
+use std::str::FromStr;
+
+use nixbox_report::{Code, Failure, codes};
+
+use crate::document::{At, Document, HttpDocument, InstanceDocument, MountDocument};
+use crate::problems::Problems;
+use crate::schema;
+use crate::tree::{Entry, Value, join};
+use crate::words::Word;
+
+/// The version of the format that this program reads.
+pub(crate) const VERSION: u32 = 1;
+
+pub(crate) fn document(entries: Vec<Entry<'_>>, problems: &Problems) -> Document {
+    let mut top = Table { path: String::new(), entries, asked: Vec::new(), problems };
+    let version = match version(&mut top) {
+        Ok(version) => version,
+        // Of another version nothing else can be said.
+        Err(Other) => return Document::empty(),
+    };
+    let document = Document {
+        version,
+        data_dir: top.text("data_dir"),
+        runtime_dir: top.text("runtime_dir"),
+        default_instance: top.text("default_instance"),
+        log_level: top.word("log_level"),
+        instances: top.tables("instances", instance),
+    };
+    top.finish();
+    document
+}
+
+fn instance(table: &mut Table<'_, '_>) -> InstanceDocument {
+    InstanceDocument {
+        enable: table.flag("enable"),
+        description: table.text("description"),
+        labels: table.texts("labels"),
+        env: table.texts("env"),
+        mount: table.table("mount", mount),
+        http: table.table("http", http),
+    }
+}
+
+fn mount(table: &mut Table<'_, '_>) -> MountDocument {
+    MountDocument {
+        path: table.text("path"),
+        backend: table.word("backend"),
+        read_only: table.flag("read_only"),
+        allow_root: table.flag("allow_root"),
+        allow_other: table.flag("allow_other"),
+        uid: table.integer("uid", 0, u32::MAX - 1),
+        gid: table.integer("gid", 0, u32::MAX - 1),
+        create: table.flag("create"),
+    }
+}
+
+fn http(table: &mut Table<'_, '_>) -> HttpDocument {
+    HttpDocument { bind: table.address("bind"), port: table.integer("port", 0, u16::MAX) }
+}
+
+/// The file is of another version.
+struct Other;
+
+fn version(top: &mut Table<'_, '_>) -> Result<At<u32>, Other> {
+    let help = format!("Write `version = {VERSION}` as the first line");
+    let here = At { value: VERSION, line: 1 };
+    match top.take("version") {
+        None => {
+            let failure = Failure::new(&codes::CONFIG_VERSION, "`version` is missing").help(help);
+            top.problems.at(1, "version", failure);
+            Ok(here)
+        }
+        Some(Entry { value: Value::Integer(number), line, .. }) if number == i128::from(VERSION) => {
+            Ok(At { line, ..here })
+        }
+        Some(Entry { value: Value::Integer(number), line, .. }) => {
+            let what = format!("This is version {number} of the format, and this nixbox knows version {VERSION}");
+            top.problems.at(line, "version", Failure::new(&codes::CONFIG_VERSION, what).help(help));
+            Err(Other)
+        }
+        Some(entry) => {
+            let what = format!("`version` must be an integer, not {}", entry.value.kind());
+            top.problems.at(entry.line, "version", Failure::new(&codes::CONFIG_VERSION, what).help(help));
+            Ok(here)
+        }
+    }
+}
+
+/// One table of the file, while it is read.
+struct Table<'t, 'p> {
+    path: String,
+    /// Those not yet asked for.
+    entries: Vec<Entry<'t>>,
+    asked: Vec<&'static str>,
+    problems: &'p Problems,
+}
+
+impl<'t, 'p> Table<'t, 'p> {
+    fn take(&mut self, name: &'static str) -> Option<Entry<'t>> {
+        self.asked.push(name);
+        let at = self.entries.iter().position(|entry| entry.name == name)?;
+        Some(self.entries.remove(at))
+    }
+
+    fn text(&mut self, name: &'static str) -> Option<At<String>> {
+        let entry = self.take(name)?;
+        self.string(entry)
+    }
+
+    fn flag(&mut self, name: &'static str) -> Option<At<bool>> {
+        match self.take(name)? {
+            Entry { value: Value::Bool(value), line, .. } => Some(At { value, line }),
+            entry => self.wrong_type(&entry, "a boolean", "Write true or false, without quotes"),
+        }
+    }
+
+    fn integer<T>(&mut self, name: &'static str, least: T, most: T) -> Option<At<T>>
+    where
+        T: TryFrom<i128> + PartialOrd + Display,
+    {
+        let range = format_args!("a whole number from {least} to {most}").to_string();
+        match self.take(name)? {
+            Entry { value: Value::Integer(number), line, name } => match T::try_from(number) {
+                Ok(value) if value >= least && value <= most => Some(At { value, line }),
+                _ => {
+                    let what = format!("`{name}` is out of range");
+                    self.report(&codes::CONFIG_VALUE, line, &name, what, &format!("Write {range}"))
+                }
+            },
+            entry => self.wrong_type(&entry, "an integer", &format!("Write {range}, without quotes")),
+        }
+    }
+
+    fn word<T: Word>(&mut self, name: &'static str) -> Option<At<T>> {
+        let At { value, line } = self.text(name)?;
+        if let Ok(word) = value.parse() {
+            return Some(At { value: word, line });
+        }
+        let quoted: Vec<_> = T::WORDS.iter().map(|word| format!("\"{word}\"")).collect();
+        let help = match schema::nearest(&value, T::WORDS.iter().copied()) {
+            Some(near) => format!("Did you mean \"{near}\"? Possible are {}", quoted.join(", ")),
+            None => format!("Possible are {}", quoted.join(", ")),
+        };
+        self.report(&codes::CONFIG_TYPE, line, name, format!("{value:?} is no possible `{name}`"), &help)
+    }
+
+    fn address(&mut self, name: &'static str) -> Option<At<IpAddr>> {
+        let At { value, line } = self.text(name)?;
+        match IpAddr::from_str(&value) {
+            Ok(value) => Some(At { value, line }),
+            Err(_) => {
+                let what = format!("{value:?} is not an IP address");
+                self.report(
+                    &codes::CONFIG_VALUE,
+                    line,
+                    name,
+                    what,
+                    "Write \"127.0.0.1\" or \"::1\"; names are not looked up",
+                )
+            }
+        }
+    }
+
+    fn table<T>(&mut self, name: &'static str, read: impl FnOnce(&mut Table<'t, 'p>) -> T) -> Option<At<T>> {
+        let entry = self.take(name)?;
+        self.nested(entry, read)
+    }
+
+    /// A table of tables with free names.
+    fn tables<T>(&mut self, name: &'static str, read: impl Fn(&mut Table<'t, 'p>) -> T) -> BTreeMap<String, At<T>> {
+        self.free(name, |all, entry| all.nested(entry, &read))
+    }
+
+    /// A table of strings with free names.
+    fn texts(&mut self, name: &'static str) -> BTreeMap<String, At<String>> {
+        self.free(name, |all, entry| all.string(entry))
+    }
+
+    fn free<T>(
+        &mut self,
+        name: &'static str,
+        mut one: impl FnMut(&mut Table<'t, 'p>, Entry<'t>) -> Option<At<T>>,
+    ) -> BTreeMap<String, At<T>> {
+        let Some(entry) = self.take(name) else { return BTreeMap::new() };
+        let read = |all: &mut Table<'t, 'p>| {
+            let entries = std::mem::take(&mut all.entries);
+            entries.into_iter().filter_map(|entry| Some((entry.name.to_string(), one(all, entry)?))).collect()
+        };
+        self.nested(entry, read).map_or_else(BTreeMap::new, |at: At<BTreeMap<_, _>>| at.value)
+    }
+
+    fn nested<T>(&mut self, entry: Entry<'t>, read: impl FnOnce(&mut Table<'t, 'p>) -> T) -> Option<At<T>> {
+        let path = join(&self.path, &entry.name);
+        match entry {
+            Entry { value: Value::Table(entries), line, .. } => {
+                let mut table = Table { path, entries, asked: Vec::new(), problems: self.problems };
+                let value = read(&mut table);
+                table.finish();
+                Some(At { value, line })
+            }
+            entry => self.wrong_type(&entry, "a table", &format!("Write [{path}] and its keys on the lines below")),
+        }
+    }
+
+    fn string(&mut self, entry: Entry<'t>) -> Option<At<String>> {
+        match entry {
+            Entry { value: Value::Text(text), line, .. } => Some(At { value: text.into_owned(), line }),
+            entry => self.wrong_type(&entry, "a string", "Put the value in double quotes"),
+        }
+    }
+
+    fn wrong_type<T>(&self, entry: &Entry<'_>, wanted: &str, help: &str) -> Option<T> {
+        let what = format!("`{}` must be {wanted}, not {}", entry.name, entry.value.kind());
+        self.report(&codes::CONFIG_TYPE, entry.line, &entry.name, what, help)
+    }
+
+    fn report<T>(&self, code: &'static Code, line: usize, name: &str, what: String, help: &str) -> Option<T> {
+        self.problems.at(line, &join(&self.path, name), Failure::new(code, what).help(help));
+        None
+    }
+
+    /// Whatever is left is unknown.
+    fn finish(self) {
+        for entry in &self.entries {
+            let what = format!("`{}` is not a key that nixbox knows here", entry.name);
+            let help = schema::suggest(&entry.name, &self.asked);
+            self.report::<()>(&codes::CONFIG_UNKNOWN_KEY, entry.line, &entry.name, what, &help);
+        }
+    }
+}

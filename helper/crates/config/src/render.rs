@@ -1,0 +1,77 @@
+//! A project written out again with nothing left to defaults.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use nixbox_report::{Failure, Report, codes};
+
+use crate::document::{At, Document, HttpDocument, InstanceDocument, MountDocument};
+use crate::project::{Instance, Project};
+use crate::reader::VERSION;
+use crate::words::Backend;
+
+/// TOML that means the same project wherever it is read with the same root.
+pub fn to_toml(project: &Project) -> Result<String, Report> {
+    toml::to_string(&document(project)).map_err(failed)
+}
+
+/// The same as JSON.
+pub fn to_json(project: &Project) -> Result<String, Report> {
+    let mut text = serde_json::to_string_pretty(&document(project)).map_err(failed)?;
+    text.push('\n');
+    Ok(text)
+}
+
+fn failed(error: impl std::fmt::Display) -> Report {
+    Failure::new(&codes::UNEXPECTED, "The configuration could not be written out").why(error).into()
+}
+
+fn document(project: &Project) -> Document {
+    Document {
+        version: At::nowhere(VERSION),
+        data_dir: given(text(&project.data_dir)),
+        runtime_dir: given(text(&project.runtime_dir)),
+        default_instance: project.default_instance.clone().map(At::nowhere),
+        log_level: given(project.log_level),
+        instances: project.instances.iter().map(|(name, i)| (name.clone(), At::nowhere(instance(i)))).collect(),
+    }
+}
+
+fn instance(instance: &Instance) -> InstanceDocument {
+    let mount = match &instance.mount {
+        None => MountDocument { backend: given(Backend::None), ..MountDocument::default() },
+        Some(mount) => MountDocument {
+            path: given(text(&mount.path)),
+            backend: given(mount.backend),
+            read_only: given(mount.read_only),
+            allow_root: given(mount.allow_root),
+            allow_other: given(mount.allow_other),
+            uid: mount.uid.map(At::nowhere),
+            gid: mount.gid.map(At::nowhere),
+            create: given(mount.create),
+        },
+    };
+    let all = |table: &BTreeMap<String, String>| {
+        table.iter().map(|(name, value)| (name.clone(), At::nowhere(value.clone()))).collect()
+    };
+    InstanceDocument {
+        enable: given(instance.enable),
+        description: given(instance.description.clone()),
+        labels: all(&instance.labels),
+        env: all(&instance.env),
+        mount: given(mount),
+        http: instance
+            .http
+            .as_ref()
+            .map(|http| At::nowhere(HttpDocument { bind: given(http.bind), port: given(http.port) })),
+    }
+}
+
+fn given<T>(value: T) -> Option<At<T>> {
+    Some(At::nowhere(value))
+}
+
+/// Every path of a project is UTF-8; `load` has seen to that.
+fn text(path: &Path) -> String {
+    path.to_string_lossy().into_owned()
+}

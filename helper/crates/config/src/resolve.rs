@@ -1,0 +1,323 @@
+//! A document becomes a project: flag over environment over file over default.
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr};
+use std::path::{Path, PathBuf};
+
+use nixbox_report::{Code, Failure, codes};
+
+use crate::document::{At, Document, HttpDocument, InstanceDocument, MountDocument};
+use crate::env;
+use crate::load::Loaded;
+use crate::locate::Located;
+use crate::origin::{Origin, Origins, Setting};
+use crate::paths::{RealPaths, absolute, in_store, short_hash};
+use crate::problems::Problems;
+use crate::project::{Http, Instance, Mount, Paths, Project};
+use crate::secret;
+use crate::sources::Sources;
+use crate::tree::join;
+use crate::words::{Backend, LogLevel};
+
+pub(crate) fn resolve(
+    sources: &Sources,
+    located: &Located,
+    document: &Document,
+    real: &mut RealPaths,
+    problems: &Problems,
+) -> Loaded {
+    for path in [&located.file, &located.root] {
+        if path.to_str().is_none() {
+            let what = format!("The path {} is not UTF-8, and no variable could name it", path.display());
+            problems.in_text(None, None, Failure::new(&codes::CONFIG_VALUE, what).help("Rename the folder"));
+        }
+    }
+    let mut resolver =
+        Resolver { sources, located, problems, settings: Vec::with_capacity(8 + 16 * document.instances.len()) };
+    let data_dir = resolver.data_dir(document);
+    let runtime_dir = resolver.runtime_dir(document, &data_dir, real);
+    let default_at = resolver.settings.len();
+    let log_level = resolver.log_level(document);
+    let instances: BTreeMap<_, _> = document
+        .instances
+        .iter()
+        .map(|(name, at)| (name.clone(), resolver.instance(name, at, &data_dir, &runtime_dir)))
+        .collect();
+    let (default_instance, setting) = resolver.default_instance(document, &instances);
+    resolver.settings.insert(default_at, setting);
+
+    let origins = Origins { file: located.file_origin, root: located.root_origin, settings: resolver.settings };
+    let (file, root) = (located.file.clone(), located.root.clone());
+    Loaded { project: Project { file, root, data_dir, runtime_dir, default_instance, log_level, instances }, origins }
+}
+
+struct Resolver<'a> {
+    sources: &'a Sources,
+    located: &'a Located,
+    problems: &'a Problems,
+    settings: Vec<Setting>,
+}
+
+impl Resolver<'_> {
+    fn data_dir(&mut self, document: &Document) -> PathBuf {
+        let (path, origin) = if let Some(path) = &self.sources.data_dir {
+            (absolute(&self.sources.cwd, path), Origin::Flag)
+        } else if let Some(path) = self.folder("AGENTFS_DATA_DIR", self.located.environment_is_ours) {
+            (path, Origin::Environment("AGENTFS_DATA_DIR"))
+        } else if let Some(found) = self.path("data_dir", document.data_dir.as_ref()) {
+            found
+        } else if let Some(state) = self.folder("DEVENV_STATE", self.located.devenv_is_ours) {
+            (state.join("agentfs"), Origin::Environment("DEVENV_STATE"))
+        } else {
+            (self.located.root.join(".agentfs"), Origin::Default)
+        };
+        self.setting("data_dir", Some(path.display().to_string()), origin);
+        path
+    }
+
+    fn runtime_dir(&mut self, document: &Document, data_dir: &Path, real: &mut RealPaths) -> PathBuf {
+        let (path, origin) = if let Some(found) = self.path("runtime_dir", document.runtime_dir.as_ref()) {
+            found
+        } else if let Some(runtime) = self.folder("DEVENV_RUNTIME", self.located.devenv_is_ours) {
+            (runtime.join("agentfs"), Origin::Environment("DEVENV_RUNTIME"))
+        } else {
+            // However the project is reached, its owners must be found in one place.
+            let hash = short_hash(&[&real.of(&self.located.root), &real.of(data_dir)]);
+            match self.folder("XDG_RUNTIME_DIR", true) {
+                Some(runtime) => (runtime.join("nixbox").join(hash), Origin::Environment("XDG_RUNTIME_DIR")),
+                None => {
+                    let user = rustix::process::geteuid().as_raw();
+                    (PathBuf::from(format!("/tmp/nixbox-{user}")).join(hash), Origin::Default)
+                }
+            }
+        };
+        self.setting("runtime_dir", Some(path.display().to_string()), origin);
+        path
+    }
+
+    fn log_level(&mut self, document: &Document) -> LogLevel {
+        let variable = self.sources.environment.get("AGENTFS_LOG_LEVEL").filter(|_| self.located.environment_is_ours);
+        let spoken = variable.and_then(|word| match word.to_str().unwrap_or_default().parse::<LogLevel>() {
+            Ok(level) => Some(level),
+            Err(unknown) => {
+                let what = "AGENTFS_LOG_LEVEL holds no log level";
+                let failure = Failure::new(&codes::CONFIG_ENVIRONMENT, what).why(unknown);
+                self.problems.push(failure.help("Set it to one of these, or unset it"));
+                None
+            }
+        });
+        let (level, origin) = match (self.sources.log_level, spoken, &document.log_level) {
+            (Some(level), _, _) => (level, Origin::Flag),
+            (None, Some(level), _) => (level, Origin::Environment("AGENTFS_LOG_LEVEL")),
+            (None, None, Some(At { value, line })) => (*value, Origin::File { line: *line }),
+            (None, None, None) => (LogLevel::default(), Origin::Default),
+        };
+        self.setting("log_level", Some(level.to_string()), origin);
+        level
+    }
+
+    fn default_instance(&self, document: &Document, all: &BTreeMap<String, Instance>) -> (Option<String>, Setting) {
+        let enabled = |name: &str| all.get(name).is_some_and(|instance| instance.enable);
+        let (name, origin) = if let Some(At { value, line }) = &document.default_instance {
+            if !enabled(value) {
+                let names: Vec<_> = all.values().filter(|i| i.enable).map(|i| i.name.as_str()).collect();
+                let help = match names.as_slice() {
+                    [] => "Declare one with [instances.NAME]".to_owned(),
+                    names => format!("Enabled are {}", names.join(", ")),
+                };
+                let what = format!("`default_instance` names {value:?}, which is not an enabled instance");
+                self.report(&codes::CONFIG_DEFAULT_INSTANCE, *line, "default_instance", what, &help);
+            }
+            (Some(value.clone()), Origin::File { line: *line })
+        } else {
+            let mut names = all.values().filter(|instance| instance.enable).map(|instance| &instance.name);
+            let name = match (names.next(), names.next()) {
+                (Some(only), None) => Some(only.clone()),
+                _ => Some("default".to_owned()).filter(|name| enabled(name)),
+            };
+            (name, Origin::Default)
+        };
+        (name.clone(), Setting { key: "default_instance".to_owned(), value: name, origin })
+    }
+
+    fn instance(&mut self, name: &str, at: &At<InstanceDocument>, data_dir: &Path, runtime_dir: &Path) -> Instance {
+        let key = join("instances", name);
+        self.name(name, &key, at.line);
+        let written = &at.value;
+        let instance = Instance {
+            name: name.to_owned(),
+            enable: self.pick(&key, "enable", written.enable.as_ref(), true),
+            description: self.pick(&key, "description", written.description.as_ref(), String::new()),
+            labels: self.labels(&join(&key, "labels"), &written.labels),
+            env: self.variables(&join(&key, "env"), &written.env),
+            mount: self.mount(&join(&key, "mount"), written.mount.as_ref(), data_dir, name),
+            http: written.http.as_ref().map(|http| self.http(&join(&key, "http"), &http.value)),
+            paths: Paths::of(name, data_dir, runtime_dir),
+        };
+        let socket = instance.paths.socket.as_os_str().len();
+        if instance.enable && socket > Paths::LONGEST_SOCKET {
+            let why = format!(
+                "{} has {socket} bytes, {} are allowed",
+                instance.paths.socket.display(),
+                Paths::LONGEST_SOCKET
+            );
+            let failure = Failure::new(&codes::CONFIG_SOCKET_PATH, format!("The socket path of {name} is too long"));
+            self.problems.at(
+                at.line,
+                &key,
+                failure.why(why).help("Set a shorter `runtime_dir`, such as one below /tmp"),
+            );
+        }
+        instance
+    }
+
+    fn name(&self, name: &str, key: &str, line: usize) {
+        let first = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit();
+        let rest = |b: u8| first(b) || b == b'_' || b == b'-';
+        let possible = name.bytes().next().is_some_and(first) && name.bytes().all(rest) && name.len() <= 63;
+        if !possible {
+            let what = format!("{name:?} is not possible as an instance name");
+            let help = "A name has lower case letters, digits, - and _, begins with a letter or digit, and has at most 63 characters";
+            self.report(&codes::CONFIG_INSTANCE_NAME, line, key, what, help);
+        }
+    }
+
+    fn labels(&mut self, key: &str, written: &BTreeMap<String, At<String>>) -> BTreeMap<String, String> {
+        self.each(key, written, |_, _, _| {})
+    }
+
+    fn variables(&mut self, key: &str, written: &BTreeMap<String, At<String>>) -> BTreeMap<String, String> {
+        self.each(key, written, |this, name, At { value, line }| {
+            let key = join(key, name);
+            if let Some(why) = env::not_for_users(name) {
+                let what = format!("`{name}` is not possible as a variable here");
+                let failure = Failure::new(&codes::CONFIG_ENV_NAME, what).why(why);
+                this.problems.at(*line, &key, failure.help("Choose another name"));
+            }
+            if value.contains('\0') {
+                let what = format!("`{name}` holds a NUL character, which no variable can");
+                this.report(&codes::CONFIG_VALUE, *line, &key, what, "Leave it out");
+            }
+        })
+    }
+
+    /// A table of strings: none of them may be a secret.
+    fn each(
+        &mut self,
+        key: &str,
+        written: &BTreeMap<String, At<String>>,
+        inspect: impl Fn(&Self, &str, &At<String>),
+    ) -> BTreeMap<String, String> {
+        let mut all = BTreeMap::new();
+        for (name, at) in written {
+            if secret::looks_like_one(name, &at.value) {
+                // The value itself must not come up in any message.
+                let what = format!("`{name}` looks like a secret written out");
+                let failure = Failure::new(&codes::CONFIG_SECRET, what)
+                    .why("this file, the shell's variables and the Nix store are read by others")
+                    .help(format!(
+                        "Put it into a file only you can read, and name that: {}_FILE = \"…\"",
+                        name.to_uppercase()
+                    ));
+                self.problems.at(at.line, &join(key, name), failure);
+            }
+            inspect(self, name, at);
+            self.setting(join(key, name), Some(at.value.clone()), Origin::File { line: at.line });
+            all.insert(name.clone(), at.value.clone());
+        }
+        all
+    }
+
+    fn mount(&mut self, key: &str, written: Option<&At<MountDocument>>, data_dir: &Path, name: &str) -> Option<Mount> {
+        let nothing = MountDocument::default();
+        let table = written.map_or(&nothing, |at| &at.value);
+        let (path, origin) = self
+            .path(&join(key, "path"), table.path.as_ref())
+            .unwrap_or_else(|| (data_dir.join("mnt").join(name), Origin::Default));
+        self.setting(join(key, "path"), Some(path.display().to_string()), origin);
+        let mount = Mount {
+            path,
+            backend: self.pick(key, "backend", table.backend.as_ref(), Backend::default()),
+            read_only: self.pick(key, "read_only", table.read_only.as_ref(), false),
+            allow_root: self.pick(key, "allow_root", table.allow_root.as_ref(), false),
+            allow_other: self.pick(key, "allow_other", table.allow_other.as_ref(), false),
+            uid: self.optional(key, "uid", table.uid.as_ref()),
+            gid: self.optional(key, "gid", table.gid.as_ref()),
+            create: self.pick(key, "create", table.create.as_ref(), true),
+        };
+        if let (Some(At { value: true, line }), true) = (&table.allow_root, mount.allow_other) {
+            let what = "`allow_root` and `allow_other` exclude each other".to_owned();
+            let help = "Keep `allow_other` alone; it lets root in as well";
+            self.report(&codes::CONFIG_VALUE, *line, &join(key, "allow_root"), what, help);
+        }
+        (mount.backend != Backend::None).then_some(mount)
+    }
+
+    fn http(&mut self, key: &str, table: &HttpDocument) -> Http {
+        let bind = self.pick(key, "bind", table.bind.as_ref(), IpAddr::V4(Ipv4Addr::LOCALHOST));
+        if let Some(At { value, line }) = table.bind.as_ref().filter(|at| !at.value.is_loopback()) {
+            let what = format!("{value} is not a loopback address");
+            let failure = Failure::new(&codes::CONFIG_EXPOSED, what).why("other machines could reach the instance");
+            self.problems.at(*line, &join(key, "bind"), failure.help("Write \"127.0.0.1\" or \"::1\""));
+        }
+        Http { bind, port: self.pick(key, "port", table.port.as_ref(), 0) }
+    }
+
+    /// A variable that names a folder, from the project root.
+    fn folder(&self, name: &'static str, applies: bool) -> Option<PathBuf> {
+        let value = self.sources.environment.get(name).filter(|_| applies)?;
+        if value.to_str().is_none() {
+            let failure = Failure::new(&codes::CONFIG_ENVIRONMENT, format!("{name} is not UTF-8"));
+            self.problems.push(failure.help("Name a folder whose path is UTF-8 text"));
+        }
+        Some(absolute(&self.located.root, Path::new(value)))
+    }
+
+    /// A path of the file, from the project root.
+    fn path(&self, key: &str, written: Option<&At<String>>) -> Option<(PathBuf, Origin)> {
+        let At { value, line } = written?;
+        let wrong = if value.is_empty() {
+            Some(("is empty", "Leave the key out to have the default"))
+        } else if value.chars().any(char::is_control) {
+            Some(("holds a control character", "Leave it out"))
+        } else if value.starts_with('~') || value.starts_with('$') {
+            Some(("is taken as it stands: neither ~ nor $ is expanded", "Write the path out"))
+        } else if in_store(Path::new(value)) {
+            Some((
+                "lies in the Nix store, where nothing can be written",
+                "Name a folder of the project, as a plain string",
+            ))
+        } else {
+            None
+        };
+        if let Some((what, help)) = wrong {
+            self.report(&codes::CONFIG_VALUE, *line, key, format!("The path {value:?} {what}"), help);
+            return None;
+        }
+        Some((absolute(&self.located.root, Path::new(value)), Origin::File { line: *line }))
+    }
+
+    fn pick<T: Clone + ToString>(&mut self, table: &str, name: &str, written: Option<&At<T>>, default: T) -> T {
+        let (value, origin) = match written {
+            Some(At { value, line }) => (value.clone(), Origin::File { line: *line }),
+            None => (default, Origin::Default),
+        };
+        self.setting(join(table, name), Some(value.to_string()), origin);
+        value
+    }
+
+    fn optional(&mut self, table: &str, name: &str, written: Option<&At<u32>>) -> Option<u32> {
+        let origin = written.map_or(Origin::Default, |at| Origin::File { line: at.line });
+        let value = written.map(|at| at.value);
+        self.setting(join(table, name), value.map(|value| value.to_string()), origin);
+        value
+    }
+
+    fn setting(&mut self, key: impl Into<String>, value: Option<String>, origin: Origin) {
+        self.settings.push(Setting { key: key.into(), value, origin });
+    }
+
+    fn report(&self, code: &'static Code, line: usize, key: &str, what: String, help: &str) {
+        self.problems.at(line, key, Failure::new(code, what).help(help));
+    }
+}

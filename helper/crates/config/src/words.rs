@@ -1,0 +1,108 @@
+//! The values that are one of a few words.
+
+use std::fmt;
+use std::str::FromStr;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// A type whose values are written as words.
+pub(crate) trait Word: Copy + FromStr {
+    const WORDS: &'static [&'static str];
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UnknownWord {
+    pub allowed: &'static [&'static str],
+}
+
+impl fmt::Display for UnknownWord {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "it must be one of {}", self.allowed.join(", "))
+    }
+}
+
+impl std::error::Error for UnknownWord {}
+
+macro_rules! words {
+    ($type:ident { $($variant:ident = $word:literal),* }) => {
+        impl Word for $type {
+            const WORDS: &'static [&'static str] = &[$($word),*];
+        }
+
+        impl $type {
+            pub const ALL: &'static [Self] = &[$(Self::$variant),*];
+
+            pub fn as_str(self) -> &'static str {
+                match self { $(Self::$variant => $word),* }
+            }
+        }
+
+        impl FromStr for $type {
+            type Err = UnknownWord;
+
+            fn from_str(word: &str) -> Result<Self, UnknownWord> {
+                match word {
+                    $($word => Ok(Self::$variant),)*
+                    _ => Err(UnknownWord { allowed: Self::WORDS }),
+                }
+            }
+        }
+
+        impl fmt::Display for $type {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.pad(self.as_str())
+            }
+        }
+    };
+}
+
+/// How an instance is mounted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Backend {
+    /// The best one that this machine has.
+    #[default]
+    Auto,
+    Fuse,
+    /// No mount.
+    None,
+}
+
+words!(Backend { Auto = "auto", Fuse = "fuse", None = "none" });
+
+/// How much the programs say on stderr.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum LogLevel {
+    Error,
+    Warn,
+    #[default]
+    Info,
+    Debug,
+    Trace,
+}
+
+words!(LogLevel { Error = "error", Warn = "warn", Info = "info", Debug = "debug", Trace = "trace" });
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_word_is_the_same_to_serde_and_to_the_reader() {
+        fn agree<T: Word + Serialize + fmt::Display + fmt::Debug + PartialEq>(all: &[T])
+        where
+            T::Err: fmt::Debug,
+        {
+            assert_eq!(all.len(), T::WORDS.len());
+            for value in all {
+                assert_eq!(serde_json::to_value(value).unwrap(), value.to_string());
+                assert_eq!(T::from_str(&value.to_string()).unwrap(), *value);
+            }
+        }
+        agree(Backend::ALL);
+        agree(LogLevel::ALL);
+    }
+}
