@@ -20,19 +20,48 @@ pub enum Error {
     Encrypted { path: PathBuf },
     #[error("the database is an overlay over {}", base.display())]
     Overlay { path: PathBuf, base: PathBuf },
+    #[error("the database is damaged: {reason}")]
+    Damaged { path: PathBuf, reason: String },
+    /// Acknowledged changes could not be written; nothing more is accepted, so that nothing is lost unseen.
+    #[error("changes could not be written to the database: {reason}")]
+    Lost { errno: i32, reason: String },
     #[error("database: {0}")]
-    Sqlite(#[from] rusqlite::Error),
+    Store(#[from] StoreError),
     #[error("{0}")]
     Io(#[from] std::io::Error),
+}
+
+/// What the SQL below the engine says, whichever library speaks it.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct StoreError {
+    pub kind: StoreErrorKind,
+    pub message: String,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum StoreErrorKind {
+    Busy,
+    Full,
+    ReadOnly,
+    Damaged,
+    Other,
+}
+
+impl StoreError {
+    pub fn new(kind: StoreErrorKind, message: impl Into<String>) -> Self {
+        Self { kind, message: message.into() }
+    }
 }
 
 impl Error {
     pub fn errno(&self) -> i32 {
         match self {
-            Self::Errno(errno) => *errno,
-            Self::Sqlite(error) => match error.sqlite_error_code() {
-                Some(rusqlite::ErrorCode::DiskFull) => libc::ENOSPC,
-                Some(rusqlite::ErrorCode::ReadOnly) => libc::EROFS,
+            Self::Errno(errno) | Self::Lost { errno, .. } => *errno,
+            Self::Store(error) => match error.kind {
+                StoreErrorKind::Full => libc::ENOSPC,
+                StoreErrorKind::ReadOnly => libc::EROFS,
                 _ => libc::EIO,
             },
             Self::Io(error) => error.raw_os_error().unwrap_or(libc::EIO),

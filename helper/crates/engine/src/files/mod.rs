@@ -1,0 +1,151 @@
+//! The file tree in a database, written once above [`Store`].
+//!
+//! What it leaves to the front end: permission checks, and clearing suid and sgid bits on write and chown (on Linux
+//! the kernel does both). Access times are not kept: reading never writes. Names and link targets are UTF-8,
+//! because the format stores them as text; others are refused with `EILSEQ`.
+
+mod chores;
+mod data;
+mod inode;
+mod memory;
+mod names;
+mod remove;
+mod rename;
+mod tidy;
+mod tree;
+
+use std::ffi::{OsStr, OsString};
+use std::path::{Path, PathBuf};
+
+use self::memory::Memory;
+use self::tree::Tree;
+use crate::error::{Error, Result};
+use crate::filesystem::{Attr, AttrChange, Caller, Entry, FileSystem, Ino, NewNode, Rename, StatFs};
+use crate::journal::Journal;
+use crate::store::Store;
+
+pub struct Files {
+    journal: Journal<Memory>,
+    path: PathBuf,
+    read_only: bool,
+}
+
+impl Files {
+    pub(crate) fn new(mut store: Box<dyn Store>, path: &Path, chunk_size: u32, read_only: bool) -> Result<Self> {
+        if !read_only {
+            tidy::tidy(&mut *store)?;
+        }
+        let memory = Memory::load(&mut *store, chunk_size)?;
+        Ok(Self { journal: Journal::new(store, memory)?, path: path.to_owned(), read_only })
+    }
+
+    pub(crate) fn close(&self) -> Result<()> {
+        self.journal.close()
+    }
+
+    fn read_tree<T>(&self, ask: impl FnOnce(&mut Tree<'_>) -> Result<T>) -> Result<T> {
+        self.journal.read(|store, memory| ask(&mut Tree { store, memory }))
+    }
+
+    fn change_tree<T>(&self, change: impl FnOnce(&mut Tree<'_>) -> Result<T>) -> Result<T> {
+        if self.read_only {
+            return Err(Error::Errno(libc::EROFS));
+        }
+        self.journal.write(|store, memory| change(&mut Tree { store, memory }))
+    }
+
+    /// A disk that is full when a batch is committed would lose what was acknowledged, so whatever grows the
+    /// database is refused while there is still room for the batch.
+    fn grow_tree<T>(&self, bytes: usize, change: impl FnOnce(&mut Tree<'_>) -> Result<T>) -> Result<T> {
+        self.journal.note(|memory| memory.room.take(&self.path, bytes as u64))?;
+        self.change_tree(change)
+    }
+}
+
+impl FileSystem for Files {
+    fn lookup(&self, parent: Ino, name: &OsStr) -> Result<Attr> {
+        self.read_tree(|tree| tree.lookup(parent, name))
+    }
+
+    fn forget(&self, ino: Ino, references: u64) {
+        self.journal.note(|memory| memory.forget(ino, references));
+    }
+
+    fn getattr(&self, ino: Ino) -> Result<Attr> {
+        self.read_tree(|tree| tree.attr(ino))
+    }
+
+    fn setattr(&self, ino: Ino, change: AttrChange) -> Result<Attr> {
+        self.change_tree(|tree| tree.set_attr(ino, change))
+    }
+
+    fn readlink(&self, ino: Ino) -> Result<OsString> {
+        self.read_tree(|tree| tree.read_link(ino))
+    }
+
+    fn create(&self, parent: Ino, name: &OsStr, node: NewNode) -> Result<Attr> {
+        self.grow_tree(0, |tree| tree.create(parent, name, node))
+    }
+
+    fn symlink(&self, parent: Ino, name: &OsStr, target: &OsStr, caller: Caller) -> Result<Attr> {
+        self.grow_tree(0, |tree| tree.symlink(parent, name, target, caller))
+    }
+
+    fn link(&self, ino: Ino, parent: Ino, name: &OsStr) -> Result<Attr> {
+        self.grow_tree(0, |tree| tree.link(ino, parent, name))
+    }
+
+    fn unlink(&self, parent: Ino, name: &OsStr) -> Result<()> {
+        self.change_tree(|tree| tree.unlink(parent, name))
+    }
+
+    fn rmdir(&self, parent: Ino, name: &OsStr) -> Result<()> {
+        self.change_tree(|tree| tree.rmdir(parent, name))
+    }
+
+    fn rename(&self, from: (Ino, &OsStr), to: (Ino, &OsStr), how: Rename) -> Result<()> {
+        self.change_tree(|tree| tree.rename(from, to, how))
+    }
+
+    fn open(&self, ino: Ino) -> Result<()> {
+        self.read_tree(|tree| tree.open(ino))
+    }
+
+    fn release(&self, ino: Ino) {
+        self.journal.note(|memory| memory.release(ino));
+    }
+
+    fn read(&self, ino: Ino, offset: u64, size: u32) -> Result<Vec<u8>> {
+        self.read_tree(|tree| tree.read(ino, offset, size))
+    }
+
+    fn write(&self, ino: Ino, offset: u64, data: &[u8]) -> Result<u32> {
+        self.grow_tree(data.len(), |tree| tree.write(ino, offset, data))
+    }
+
+    fn fsync(&self, _ino: Ino) -> Result<()> {
+        self.journal.flush()
+    }
+
+    fn readdir(&self, ino: Ino) -> Result<Vec<Entry>> {
+        self.read_tree(|tree| tree.entries(ino))
+    }
+
+    fn parent(&self, ino: Ino) -> Result<Ino> {
+        self.read_tree(|tree| tree.parent(ino))
+    }
+
+    /// The room of the disk that holds the database: that is what runs out.
+    fn statfs(&self) -> Result<StatFs> {
+        let folder = self.path.parent().unwrap_or(Path::new("/"));
+        let disk = nix::sys::statvfs::statvfs(folder).map_err(std::io::Error::from)?;
+        Ok(StatFs {
+            block_size: u32::try_from(disk.fragment_size()).unwrap_or(4096),
+            blocks: disk.blocks(),
+            blocks_free: disk.blocks_available(),
+            files: disk.files(),
+            files_free: disk.files_available(),
+            name_max: names::NAME_MAX as u32,
+        })
+    }
+}

@@ -1,0 +1,195 @@
+//! Finding and making entries.
+
+use std::ffi::{OsStr, OsString};
+
+use super::inode::{self, columns};
+use super::memory::Memory;
+use super::names;
+use crate::error::{Error, Result};
+use crate::filesystem::{Attr, Caller, Entry, Ino, Kind, NewNode, ROOT, Time};
+use crate::store::{Store, first};
+
+/// The database for the length of one call.
+pub(super) struct Tree<'a> {
+    pub store: &'a mut dyn Store,
+    pub memory: &'a mut Memory,
+}
+
+const SGID: u16 = 0o2000;
+
+impl Tree<'_> {
+    pub(super) fn lookup(&mut self, parent: Ino, name: &OsStr) -> Result<Attr> {
+        let found = match names::known_name(name)? {
+            Some(name) => self.child(parent, name)?,
+            None => None,
+        };
+        let Some(attr) = found else {
+            self.directory(parent)?;
+            return Err(Error::Errno(libc::ENOENT));
+        };
+        self.refer_to(&attr, parent);
+        Ok(attr)
+    }
+
+    pub(super) fn child(&mut self, parent: Ino, name: &str) -> Result<Option<Attr>> {
+        const SQL: &str = concat!(
+            "SELECT ",
+            columns!(),
+            " FROM fs_dentry d JOIN fs_inode i ON i.ino = d.ino WHERE d.parent_ino = ? AND d.name = ?"
+        );
+        first(self.store, SQL, &[parent.into(), name.into()], inode::attr)
+    }
+
+    pub(super) fn attr(&mut self, ino: Ino) -> Result<Attr> {
+        inode::get(self.store, ino)
+    }
+
+    /// A directory that still has a name; entries cannot be made in one that was removed.
+    pub(super) fn directory(&mut self, ino: Ino) -> Result<Attr> {
+        let attr = self.attr(ino)?;
+        match attr.kind {
+            Kind::Directory if attr.nlink == 0 => Err(Error::Errno(libc::ENOENT)),
+            Kind::Directory => Ok(attr),
+            _ => Err(Error::Errno(libc::ENOTDIR)),
+        }
+    }
+
+    pub(super) fn open(&mut self, ino: Ino) -> Result<()> {
+        self.attr(ino)?;
+        self.memory.opened(ino);
+        Ok(())
+    }
+
+    pub(super) fn read_link(&mut self, ino: Ino) -> Result<OsString> {
+        if self.attr(ino)?.kind != Kind::Symlink {
+            return Err(Error::Errno(libc::EINVAL));
+        }
+        let target = first(self.store, "SELECT target FROM fs_symlink WHERE ino = ?", &[ino.into()], |row| {
+            Ok(OsString::from(row.text(0)?))
+        })?;
+        target.ok_or_else(|| inode::damaged(format!("the symbolic link {ino} has no target")))
+    }
+
+    pub(super) fn create(&mut self, parent: Ino, name: &OsStr, node: NewNode) -> Result<Attr> {
+        if node.kind == Kind::Symlink {
+            return Err(Error::Errno(libc::EINVAL));
+        }
+        self.make(parent, name, node, None)
+    }
+
+    pub(super) fn symlink(&mut self, parent: Ino, name: &OsStr, target: &OsStr, caller: Caller) -> Result<Attr> {
+        let target = names::new_target(target)?;
+        self.make(parent, name, NewNode { kind: Kind::Symlink, perm: 0o777, rdev: 0, caller }, Some(target))
+    }
+
+    fn make(&mut self, parent: Ino, name: &OsStr, node: NewNode, target: Option<&str>) -> Result<Attr> {
+        let name = names::new_name(name)?;
+        let directory = self.directory(parent)?;
+        self.must_be_free(parent, name)?;
+        let now = Time::now();
+        let is_directory = node.kind == Kind::Directory;
+        // The group of a directory with the set-group-ID bit passes to what is made in it, and the bit to folders.
+        let (gid, inherited) = match directory.perm & SGID {
+            0 => (node.caller.gid, 0),
+            sgid => (directory.gid, if is_directory { sgid } else { 0 }),
+        };
+        let attr = Attr {
+            ino: self.memory.new_ino(self.store)?,
+            kind: node.kind,
+            perm: (node.perm & 0o7777) | inherited,
+            nlink: if is_directory { 2 } else { 1 },
+            uid: node.caller.uid,
+            gid,
+            rdev: if matches!(node.kind, Kind::CharDevice | Kind::BlockDevice) { node.rdev } else { 0 },
+            size: target.map_or(0, |target| target.len() as u64),
+            atime: now,
+            mtime: now,
+            ctime: now,
+        };
+        inode::insert(self.store, &attr)?;
+        if let Some(target) = target {
+            self.store
+                .execute("INSERT INTO fs_symlink (ino, target) VALUES (?, ?)", &[attr.ino.into(), target.into()])?;
+        }
+        self.add_entry(parent, name, attr.ino)?;
+        inode::entries_changed(self.store, directory, now, i32::from(is_directory))?;
+        self.refer_to(&attr, parent);
+        Ok(attr)
+    }
+
+    pub(super) fn link(&mut self, ino: Ino, parent: Ino, name: &OsStr) -> Result<Attr> {
+        let name = names::new_name(name)?;
+        let mut attr = self.attr(ino)?;
+        if attr.kind == Kind::Directory {
+            return Err(Error::Errno(libc::EPERM));
+        }
+        if attr.nlink == 0 {
+            return Err(Error::Errno(libc::ENOENT));
+        }
+        let directory = self.directory(parent)?;
+        self.must_be_free(parent, name)?;
+        let now = Time::now();
+        attr.nlink += 1;
+        attr.ctime = now;
+        inode::update(self.store, &attr)?;
+        self.add_entry(parent, name, ino)?;
+        inode::entries_changed(self.store, directory, now, 0)?;
+        self.refer_to(&attr, parent);
+        Ok(attr)
+    }
+
+    /// An entry whose inode is missing is not there for any reader, and gives way.
+    fn must_be_free(&mut self, parent: Ino, name: &str) -> Result<()> {
+        if self.child(parent, name)?.is_some() {
+            return Err(Error::Errno(libc::EEXIST));
+        }
+        Ok(())
+    }
+
+    fn add_entry(&mut self, parent: Ino, name: &str, ino: Ino) -> Result<()> {
+        self.store.execute(
+            "INSERT OR REPLACE INTO fs_dentry (name, parent_ino, ino) VALUES (?, ?, ?)",
+            &[name.into(), parent.into(), ino.into()],
+        )?;
+        Ok(())
+    }
+
+    fn refer_to(&mut self, attr: &Attr, parent: Ino) {
+        self.memory.looked_up(attr.ino, (attr.kind == Kind::Directory).then_some(parent));
+    }
+
+    pub(super) fn entries(&mut self, ino: Ino) -> Result<Vec<Entry>> {
+        const SQL: &str = concat!(
+            "SELECT ",
+            columns!(),
+            ", d.name FROM fs_dentry d JOIN fs_inode i ON i.ino = d.ino WHERE d.parent_ino = ? ORDER BY d.name"
+        );
+        if self.attr(ino)?.kind != Kind::Directory {
+            return Err(Error::Errno(libc::ENOTDIR));
+        }
+        let mut entries = Vec::new();
+        self.store.query(SQL, &[ino.into()], &mut |row| {
+            let name = row.text(inode::COLUMNS)?;
+            if names::is_possible(name) {
+                entries.push(Entry { name: name.into(), attr: inode::attr(row)? });
+            } else {
+                tracing::warn!(directory = ino, name, "left out an entry whose name no system can show");
+            }
+            Ok(())
+        })?;
+        Ok(entries)
+    }
+
+    pub(super) fn parent(&mut self, directory: Ino) -> Result<Ino> {
+        if directory == ROOT {
+            return Ok(ROOT);
+        }
+        if let Some(parent) = self.memory.parent(directory) {
+            return Ok(parent);
+        }
+        // Reads the whole table. Only for a directory that was reached by its number alone.
+        let sql = "SELECT parent_ino FROM fs_dentry WHERE ino = ? LIMIT 1";
+        let parent = first(self.store, sql, &[directory.into()], |row| row.int(0))?;
+        parent.map(|parent| parent as Ino).ok_or(Error::Errno(libc::ENOENT))
+    }
+}

@@ -1,0 +1,277 @@
+//! Group commit. Changes are applied at once and become durable together: at the latest [`BATCH`] and one disk
+//! sync after the first of them, or when somebody asks.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use crate::error::{Error, Result};
+use crate::store::{Disk, Store};
+
+/// Leaves 20 of the promised 50 ms to the disk.
+pub(crate) const BATCH: Duration = Duration::from_millis(30);
+
+/// The one connection, and what its user keeps in memory beside it under the same lock.
+pub(crate) struct Journal<M> {
+    shared: Arc<Shared<M>>,
+    committer: Mutex<Option<JoinHandle<()>>>,
+}
+
+struct Shared<M> {
+    inner: Mutex<Inner<M>>,
+    work: Condvar,
+    disk: Arc<dyn Disk>,
+    /// Counts commits; written under `inner`.
+    committed: AtomicU64,
+    /// The last commit known to be on disk. Held during a sync, so that those who wait share the next one.
+    synced: Mutex<u64>,
+}
+
+struct Inner<M> {
+    /// `None` once closed.
+    store: Option<Box<dyn Store>>,
+    memory: M,
+    batch: Option<Batch>,
+    lost: Option<Lost>,
+    closing: bool,
+}
+
+struct Batch {
+    since: Instant,
+    acknowledged: u64,
+}
+
+#[derive(Clone)]
+struct Lost {
+    errno: i32,
+    reason: String,
+}
+
+/// What a user of the journal does in the background, a slice at a time, each slice a change like any other.
+pub(crate) trait Chores: Send + 'static {
+    fn pending(&self) -> bool;
+    /// Does some milliseconds' worth of the first chore.
+    fn slice(&mut self, store: &mut dyn Store) -> Result<()>;
+    /// No more changes will come: what was put off is due now.
+    fn closing(&mut self);
+    /// The first chore cannot be done.
+    fn give_up(&mut self, error: &Error);
+}
+
+impl<M: Chores> Journal<M> {
+    pub(crate) fn new(store: Box<dyn Store>, memory: M) -> Result<Self> {
+        let shared = Arc::new(Shared {
+            disk: store.disk(),
+            inner: Mutex::new(Inner { store: Some(store), memory, batch: None, lost: None, closing: false }),
+            work: Condvar::new(),
+            committed: AtomicU64::new(0),
+            synced: Mutex::new(0),
+        });
+        let for_thread = shared.clone();
+        let committer = std::thread::Builder::new().name("commit".into()).spawn(move || for_thread.run())?;
+        Ok(Self { shared, committer: Mutex::new(Some(committer)) })
+    }
+
+    pub(crate) fn read<T>(&self, ask: impl FnOnce(&mut dyn Store, &mut M) -> Result<T>) -> Result<T> {
+        let mut inner = self.shared.lock();
+        let Inner { store, memory, .. } = &mut *inner;
+        ask(store.as_deref_mut().ok_or_else(closed)?, memory)
+    }
+
+    /// All of `change` happens, or nothing. It must touch the memory only after its last statement.
+    pub(crate) fn write<T>(&self, change: impl FnOnce(&mut dyn Store, &mut M) -> Result<T>) -> Result<T> {
+        let mut inner = self.shared.lock();
+        let began = inner.batch.is_none();
+        let answer = inner.change(change);
+        if inner.memory.pending() || (began && inner.batch.is_some()) {
+            self.shared.work.notify_one();
+        }
+        answer
+    }
+
+    /// For what needs no store.
+    pub(crate) fn note<T>(&self, note: impl FnOnce(&mut M) -> T) -> T {
+        let mut inner = self.shared.lock();
+        let answer = note(&mut inner.memory);
+        if inner.memory.pending() {
+            self.shared.work.notify_one();
+        }
+        answer
+    }
+
+    /// Returns when everything acknowledged so far is on disk.
+    pub(crate) fn flush(&self) -> Result<()> {
+        let mut inner = self.shared.lock();
+        inner.refuse_if_lost()?;
+        let target = self.shared.commit(&mut inner)?;
+        drop(inner);
+        self.shared.sync(target)
+    }
+
+    /// Finishes the chores, commits, and closes the store. The first call answers; later ones find it done.
+    pub(crate) fn close(&self) -> Result<()> {
+        {
+            let mut inner = self.shared.lock();
+            if !std::mem::replace(&mut inner.closing, true) {
+                inner.memory.closing();
+            }
+        }
+        self.shared.work.notify_one();
+        if let Some(committer) = lock(&self.committer).take() {
+            // A panic there was reported by the panic hook; the commit below still is attempted.
+            let _ = committer.join();
+        }
+        let mut inner = self.shared.lock();
+        if inner.store.is_none() {
+            return Ok(());
+        }
+        let committed = inner.refuse_if_lost().and_then(|()| self.shared.commit(&mut inner).map(drop));
+        match inner.store.take() {
+            Some(store) => committed.and(store.close()),
+            None => committed,
+        }
+    }
+}
+
+impl<M> Inner<M> {
+    fn refuse_if_lost(&self) -> Result<()> {
+        match &self.lost {
+            Some(lost) => Err(Error::Lost { errno: lost.errno, reason: lost.reason.clone() }),
+            None => Ok(()),
+        }
+    }
+
+    fn change<T>(&mut self, change: impl FnOnce(&mut dyn Store, &mut M) -> Result<T>) -> Result<T> {
+        self.refuse_if_lost()?;
+        let Self { store, memory, batch, .. } = self;
+        let store = store.as_deref_mut().ok_or_else(closed)?;
+        if batch.is_none() {
+            store.execute("BEGIN IMMEDIATE", &[])?;
+            *batch = Some(Batch { since: Instant::now(), acknowledged: 0 });
+        }
+        let answer = store.execute("SAVEPOINT change", &[]).and_then(|_| change(store, memory));
+        let undone = match &answer {
+            Ok(_) => store.execute("RELEASE change", &[]).map(drop),
+            Err(_) => {
+                store.execute("ROLLBACK TO change", &[]).and_then(|_| store.execute("RELEASE change", &[])).map(drop)
+            }
+        };
+        if store.in_transaction() && undone.is_ok() {
+            if let (Some(batch), Ok(_)) = (batch, &answer) {
+                batch.acknowledged += 1;
+            }
+            return answer;
+        }
+        // A full or failing disk makes SQLite give up the whole transaction, with what others were told is done.
+        let error = answer.err().or(undone.err()).unwrap_or_else(closed);
+        if store.in_transaction() {
+            let _ = store.execute("ROLLBACK", &[]);
+        }
+        if self.batch.take().is_some_and(|batch| batch.acknowledged > 0) {
+            self.lose(&error);
+        }
+        Err(error)
+    }
+
+    fn lose(&mut self, error: &Error) {
+        tracing::error!(%error, "acknowledged changes could not be written; the database accepts no more");
+        self.lost.get_or_insert_with(|| Lost { errno: error.errno(), reason: error.to_string() });
+    }
+}
+
+impl<M> Shared<M> {
+    fn lock(&self) -> MutexGuard<'_, Inner<M>> {
+        lock(&self.inner)
+    }
+
+    /// Ends the batch and answers the number of the last commit.
+    fn commit(&self, inner: &mut Inner<M>) -> Result<u64> {
+        if let Some(batch) = inner.batch.take() {
+            let store = inner.store.as_deref_mut().ok_or_else(closed)?;
+            if let Err(error) = store.execute("COMMIT", &[]) {
+                if store.in_transaction() {
+                    let _ = store.execute("ROLLBACK", &[]);
+                }
+                if batch.acknowledged > 0 {
+                    inner.lose(&error);
+                }
+                return Err(error);
+            }
+            self.committed.fetch_add(1, Ordering::Release);
+        }
+        Ok(self.committed.load(Ordering::Acquire))
+    }
+
+    fn sync(&self, target: u64) -> Result<()> {
+        let mut synced = lock(&self.synced);
+        if *synced >= target {
+            return Ok(());
+        }
+        let reached = self.committed.load(Ordering::Acquire);
+        if let Err(error) = self.disk.sync() {
+            // The kernel reports a failed write-back once and forgets the pages: asking again would lie.
+            let error = Error::Io(error);
+            self.lock().lose(&error);
+            return Err(error);
+        }
+        *synced = reached;
+        Ok(())
+    }
+}
+
+impl<M: Chores> Shared<M> {
+    fn run(&self) {
+        let mut inner = self.lock();
+        loop {
+            if inner.lost.is_none() && inner.memory.pending() {
+                if let Err(error) = inner.change(|store, memory| memory.slice(store)) {
+                    inner.memory.give_up(&error);
+                }
+            } else if inner.closing {
+                return;
+            }
+            let now = Instant::now();
+            let due = inner.batch.as_ref().map(|batch| batch.since + BATCH);
+            inner = match due {
+                Some(due) if due <= now => self.settle(inner),
+                // Lets those in who wait for the lock; a slice must not follow a slice at once.
+                _ if inner.lost.is_none() && inner.memory.pending() => {
+                    drop(inner);
+                    std::thread::yield_now();
+                    self.lock()
+                }
+                Some(due) => wait(&self.work, inner, Some(due - now)),
+                None if inner.closing => inner,
+                None => wait(&self.work, inner, None),
+            };
+        }
+    }
+
+    /// Commits under the lock and syncs without it. Failures are remembered in `lost`.
+    fn settle<'a>(&'a self, mut inner: MutexGuard<'a, Inner<M>>) -> MutexGuard<'a, Inner<M>> {
+        let committed = self.commit(&mut inner);
+        drop(inner);
+        if let Ok(target) = committed {
+            let _ = self.sync(target);
+        }
+        self.lock()
+    }
+}
+
+fn wait<'a, T>(condvar: &Condvar, guard: MutexGuard<'a, T>, timeout: Option<Duration>) -> MutexGuard<'a, T> {
+    match timeout {
+        Some(timeout) => condvar.wait_timeout(guard, timeout).unwrap_or_else(PoisonError::into_inner).0,
+        None => condvar.wait(guard).unwrap_or_else(PoisonError::into_inner),
+    }
+}
+
+/// Release builds abort on a panic. Elsewhere the store itself stays sound after one, so a poisoned lock is taken
+/// like any other.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn closed() -> Error {
+    Error::Io(std::io::Error::from_raw_os_error(libc::EIO))
+}

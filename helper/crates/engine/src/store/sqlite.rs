@@ -1,0 +1,229 @@
+use std::fs::File;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use rusqlite::config::DbConfig;
+use rusqlite::types::{ToSqlOutput, ValueRef};
+use rusqlite::{Connection, ErrorCode, OpenFlags, ToSql};
+
+use super::{Arg, Disk, EachRow, Row, Store};
+use crate::error::{Error, Result, StoreError, StoreErrorKind};
+
+/// SQLite in WAL mode. The write-ahead log is synced through a descriptor of our own: SQLite would do it under
+/// the connection's lock and hold up every reader meanwhile. Closing that descriptor is harmless, because SQLite
+/// keeps its POSIX locks on the database file only.
+pub(crate) struct SqliteStore {
+    connection: Connection,
+    wal: Arc<Wal>,
+}
+
+struct Wal(File);
+
+impl Disk for Wal {
+    fn sync(&self) -> io::Result<()> {
+        self.0.sync_data()
+    }
+}
+
+/// A connection that has looked but changed nothing, and would leave the files as they were.
+pub(crate) struct Guest {
+    connection: Connection,
+    path: PathBuf,
+    wal_was_there: bool,
+}
+
+impl SqliteStore {
+    /// Opens without a write: not even a write-ahead log that another program left behind is folded in before
+    /// [`Guest::stay`], since the file may turn out to be somebody else's.
+    pub(crate) fn visit(path: &Path) -> Result<Guest> {
+        let wal_was_there = wal_path(path).exists();
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let connection = Connection::open_with_flags(path, flags).map_err(store_error)?;
+        let guest = Guest { connection, path: path.to_owned(), wal_was_there };
+        guest.prepare().map_err(store_error)?;
+        Ok(guest)
+    }
+
+    /// Reads a database that is not in WAL mode, without a lock and without rolling back its journal.
+    pub(crate) fn peek(path: &Path) -> Result<Guest> {
+        let mut uri = String::from("file:");
+        for byte in std::os::unix::ffi::OsStrExt::as_bytes(path.as_os_str()) {
+            match byte {
+                b'/' | b'.' | b'-' | b'_' | b'0'..=b'9' | b'a'..=b'z' | b'A'..=b'Z' => uri.push(char::from(*byte)),
+                _ => uri.push_str(&format!("%{byte:02x}")),
+            }
+        }
+        uri.push_str("?immutable=1");
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let connection = Connection::open_with_flags(uri, flags).map_err(store_error)?;
+        Ok(Guest { connection, path: path.to_owned(), wal_was_there: true })
+    }
+}
+
+impl Guest {
+    fn prepare(&self) -> rusqlite::Result<()> {
+        self.connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
+        self.connection.busy_timeout(std::time::Duration::ZERO)?;
+        // Before the first read: the index of the log then lives in memory and no -shm file appears.
+        self.connection.pragma_update(None, "locking_mode", "EXCLUSIVE")
+    }
+
+    pub(crate) fn query(&mut self, sql: &str, args: &[Arg<'_>], each: EachRow<'_>) -> Result<()> {
+        query(&self.connection, sql, args, each)
+    }
+
+    /// Makes the database ours: from here on it may be written.
+    pub(crate) fn stay(self) -> Result<SqliteStore> {
+        self.settle().map_err(store_error)?;
+        let wal = Arc::new(Wal(File::open(wal_path(&self.path))?));
+        Ok(SqliteStore { connection: self.connection, wal })
+    }
+
+    fn settle(&self) -> rusqlite::Result<()> {
+        let db = &self.connection;
+        db.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, false)?;
+        db.set_prepared_statement_cache_capacity(128);
+        db.pragma_update(None, "journal_mode", "WAL")?;
+        // The log is synced by `Disk` at the end of each batch; SQLite itself only has to order its checkpoints.
+        db.pragma_update(None, "synchronous", "NORMAL")?;
+        db.pragma_update(None, "temp_store", "MEMORY")?;
+        db.pragma_update(None, "cache_size", -CACHE_KIB)?;
+        db.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)?;
+        // Takes the exclusive lock now, so that a second opener fails at its start and not in the middle.
+        db.execute_batch("BEGIN IMMEDIATE; COMMIT")
+    }
+
+    /// Leaves everything as it was found.
+    pub(crate) fn leave(self) {
+        let Self { connection, path, wal_was_there } = self;
+        drop(connection);
+        if !wal_was_there {
+            let wal = wal_path(&path);
+            if wal.metadata().is_ok_and(|meta| meta.len() == 0) {
+                let _ = std::fs::remove_file(wal);
+            }
+        }
+    }
+}
+
+const CACHE_KIB: i64 = 16 * 1024;
+const CHECKPOINT_PAGES: i64 = 4000;
+
+impl Store for SqliteStore {
+    fn execute(&mut self, sql: &str, args: &[Arg<'_>]) -> Result<usize> {
+        let mut statement = self.connection.prepare_cached(sql).map_err(store_error)?;
+        bind(&mut statement, args)?;
+        statement.raw_execute().map_err(store_error)
+    }
+
+    fn query(&mut self, sql: &str, args: &[Arg<'_>], each: EachRow<'_>) -> Result<()> {
+        query(&self.connection, sql, args, each)
+    }
+
+    fn in_transaction(&self) -> bool {
+        !self.connection.is_autocommit()
+    }
+
+    fn disk(&self) -> Arc<dyn Disk> {
+        self.wal.clone()
+    }
+
+    fn close(self: Box<Self>) -> Result<()> {
+        let connection = self.connection;
+        let mut kept_back = 0;
+        connection
+            .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0).map(|busy: i64| kept_back = busy))
+            .map_err(store_error)?;
+        if kept_back != 0 {
+            return Err(StoreError::new(StoreErrorKind::Busy, "the write-ahead log could not be folded in").into());
+        }
+        connection.close().map_err(|(_, error)| store_error(error))
+    }
+}
+
+fn query(connection: &Connection, sql: &str, args: &[Arg<'_>], each: EachRow<'_>) -> Result<()> {
+    let mut statement = connection.prepare_cached(sql).map_err(store_error)?;
+    bind(&mut statement, args)?;
+    let mut rows = statement.raw_query();
+    while let Some(row) = rows.next().map_err(store_error)? {
+        each(&SqliteRow(row))?;
+    }
+    Ok(())
+}
+
+fn bind(statement: &mut rusqlite::CachedStatement<'_>, args: &[Arg<'_>]) -> Result<()> {
+    for (index, arg) in args.iter().enumerate() {
+        statement.raw_bind_parameter(index + 1, arg).map_err(store_error)?;
+    }
+    Ok(())
+}
+
+impl ToSql for Arg<'_> {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        Ok(ToSqlOutput::Borrowed(match self {
+            Self::Int(value) => ValueRef::Integer(*value),
+            Self::Text(value) => ValueRef::Text(value.as_bytes()),
+            Self::Blob(value) => ValueRef::Blob(value),
+        }))
+    }
+}
+
+struct SqliteRow<'a>(&'a rusqlite::Row<'a>);
+
+impl SqliteRow<'_> {
+    fn value(&self, column: usize) -> Result<ValueRef<'_>> {
+        self.0.get_ref(column).map_err(store_error)
+    }
+}
+
+impl Row for SqliteRow<'_> {
+    fn int(&self, column: usize) -> Result<i64> {
+        match self.value(column)? {
+            ValueRef::Integer(value) => Ok(value),
+            ValueRef::Real(value) => Ok(value as i64),
+            other => Err(unexpected("a number", other)),
+        }
+    }
+
+    fn text(&self, column: usize) -> Result<&str> {
+        match self.value(column)? {
+            ValueRef::Text(bytes) => std::str::from_utf8(bytes).map_err(|_| unexpected("UTF-8", ValueRef::Text(bytes))),
+            other => Err(unexpected("text", other)),
+        }
+    }
+
+    fn blob(&self, column: usize) -> Result<&[u8]> {
+        match self.value(column)? {
+            ValueRef::Blob(bytes) | ValueRef::Text(bytes) => Ok(bytes),
+            other => Err(unexpected("bytes", other)),
+        }
+    }
+
+    fn is_null(&self, column: usize) -> bool {
+        matches!(self.0.get_ref(column), Ok(ValueRef::Null))
+    }
+}
+
+fn unexpected(wanted: &str, got: ValueRef<'_>) -> Error {
+    StoreError::new(StoreErrorKind::Damaged, format!("{wanted} expected, {} found", got.data_type())).into()
+}
+
+fn store_error(error: rusqlite::Error) -> Error {
+    let kind = match error.sqlite_error_code() {
+        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked | ErrorCode::FileLockingProtocolFailed) => {
+            StoreErrorKind::Busy
+        }
+        Some(ErrorCode::DiskFull) => StoreErrorKind::Full,
+        Some(ErrorCode::ReadOnly) => StoreErrorKind::ReadOnly,
+        Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => StoreErrorKind::Damaged,
+        _ => StoreErrorKind::Other,
+    };
+    StoreError::new(kind, error.to_string()).into()
+}
+
+pub(crate) fn wal_path(path: &Path) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push("-wal");
+    name.into()
+}

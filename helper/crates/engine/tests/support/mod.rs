@@ -1,0 +1,102 @@
+//! A database in a folder of its own, and short words for what tests do to it.
+#![allow(dead_code)]
+
+use std::ffi::OsStr;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use nixbox_engine::*;
+use tempfile::TempDir;
+
+pub const ME: Caller = Caller { uid: 1000, gid: 100 };
+
+pub struct Scratch {
+    pub folder: TempDir,
+    pub options: Options,
+    database: Option<Database>,
+}
+
+impl Scratch {
+    pub fn new() -> Self {
+        Self::with_chunk_size(DEFAULT_CHUNK_SIZE)
+    }
+
+    pub fn with_chunk_size(chunk_size: u32) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let options = Options { chunk_size, ..Options::default() };
+        let mut scratch = Self { folder, options, database: None };
+        scratch.open();
+        scratch
+    }
+
+    pub fn path(&self) -> PathBuf {
+        self.folder.path().join("x.db")
+    }
+
+    pub fn open(&mut self) -> Arc<Files> {
+        let database = Database::open_or_create(&self.path(), &self.options).unwrap();
+        let files = database.files();
+        self.database = Some(database);
+        files
+    }
+
+    pub fn files(&self) -> Arc<Files> {
+        self.database.as_ref().unwrap().files()
+    }
+
+    pub fn close(&mut self) {
+        self.database.take().unwrap().close().unwrap();
+        let left: Vec<_> = self.folder.path().read_dir().unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        assert_eq!(left, ["x.db"], "only the database is left after close");
+    }
+
+    /// A connection to the closed database through plain SQLite.
+    pub fn sql(&self) -> rusqlite::Connection {
+        assert!(self.database.is_none(), "close the database first");
+        rusqlite::Connection::open(self.path()).unwrap()
+    }
+
+    pub fn reopen(&mut self) -> Arc<Files> {
+        self.close();
+        self.open()
+    }
+}
+
+pub fn name(text: &str) -> &OsStr {
+    OsStr::new(text)
+}
+
+pub fn node(kind: Kind, perm: u16) -> NewNode {
+    NewNode { kind, perm, rdev: 0, caller: ME }
+}
+
+pub fn file(files: &Files, parent: Ino, text: &str) -> Ino {
+    files.create(parent, name(text), node(Kind::File, 0o644)).unwrap().ino
+}
+
+pub fn folder(files: &Files, parent: Ino, text: &str) -> Ino {
+    files.create(parent, name(text), node(Kind::Directory, 0o755)).unwrap().ino
+}
+
+pub fn names(files: &Files, ino: Ino) -> Vec<String> {
+    files.readdir(ino).unwrap().into_iter().map(|entry| entry.name.into_string().unwrap()).collect()
+}
+
+#[track_caller]
+pub fn refused<T: std::fmt::Debug>(answer: Result<T>, errno: i32) {
+    let error = answer.unwrap_err();
+    assert_eq!(error.errno(), errno, "{error:?}");
+}
+
+/// Bytes that no two places share.
+pub fn pattern(length: usize, seed: u64) -> Vec<u8> {
+    let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
+    (0..length)
+        .map(|_| {
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            state as u8
+        })
+        .collect()
+}
