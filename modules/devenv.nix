@@ -18,15 +18,13 @@ let
   typed = has ? ready; # 2.0: devenv itself supervises
   flakeMode = config.devenv.flakesIntegration;
 
-  absolute =
-    path:
-    if lib.hasPrefix "/" path then path else "${config.devenv.root}/${lib.removePrefix "./" path}";
+  directory =
+    parent: path: if path == null then "${parent}/agentfs" else nixbox.absolute config.devenv.root path;
   environment = nixbox.environment {
     inherit cfg;
     inherit (config.devenv) root;
-    dataDir = if cfg.dataDir == null then "${config.devenv.state}/agentfs" else absolute cfg.dataDir;
-    runtimeDir =
-      if cfg.runtimeDir == null then "${config.devenv.runtime}/agentfs" else absolute cfg.runtimeDir;
+    dataDir = directory config.devenv.state cfg.dataDir;
+    runtimeDir = directory config.devenv.runtime cfg.runtimeDir;
   };
 
   # The probe gives up by itself, well before a manager's patience ends: a
@@ -60,7 +58,13 @@ let
         # without a suffix: process-compose refuses "@succeeded"
         after = [ "agentfs:init" ];
       })
-      (optionalAttrs (has ? shutdown) { shutdown.grace = 15; })
+      # 2.0 to 2.2: the native manager's five seconds are enough, if need be
+      (
+        if has ? shutdown then
+          { shutdown.grace = 15; }
+        else
+          { process-compose.shutdown.timeout_seconds = 15; }
+      )
       (optionalAttrs (!typed) {
         process-compose = {
           readiness_probe = {
@@ -73,7 +77,6 @@ let
             restart = "on_failure";
             max_restarts = 5;
           };
-          shutdown.timeout_seconds = 15;
         };
       })
     ];

@@ -10,7 +10,6 @@
 let
   nixbox = import ./lib { inherit lib; };
 
-  absolute = path: if lib.hasPrefix "/" path then path else "${root}/${lib.removePrefix "./" path}";
   bracketed = host: if lib.hasInfix ":" host then "[${host}]" else host;
   present = lib.filterAttrs (_: value: value != null);
 
@@ -32,7 +31,7 @@ let
         else if mount.path == null then
           "${dataDir}/mnt/${name}"
         else
-          absolute mount.path;
+          nixbox.absolute root mount.path;
       SOCKET = "${runtimeDir}/${name}.sock";
       HOST = if fixedPort then http.bind else null;
       PORT = if fixedPort then toString http.port else null;

@@ -6,15 +6,12 @@
   configFile,
 }:
 let
-  # Probes do not get the process's environment, so the configuration rides in
-  # a script that the command and the probe both run.
+  # Probes do not get a process's environment: the command and the probe run
+  # the same wrapper instead.
   helper = lib.getExe (
-    pkgs.writeShellApplication {
+    import ./wrapper.nix { inherit pkgs; } {
       name = "agentfs-${name}";
-      text = ''
-        export NIXBOX_CONFIG=${configFile}
-        exec ${package}/bin/nixbox-helper "$@"
-      '';
+      inherit package configFile;
     }
   );
 in

@@ -8,6 +8,7 @@ in
 
   render = import ../render.nix { inherit lib; };
   toTOML = import ./to-toml.nix { inherit lib; };
+  absolute = import ./paths.nix { inherit lib; };
   environment = import ../environment.nix { inherit lib; };
   assertions = import ../schema/assertions.nix { inherit lib; };
   literalSecrets = import ../schema/secrets.nix { inherit lib; };

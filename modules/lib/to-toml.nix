@@ -24,7 +24,7 @@ let
 
   key = name: if match "[A-Za-z0-9_-]+" name != null then name else string name;
 
-  # toString rounds to six digits, toJSON keeps the value. `1e3` is a TOML
+  # With as many digits as this Nix prints (six in old ones). `1e3` is a TOML
   # float, `1` would be an integer.
   float =
     number:

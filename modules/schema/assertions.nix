@@ -19,13 +19,15 @@ let
     attrNames enabled
   );
 
-  clean = path: lib.removeSuffix "/" (lib.removePrefix "./" path);
+  # where evaluation knows no root, any will do to compare with
+  project = if root == null then "/project" else root;
+  place = nixbox.absolute project;
   mountOf =
     name:
     let
       m = enabled.${name}.mount;
     in
-    if m.backend == "none" || m.path == null then null else clean m.path;
+    if m.backend == "none" || m.path == null then null else place m.path;
   within = inner: outer: inner == outer || lib.hasPrefix "${outer}/" inner;
   anyAddress = bind: bind == "0.0.0.0" || bind == "::";
 
@@ -48,13 +50,10 @@ let
     ++ lib.optionals (mount.path != null) [
       (require
         (
-          !(builtins.elem (clean mount.path) (
-            [
-              ""
-              "."
-            ]
-            ++ lib.optional (root != null) (clean root)
-          ))
+          !(builtins.elem (place mount.path) [
+            "/"
+            (place ".")
+          ])
         )
         "${at name "mount.path"} is ${mount.path}: a mount would hide everything there; name a folder of its own, such as .agentfs/mnt"
       )

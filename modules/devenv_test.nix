@@ -1,0 +1,286 @@
+# Runs on the small devenv (1.x and 2.x) and on real checkouts, in flake mode
+# and as the CLI calls it, under both managers.
+{
+  lib,
+  check,
+  devenv, # modules -> { config; options; … }
+  ...
+}:
+let
+  package = check.package "nixbox" "/package";
+  cli = check.package "agentfs" "/upstream";
+  of =
+    agentfs:
+    (devenv [
+      ./devenv.nix
+      {
+        services.agentfs = {
+          enable = true;
+          inherit package;
+        }
+        // agentfs;
+      }
+    ]);
+
+  one = of {
+    cliPackage = cli;
+    instances.sandbox.http.port = 7420;
+  };
+  two = of {
+    dataDir = "./data";
+    runtimeDir = "/run/x";
+    defaultInstance = "a-b";
+    instances = {
+      a-b.mount.path = "m";
+      c = {
+        mount.backend = "none";
+        http = { };
+      };
+      off.enable = false;
+    };
+  };
+  off = devenv [
+    ./devenv.nix
+    { services.agentfs.instances.sandbox = { }; }
+  ];
+  bad = of {
+    defaultInstance = "nobody";
+    instances.Bad = { };
+  };
+
+  process = one.config.processes.agentfs-sandbox;
+  typed = process ? ready;
+  flakeMode = one.config.devenv.flakesIntegration;
+  helper = "/package/bin/nixbox-helper";
+  probe = "${helper} ready sandbox --timeout 2";
+  ours = lib.filterAttrs (name: _: lib.hasPrefix "AGENTFS_" name);
+  agentfs = p: lib.filter (lib.hasPrefix "agentfs-") (lib.attrNames p);
+  messages =
+    d:
+    map (a: a.message) (
+      lib.filter (a: !a.assertion && lib.hasPrefix "services.agentfs" a.message) d.config.assertions
+    );
+in
+{
+  "a process serves its instance in the foreground" = check.equal process.exec (
+    if typed then
+      "exec ${helper} serve sandbox"
+    else
+      "${helper} init sandbox && exec ${helper} serve sandbox"
+  );
+
+  "readiness is the helper's own probe, every second" =
+    if typed then
+      check.equal
+        {
+          inherit (process.ready)
+            exec
+            period
+            probe_timeout
+            failure_threshold
+            ;
+          # both would switch the probe off under process-compose
+          notify = process.ready.notify or false;
+          timeout = process.ready.timeout or null;
+          window = process.restart.window or null;
+        }
+        {
+          exec = probe;
+          period = 1;
+          probe_timeout = 5;
+          failure_threshold = 60;
+          notify = false;
+          timeout = null;
+          window = null;
+        }
+    else
+      check.equal process.process-compose.readiness_probe {
+        exec.command = probe;
+        period_seconds = 1;
+        timeout_seconds = 5;
+        failure_threshold = 60;
+      };
+
+  "a failing owner is restarted five times" =
+    if typed then
+      check.equal { inherit (process.restart) on max; } {
+        on = "on_failure";
+        max = 5;
+      }
+    else
+      check.equal process.process-compose.availability {
+        restart = "on_failure";
+        max_restarts = 5;
+      };
+
+  "an owner has time to unmount" =
+    if process ? shutdown then
+      check.equal process.shutdown.grace 15
+    else
+      check.equal process.process-compose.shutdown.timeout_seconds 15;
+
+  "init is upstream, without a suffix" =
+    if typed then check.equal process.after [ "agentfs:init" ] else null;
+  "init is one task" = check.equal one.config.tasks."agentfs:init".exec "${helper} init";
+
+  "no $ where a manager would expand it" = check.that (
+    !(lib.hasInfix "$" (process.exec + probe))
+  ) process.exec;
+
+  "one process for each enabled instance" = check.equal (agentfs two.config.processes) [
+    "agentfs-a-b"
+    "agentfs-c"
+  ];
+
+  "environment of one instance" =
+    let
+      state = "${one.config.devenv.state}/agentfs";
+      runtime = "${one.config.devenv.runtime}/agentfs";
+      expected = {
+        ENABLED = "1";
+        ID = "sandbox";
+        DATA_DIR = state;
+        DB_NAME = "sandbox.db";
+        DB = "${state}/sandbox.db";
+        MOUNT = "${state}/mnt/sandbox";
+        SOCKET = "${runtime}/sandbox.sock";
+        HOST = "127.0.0.1";
+        PORT = "7420";
+        URL = "http://127.0.0.1:7420";
+        TOKEN_FILE = "${runtime}/sandbox.token";
+        LOG_LEVEL = "info";
+      };
+      with' = prefix: lib.mapAttrs' (name: lib.nameValuePair "${prefix}_${name}") expected;
+    in
+    check.equal (ours one.config.env) (with' "AGENTFS" // with' "AGENTFS_SANDBOX");
+
+  "environment of two instances" =
+    let
+      env = two.config.env;
+      root = two.config.devenv.root;
+    in
+    check.equal
+      {
+        inherit (env)
+          AGENTFS_ID
+          AGENTFS_MOUNT
+          AGENTFS_A_B_MOUNT
+          AGENTFS_A_B_DB
+          AGENTFS_C_SOCKET
+          AGENTFS_C_TOKEN_FILE
+          ;
+        absent = lib.filter (name: env ? ${name}) [
+          "AGENTFS_C_MOUNT"
+          "AGENTFS_C_PORT"
+          "AGENTFS_C_URL"
+          "AGENTFS_A_B_TOKEN_FILE"
+          "AGENTFS_OFF_ID"
+        ];
+      }
+      {
+        AGENTFS_ID = "a-b";
+        AGENTFS_MOUNT = "${root}/m";
+        AGENTFS_A_B_MOUNT = "${root}/m";
+        AGENTFS_A_B_DB = "${root}/data/a-b.db";
+        AGENTFS_C_SOCKET = "/run/x/c.sock";
+        AGENTFS_C_TOKEN_FILE = "/run/x/c.token";
+        absent = [ ];
+      };
+
+  "NIXBOX_CONFIG names the rendered file" =
+    check.equal one.config.env.NIXBOX_CONFIG one.config.services.agentfs.configFile.outPath;
+
+  "the shell has the helper and upstream's command" = check.that (
+    lib.elem package one.config.packages && lib.elem cli one.config.packages
+  ) "not among packages";
+
+  "scripts" =
+    check.equal
+      (lib.mapAttrs (_: s: s.exec) (
+        lib.filterAttrs (name: _: lib.hasPrefix "agentfs-" name) one.config.scripts
+      ))
+      {
+        agentfs-info = ''exec ${helper} info "$@"'';
+        agentfs-url = ''exec ${helper} url "$@"'';
+        agentfs-cli = ''exec /upstream/bin/agentfs $AGENTFS_EXTRA_ARGS "$@"'';
+      };
+  "without cliPackage, agentfs-cli says what to set" =
+    let
+      text = two.config.scripts.agentfs-cli.exec;
+    in
+    check.that (lib.hasInfix "cliPackage" text && lib.hasInfix "exit 8" text) text;
+
+  "shell entry runs nothing where all is static" = check.that (
+    !(lib.hasInfix "nixbox-helper" one.config.enterShell)
+  ) one.config.enterShell;
+  "shell entry asks for a picked port" =
+    check.that (lib.hasInfix "$(${helper} env 2>/dev/null)" two.config.enterShell) two.config.enterShell;
+
+  "the test waits and probes" =
+    let
+      text = two.config.enterTest;
+      says = lib.hasInfix;
+    in
+    check.that (
+      if flakeMode then
+        says "${helper} config check" text && !(says "wait --all" text)
+      else
+        says "${helper} wait --all --timeout 60\n${helper} ready a-b --timeout 5\n${helper} ready c --timeout 5" text
+    ) text;
+
+  "disabled: nothing is there" =
+    check.equal
+      {
+        processes = agentfs off.config.processes;
+        env = ours off.config.env;
+        scripts = lib.filter (lib.hasPrefix "agentfs-") (lib.attrNames off.config.scripts);
+      }
+      {
+        processes = [ ];
+        env = { };
+        scripts = [ ];
+      };
+
+  "what is wrong is refused" = check.equal (builtins.length (messages bad)) 2;
+  "what is right is not" = check.equal (messages one ++ messages two) [ ];
+}
+// lib.optionalAttrs (one ? tasks) {
+  "the native manager's graph has init before the process" =
+    let
+      task = name: lib.filter (t: t.name == name) one.tasks;
+      after = map (t: t.after) (task "devenv:processes:agentfs-sandbox");
+    in
+    check.equal
+      {
+        init = builtins.length (task "agentfs:init");
+        inherit after;
+      }
+      {
+        init = 1;
+        after = if typed then [ [ "agentfs:init" ] ] else after;
+      };
+}
+//
+  lib.optionalAttrs
+    (one.config ? process && one.config.process.manager.implementation == "process-compose")
+    {
+      "process-compose probes, restarts and gives time" =
+        let
+          it = one.config.process.managers.process-compose.settings.processes.agentfs-sandbox;
+        in
+        check.equal
+          {
+            probe = it.readiness_probe.exec.command;
+            period = it.readiness_probe.period_seconds;
+            failures = it.readiness_probe.failure_threshold;
+            restart = it.availability.restart;
+            grace = it.shutdown.timeout_seconds >= 15;
+          }
+          {
+            inherit probe;
+            period = 1;
+            failures = 60;
+            restart = "on_failure";
+            grace = true;
+          };
+    }

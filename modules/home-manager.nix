@@ -1,0 +1,60 @@
+# services.agentfs for home-manager: a user service for each instance.
+{
+  config,
+  lib,
+  pkgs,
+  ...
+}:
+let
+  nixbox = import ./lib { inherit lib; };
+  service = import ./systemd.nix { inherit lib; };
+  cfg = config.services.agentfs;
+
+  # `nixbox-user ps`: session variables would reach into every project instead
+  helper = import ./wrapper.nix { inherit pkgs; } {
+    name = "nixbox-user";
+    root = config.home.homeDirectory;
+    inherit (cfg) package configFile;
+  };
+
+  unit = name: instance: {
+    Unit.Description = "AgentFS instance ${name}";
+    Install.WantedBy = [ "default.target" ];
+    Service =
+      service {
+        inherit name instance;
+        helper = lib.getExe helper;
+        scope = "user";
+      }
+      # fusermount3 is setuid: NixOS has it in the first, others in /usr/bin
+      // {
+        Environment = [ "PATH=/run/wrappers/bin:/usr/local/bin:/usr/bin:/bin" ];
+      }
+      // lib.optionalAttrs (cfg.runtimeDir == null) {
+        # where the helper puts its sockets by default
+        RuntimeDirectory = "nixbox";
+        RuntimeDirectoryMode = "0700";
+        RuntimeDirectoryPreserve = true;
+      };
+  };
+in
+{
+  imports = [ ./schema ];
+
+  config = lib.mkMerge [
+    { services.agentfs.dataDir = lib.mkDefault "${config.xdg.dataHome}/agentfs"; }
+    (lib.mkIf cfg.enable {
+      assertions = nixbox.assertions {
+        inherit cfg;
+        root = config.home.homeDirectory;
+      };
+      home.packages = [
+        cfg.package
+        helper
+      ];
+      systemd.user.services = lib.mapAttrs' (
+        name: instance: lib.nameValuePair "agentfs-${name}" (unit name instance)
+      ) (nixbox.enabled cfg);
+    })
+  ];
+}

@@ -1,0 +1,65 @@
+# Against the interface of home-manager in small.
+{ lib, check, ... }:
+let
+  pkgs = import ../tests/nix/pkgs { inherit lib; };
+  skeleton =
+    let
+      any =
+        default:
+        lib.mkOption {
+          type = lib.types.anything;
+          inherit default;
+        };
+    in
+    {
+      options = {
+        assertions = any [ ];
+        home.homeDirectory = any "/home/alice";
+        home.packages = any [ ];
+        xdg.dataHome = any "/home/alice/.local/share";
+        systemd.user.services = any { };
+      };
+    };
+  of =
+    agentfs:
+    (lib.evalModules {
+      specialArgs = { inherit pkgs; };
+      modules = [
+        skeleton
+        ./home-manager.nix
+        {
+          services.agentfs = {
+            package = pkgs.writeText "nixbox" "";
+          }
+          // agentfs;
+        }
+      ];
+    }).config;
+  one = of {
+    enable = true;
+    instances.a = { };
+  };
+  unit = one.systemd.user.services.agentfs-a;
+in
+{
+  "the unit serves" =
+    check.that (lib.hasSuffix "/bin/nixbox-user serve a" unit.Service.ExecStart) unit.Service.ExecStart;
+  "it starts with the session" = check.equal unit.Install.WantedBy [ "default.target" ];
+  "it finds fusermount3" =
+    check.that (lib.any (lib.hasInfix "/run/wrappers/bin:") unit.Service.Environment) "no PATH";
+  "sockets have a folder that stays" =
+    check.equal
+      {
+        inherit (unit.Service) RuntimeDirectory RuntimeDirectoryPreserve;
+      }
+      {
+        RuntimeDirectory = "nixbox";
+        RuntimeDirectoryPreserve = true;
+      };
+  "data is the user's" =
+    check.equal (fromTOML one.services.agentfs.configFile.text).data_dir "/home/alice/.local/share/agentfs";
+  "relative paths start at home" = check.that (lib.any (
+    p: lib.hasInfix "NIXBOX_ROOT=/home/alice\n" (p.text or "")
+  ) one.home.packages) "no NIXBOX_ROOT";
+  "disabled: nothing is there" = check.equal (of { instances.a = { }; }).systemd.user.services { };
+}

@@ -1,0 +1,117 @@
+# services.agentfs for NixOS: a system service for each instance.
+{
+  config,
+  lib,
+  options,
+  pkgs,
+  ...
+}:
+let
+  inherit (lib)
+    mkDefault
+    mkIf
+    mkOption
+    types
+    ;
+  nixbox = import ./lib { inherit lib; };
+  service = import ./systemd.nix { inherit lib; };
+  cfg = config.services.agentfs;
+  instances = nixbox.enabled cfg;
+  state = "/var/lib/agentfs";
+  runtime = "/run/agentfs";
+
+  # `sudo nixbox-system ps` speaks to the very instances the units run
+  helper = import ./wrapper.nix { inherit pkgs; } {
+    name = "nixbox-system";
+    root = cfg.dataDir;
+    inherit (cfg) package configFile;
+  };
+  identity =
+    what:
+    mkOption {
+      type = types.str;
+      default = "agentfs";
+      example = "alice";
+      description = "The ${what} that owners run as; one named `agentfs` is created.";
+    };
+
+  unit = name: instance: {
+    description = "AgentFS instance ${name}";
+    wantedBy = [ "multi-user.target" ];
+    path = [ "/run/wrappers" ]; # fusermount3
+    serviceConfig =
+      service {
+        inherit name instance;
+        helper = lib.getExe helper;
+        scope = "system";
+      }
+      // {
+        User = cfg.user;
+        Group = cfg.group;
+      }
+      // (
+        if cfg.dataDir == state then
+          {
+            StateDirectory = "agentfs";
+            StateDirectoryMode = "0700";
+          }
+        else
+          lib.optionalAttrs (instance.mount.backend == "none") { ReadWritePaths = [ cfg.dataDir ]; }
+      )
+      // lib.optionalAttrs (cfg.runtimeDir == runtime) {
+        RuntimeDirectory = "agentfs";
+        RuntimeDirectoryMode = "0700";
+        # shared: one unit's stop must not take the others' sockets away
+        RuntimeDirectoryPreserve = true;
+      };
+  };
+in
+{
+  imports = [ ./schema ];
+
+  options.services.agentfs = {
+    user = identity "user";
+    group = identity "group";
+  };
+
+  config = lib.mkMerge [
+    {
+      services.agentfs = {
+        dataDir = mkDefault state;
+        runtimeDir = mkDefault runtime;
+      };
+    }
+    (mkIf cfg.enable {
+      assertions = nixbox.assertions {
+        inherit cfg;
+        root = cfg.dataDir;
+      };
+
+      environment.systemPackages = [
+        cfg.package
+        helper
+      ];
+      systemd.services = lib.mapAttrs' (
+        name: instance: lib.nameValuePair "agentfs-${name}" (unit name instance)
+      ) instances;
+
+      users.users = mkIf (cfg.user == "agentfs") {
+        agentfs = {
+          isSystemUser = true;
+          inherit (cfg) group;
+        };
+      };
+      users.groups = mkIf (cfg.group == "agentfs") { agentfs = { }; };
+
+      programs.fuse =
+        lib.optionalAttrs (options.programs.fuse ? enable) {
+          enable = mkDefault (lib.any (i: i.mount.backend != "none") (lib.attrValues instances));
+        }
+        // {
+          userAllowOther = mkIf (lib.any (i: i.mount.allowOther || i.mount.allowRoot) (
+            lib.attrValues instances
+          )) true;
+        };
+    })
+  ];
+}

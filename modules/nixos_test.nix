@@ -1,0 +1,143 @@
+# Against the interface of NixOS in small: what systemd would be told.
+{ lib, check, ... }:
+let
+  pkgs = import ../tests/nix/pkgs { inherit lib; };
+  skeleton.options =
+    let
+      any =
+        default:
+        lib.mkOption {
+          type = lib.types.anything;
+          inherit default;
+        };
+    in
+    {
+      assertions = any [ ];
+      environment.systemPackages = any [ ];
+      systemd.services = any { };
+      users.users = any { };
+      users.groups = any { };
+      programs.fuse.enable = any false;
+      programs.fuse.userAllowOther = any false;
+    };
+  of =
+    agentfs:
+    (lib.evalModules {
+      specialArgs = { inherit pkgs; };
+      modules = [
+        skeleton
+        ./nixos.nix
+        { services.agentfs = agentfs; }
+      ];
+    }).config;
+  package = pkgs.writeText "nixbox" "";
+  one = of {
+    enable = true;
+    inherit package;
+    instances.a = { };
+    instances.off.enable = false;
+  };
+  mine = of {
+    enable = true;
+    inherit package;
+    user = "alice";
+    group = "users";
+    dataDir = "/srv/agentfs";
+    runtimeDir = "/run/mine";
+    instances.a.mount.backend = "none";
+  };
+  inherit (one.systemd.services.agentfs-a) serviceConfig;
+in
+{
+  "one unit for each enabled instance" = check.equal (lib.attrNames one.systemd.services) [
+    "agentfs-a"
+  ];
+  "the unit serves" =
+    check.that (lib.hasSuffix "/bin/nixbox-system serve a" serviceConfig.ExecStart) serviceConfig.ExecStart;
+  "state and runtime directories" =
+    check.equal
+      {
+        inherit (serviceConfig)
+          StateDirectory
+          RuntimeDirectory
+          RuntimeDirectoryPreserve
+          User
+          ;
+      }
+      {
+        StateDirectory = "agentfs";
+        RuntimeDirectory = "agentfs";
+        RuntimeDirectoryPreserve = true;
+        User = "agentfs";
+      };
+  "the document says the same" =
+    check.equal
+      {
+        inherit (fromTOML one.services.agentfs.configFile.text) data_dir runtime_dir;
+      }
+      {
+        data_dir = "/var/lib/agentfs";
+        runtime_dir = "/run/agentfs";
+      };
+  "a user of its own" =
+    check.equal
+      {
+        users = lib.attrNames one.users.users;
+        groups = lib.attrNames one.users.groups;
+      }
+      {
+        users = [ "agentfs" ];
+        groups = [ "agentfs" ];
+      };
+  "a user that is there already" =
+    check.equal
+      {
+        users = lib.attrNames mine.users.users;
+        groups = lib.attrNames mine.users.groups;
+        inherit (mine.systemd.services.agentfs-a.serviceConfig) User Group ReadWritePaths;
+        state = mine.systemd.services.agentfs-a.serviceConfig ? StateDirectory;
+        runtime = mine.systemd.services.agentfs-a.serviceConfig ? RuntimeDirectory;
+      }
+      {
+        users = [ ];
+        groups = [ ];
+        User = "alice";
+        Group = "users";
+        ReadWritePaths = [ "/srv/agentfs" ];
+        state = false;
+        runtime = false;
+      };
+  "fuse is there where something mounts" =
+    check.equal
+      [
+        one.programs.fuse.enable
+        mine.programs.fuse.enable
+      ]
+      [
+        true
+        false
+      ];
+  "allow_other is permitted where it is asked for" =
+    check.equal
+      [
+        one.programs.fuse.userAllowOther
+        (of {
+          enable = true;
+          inherit package;
+          instances.a.mount.allowOther = true;
+        }).programs.fuse.userAllowOther
+      ]
+      [
+        false
+        true
+      ];
+  "assertions reach NixOS" = check.equal (builtins.length (
+    lib.filter (a: !a.assertion)
+      (of {
+        enable = true;
+        inherit package;
+        instances.Bad = { };
+      }).assertions
+  )) 1;
+  "disabled: nothing is there" = check.equal (of { instances.a = { }; }).systemd.services { };
+}

@@ -1,0 +1,86 @@
+{
+  lib,
+  check,
+  process-compose, # modules -> { config; written; }
+  ...
+}:
+let
+  package = check.package "nixbox" "/package";
+  of =
+    agentfs:
+    process-compose [
+      ./process-compose.nix
+      {
+        services.agentfs = {
+          inherit package;
+        }
+        // agentfs;
+      }
+    ];
+  two = of {
+    enable = true;
+    instances = {
+      a = { };
+      b = { };
+      off.enable = false;
+    };
+  };
+  process = two.written.processes.agentfs-a;
+  wrapper = lib.removeSuffix " ready a --timeout 2" process.readiness_probe.exec.command;
+in
+{
+  "one process for each enabled instance" = check.equal (lib.attrNames two.written.processes) [
+    "agentfs-a"
+    "agentfs-b"
+  ];
+  "command and probe are the same program" =
+    check.that (lib.hasSuffix "/bin/agentfs-a" wrapper) process.readiness_probe.exec.command;
+  "the command is in the foreground" = check.that (
+    !(process.is_daemon or false) && lib.hasInfix "agentfs-a" process.command
+  ) process.command;
+  "a minute to come up" =
+    check.equal
+      {
+        inherit (process.readiness_probe) period_seconds timeout_seconds failure_threshold;
+      }
+      {
+        period_seconds = 1;
+        timeout_seconds = 5;
+        failure_threshold = 60;
+      };
+  "a failing owner is restarted five times" =
+    check.equal
+      {
+        inherit (process.availability) restart max_restarts;
+      }
+      {
+        restart = "on_failure";
+        max_restarts = 5;
+      };
+  "an owner has time to unmount" = check.equal process.shutdown.timeout_seconds 15;
+  "no $ that would be expanded" = check.that (
+    !(lib.hasInfix "$" (process.command + process.readiness_probe.exec.command))
+  ) process.command;
+  "disabled: nothing is there" = check.equal ((of { instances.a = { }; }).config.settings.processes
+  ) { };
+  "what is wrong is refused" = check.throws (
+    lib.attrNames
+      (of {
+        enable = true;
+        instances.Bad = { };
+      }).written.processes
+  );
+  "beside services-flake it points to the service" = check.throws (
+    lib.attrNames
+      (process-compose [
+        ./process-compose.nix
+        {
+          options.services.outputs.devShell = lib.mkOption { default = null; };
+          config.services.agentfs = {
+            enable = true;
+            inherit package;
+          };
+        }
+      ]).written.processes
+  );
+}

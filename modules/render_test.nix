@@ -1,0 +1,203 @@
+{
+  lib,
+  nixbox,
+  schema,
+  check,
+  ...
+}:
+let
+  render = agentfs: nixbox.render (schema [ { services.agentfs = agentfs; } ]).cfg;
+  mount = {
+    backend = "auto";
+    read_only = false;
+    allow_root = false;
+    allow_other = false;
+    create = true;
+  };
+in
+{
+  "nothing declared" = check.equal (render { }) {
+    version = 1;
+    log_level = "info";
+    instances = { };
+  };
+
+  "one instance with every default" = check.equal (render { instances.sandbox = { }; }) {
+    version = 1;
+    log_level = "info";
+    default_instance = "sandbox";
+    instances.sandbox = {
+      enable = true;
+      inherit mount;
+    };
+  };
+
+  "every option has its key" =
+    check.equal
+      (render {
+        dataDir = ".agentfs";
+        runtimeDir = "/run/x";
+        defaultInstance = "a";
+        logLevel = "trace";
+        instances.a = {
+          description = "d";
+          labels.team = "search";
+          env.FOO = "bar";
+          mount = {
+            path = "mnt";
+            backend = "fuse";
+            readOnly = true;
+            allowRoot = true;
+            allowOther = true;
+            uid = 1000;
+            gid = 100;
+            create = false;
+          };
+          http = {
+            bind = "::1";
+            port = 7420;
+          };
+        };
+      })
+      {
+        version = 1;
+        data_dir = ".agentfs";
+        runtime_dir = "/run/x";
+        default_instance = "a";
+        log_level = "trace";
+        instances.a = {
+          enable = true;
+          description = "d";
+          labels.team = "search";
+          env.FOO = "bar";
+          mount = {
+            path = "mnt";
+            backend = "fuse";
+            read_only = true;
+            allow_root = true;
+            allow_other = true;
+            uid = 1000;
+            gid = 100;
+            create = false;
+          };
+          http = {
+            bind = "::1";
+            port = 7420;
+          };
+        };
+      };
+
+  "an empty http set is loopback on a free port" =
+    check.equal (render { instances.a.http = { }; }).instances.a.http
+      {
+        bind = "127.0.0.1";
+        port = 0;
+      };
+
+  "a disabled instance stays in the document" =
+    check.equal (render { instances.a.enable = false; }).instances.a.enable
+      false;
+
+  "a renamed instance differs by its name alone" =
+    let
+      of = name: render { instances.${name}.mount.path = "m"; };
+    in
+    check.equal (of "old").instances.old (of "new").instances.new;
+
+  "settings are merged over the document" =
+    let
+      out = render {
+        settings.log_level = "trace";
+        settings.added.deep = [ 1 ];
+        instances.a.settings.mount.read_only = true;
+        instances.a.mount.path = "m";
+      };
+    in
+    check.equal
+      {
+        inherit (out) log_level added;
+        inherit (out.instances.a.mount) read_only path;
+      }
+      {
+        log_level = "trace";
+        added.deep = [ 1 ];
+        read_only = true;
+        path = "m";
+      };
+
+  "default instance: the only enabled one" =
+    check.equal
+      (render {
+        instances.a = { };
+        instances.b.enable = false;
+      }).default_instance
+      "a";
+  "default instance: the one named default" =
+    check.equal
+      (render {
+        instances.a = { };
+        instances.default = { };
+      }).default_instance
+      "default";
+  "default instance: none among several" = check.that (
+    !(render {
+      instances.a = { };
+      instances.b = { };
+    })
+      ? default_instance
+  ) "one of two was picked";
+
+  "the document is TOML" =
+    let
+      data = render { instances.a.http.port = 1; };
+    in
+    check.equal (fromTOML (nixbox.toTOML data)) data;
+  "the file holds the document" =
+    let
+      inherit (schema [ { services.agentfs.instances.a = { }; } ]) cfg;
+    in
+    check.equal (fromTOML cfg.configFile.text) (nixbox.render cfg);
+
+  "an option that is not there is refused" = check.throws (render {
+    instances.a.bass = "./.";
+  });
+  "a wrong type is refused" = check.throws (render {
+    instances.a.http.port = 70000;
+  });
+  "a path as mount.path is refused" = check.throws (render {
+    instances.a.mount.path = ./.;
+  });
+  "a wrong backend is refused" = check.throws (render {
+    instances.a.mount.backend = "nfs";
+  });
+  "configFile is read only" = check.throws (
+    (schema [ { services.agentfs.configFile = lib.mkForce null; } ]).cfg.configFile.text
+  );
+  "a mkIf false instance is not there" =
+    check.equal (render { instances.a = lib.mkIf false { }; }).instances
+      { };
+  "definitions of several modules merge" =
+    let
+      inherit
+        (schema [
+          { services.agentfs.instances.a.mount.path = "m"; }
+          { services.agentfs.instances.a.mount.readOnly = lib.mkDefault true; }
+          { services.agentfs.instances.b = { }; }
+        ])
+        cfg
+        ;
+    in
+    check.equal
+      {
+        names = builtins.attrNames cfg.instances;
+        inherit (cfg.instances.a.mount) path readOnly;
+      }
+      {
+        names = [
+          "a"
+          "b"
+        ];
+        path = "m";
+        readOnly = true;
+      };
+}

@@ -1,0 +1,112 @@
+{
+  lib,
+  nixbox,
+  schema,
+  check,
+  ...
+}:
+let
+  refused =
+    agentfs:
+    map (a: a.message) (
+      builtins.filter (a: !a.assertion) (
+        nixbox.assertions {
+          inherit (schema [ { services.agentfs = agentfs; } ]) cfg;
+          root = "/project";
+        }
+      )
+    );
+  accepts = agentfs: check.equal (refused agentfs) [ ];
+  # exactly one message, and it speaks of this
+  refuses =
+    about: agentfs:
+    let
+      messages = refused agentfs;
+    in
+    check.that (
+      builtins.length messages == 1 && lib.hasInfix about (builtins.head messages)
+    ) "wanted one message about “${about}”, got ${builtins.toJSON messages}";
+
+  two = a: b: { instances = { inherit a b; }; };
+  path = p: { mount.path = p; };
+  http = bind: port: { http = { inherit bind port; }; };
+  long = n: builtins.concatStringsSep "" (builtins.genList (_: "a") n);
+in
+{
+  "nothing declared" = accepts { };
+  "two plain instances" = accepts (two { } { });
+
+  "name: 63 characters" = accepts { instances.${long 63} = { }; };
+  "name: 64 characters" = refuses "at most 63" { instances.${long 64} = { }; };
+  "name: upper case" = refuses "\"Big\"" { instances.Big = { }; };
+  "name: leading dash" = refuses "\"-x\"" { instances."-x" = { }; };
+  "name: a slash" = refuses "\"a/b\"" { instances."a/b" = { }; };
+  "name: checked where disabled, too" = refuses "\"A\"" { instances.A.enable = false; };
+  "two names with one prefix" = refuses "AGENTFS_A_B_" {
+    instances = {
+      a-b = { };
+      a_b = { };
+    };
+  };
+  "two names with one prefix, one disabled" = accepts {
+    instances = {
+      a-b = { };
+      a_b.enable = false;
+    };
+  };
+
+  "default instance: declared" = accepts (two { } { } // { defaultInstance = "b"; });
+  "default instance: unknown" = refuses "defaultInstance is \"c\"" (
+    two { } { } // { defaultInstance = "c"; }
+  );
+  "default instance: disabled" = refuses "defaultInstance is \"b\"" (
+    two { } { enable = false; } // { defaultInstance = "b"; }
+  );
+
+  "mount: two in one place" = refuses "the same place" (two (path "mnt") (path "./x/..//mnt/"));
+  "mount: one inside the other" = refuses "one lies in the other" (two (path "mnt/x") (path "mnt"));
+  "mount: neighbours" = accepts (two (path "mnt/x") (path "mnt/xy"));
+  "mount: one place, one disabled" = accepts (two (path "m") (path "m" // { enable = false; }));
+  "mount: one place, one not mounted" = accepts (
+    two (path "m") {
+      mount = {
+        path = "m";
+        backend = "none";
+      };
+    }
+  );
+  "mount: on /" = refuses "would hide everything" { instances.a = path "/"; };
+  "mount: on the project" = refuses "would hide everything" { instances.a = path "."; };
+  "mount: on the project, absolute" = refuses "would hide everything" {
+    instances.a = path "/project/";
+  };
+  "mount: on the project, the long way" = refuses "would hide everything" {
+    instances.a = path "x/../.";
+  };
+  "mount: for root and for all" = refuses "exclude each other" {
+    instances.a.mount = {
+      allowRoot = true;
+      allowOther = true;
+    };
+  };
+
+  "http: one port twice" = refuses "both 7420" (two (http "127.0.0.1" 7420) (http "127.0.0.1" 7420));
+  "http: one port on all addresses" = refuses "both 7420" (
+    two (http "127.0.0.1" 7420) (http "0.0.0.0" 7420)
+  );
+  "http: one port on two addresses" = accepts (two (http "127.0.0.1" 7420) (http "127.0.0.2" 7420));
+  "http: both pick one" = accepts (two (http "127.0.0.1" 0) (http "127.0.0.1" 0));
+
+  "store: dataDir" = refuses "dataDir is /nix/store/" { dataDir = "/nix/store/abc-data"; };
+  "store: runtimeDir" = refuses "runtimeDir is" { runtimeDir = "${builtins.storeDir}/abc-run"; };
+  "store: mount.path" = refuses "mount.path is" { instances.a = path "/nix/store/abc-m"; };
+
+  "secret: in env" = refuses "instances.a.env.GITHUB_TOKEN" {
+    instances.a.env.GITHUB_TOKEN = "abc";
+  };
+  "secret: in a label" = refuses "instances.a.labels.api-key" { instances.a.labels.api-key = "abc"; };
+  "secret: in settings" = refuses "settings.sync.auth_token" { settings.sync.auth_token = "abc"; };
+  "secret: in an instance's settings" = refuses "instances.a.settings.sync.auth_token" {
+    instances.a.settings.sync.auth_token = "abc";
+  };
+}

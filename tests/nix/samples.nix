@@ -1,0 +1,79 @@
+# Configurations as people write them: the documents they render to, for the
+# helper to read, and the environment devenv gives for them.
+let
+  lib = import ./lib;
+  nixbox = import ../../modules/lib { inherit lib; };
+  schema = import ./schema.nix { inherit lib; };
+
+  samples = {
+    nothing = { };
+    one.instances.sandbox = { };
+    two = {
+      defaultInstance = "a-b";
+      instances = {
+        a-b = {
+          mount.path = "./x/../mnt";
+          http.port = 7420;
+        };
+        c = {
+          mount.backend = "none";
+          http = {
+            bind = "::1";
+            port = 7421;
+          };
+        };
+        off.enable = false;
+      };
+    };
+    no-default.instances = {
+      a = { };
+      b = { };
+    };
+    everything = {
+      dataDir = ".agentfs";
+      runtimeDir = "/run/nixbox-test";
+      logLevel = "trace";
+      instances.a = {
+        description = "quotes \" and \\ and\nlines, zwölf 🦀";
+        labels."a label" = "x";
+        env.FOO = "it's";
+        mount = {
+          path = "/srv/mnt";
+          backend = "fuse";
+          readOnly = true;
+          allowRoot = true;
+          uid = 1000;
+          gid = 100;
+          create = false;
+        };
+        http.port = 0;
+      };
+    };
+    settings = {
+      settings.log_level = "debug";
+      instances.a.settings.mount.read_only = true;
+    };
+  };
+
+  cfg = agentfs: (schema [ { services.agentfs = agentfs; } ]).cfg;
+  host = import ./hosts/small-devenv.nix {
+    inherit lib;
+    typed = true;
+  };
+in
+{
+  documents = builtins.mapAttrs (_: sample: nixbox.toTOML (nixbox.render (cfg sample))) samples;
+  environments = builtins.mapAttrs (_: sample: {
+    root = "/project";
+    env =
+      (host [
+        ../../modules/devenv.nix
+        {
+          services.agentfs = {
+            enable = true;
+          }
+          // sample;
+        }
+      ]).config.env;
+  }) (removeAttrs samples [ "settings" ]);
+}
