@@ -1,0 +1,41 @@
+"""Runs the benches, prints a table, exits 1 when a budget is overrun."""
+
+import argparse
+import json
+import sys
+
+import entry
+import startup
+
+
+def arguments():
+    parser = argparse.ArgumentParser(prog="tests/bench/run", description=__doc__)
+    parser.add_argument("only", nargs="*", metavar="BENCH", help="entry, startup [default: both]")
+    parser.add_argument("--smoke", action="store_true", help="few rounds of the debug build, no gates: does it work?")
+    parser.add_argument("--json", metavar="FILE", help="write the figures there, - for stdout")
+    return parser.parse_args()
+
+
+def main():
+    args = arguments()
+    benches = {"entry": entry.run, "startup": startup.run}
+    if unknown := set(args.only) - set(benches):
+        sys.exit(f"no such bench: {', '.join(sorted(unknown))}")
+    figures = [figure for name in args.only or benches for figure in benches[name](args.smoke)]
+    shown = sys.stderr if args.json == "-" else sys.stdout
+    for figure in figures:
+        print(figure.line(), file=shown)
+    if args.json:
+        report = json.dumps({"schema": 1, "figures": [figure.json() for figure in figures]}, indent=2)
+        if args.json == "-":
+            print(report)
+        else:
+            with open(args.json, "w", encoding="utf-8") as file:
+                file.write(report + "\n")
+    overrun = [figure.name for figure in figures if figure.overruns()]
+    if overrun and not args.smoke:
+        sys.exit(f"over budget: {', '.join(overrun)}")
+
+
+if __name__ == "__main__":
+    main()
