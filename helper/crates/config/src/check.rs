@@ -66,7 +66,7 @@ impl<'a> Checker<'a> {
         let (root, data_dir, runtime_dir) =
             (self.real.of(&project.root), self.real.of(&project.data_dir), self.real.of(&project.runtime_dir));
         let config_dir = project.file.parent().map(|folder| self.real.of(folder)).filter(|dir| dir.starts_with(&root));
-        for point in &points {
+        points.retain(|point| {
             let covers = |path: &Path| path.starts_with(&point.real);
             let covered = if covers(&root) {
                 Some("the project root")
@@ -79,19 +79,21 @@ impl<'a> Checker<'a> {
             } else {
                 None
             };
-            if let Some(covered) = covered {
-                let what = format!("A mount at {} would cover {covered}", point.mount.path.display());
-                self.at_mount(
-                    &codes::CONFIG_MOUNT_COVERS,
-                    point,
-                    what,
-                    "Name a folder of its own, such as \".agentfs/mnt\"",
-                );
-            } else if is_not_a_folder(&point.real) {
-                let what = format!("The mountpoint {} is not a folder", point.mount.path.display());
-                self.at_mount(&codes::CONFIG_MOUNT_IS_FILE, point, what, "Remove it, or name another path");
+            match covered {
+                // Such a mount has everything inside it; to say so of each other mount would help nobody.
+                Some(covered) => {
+                    let what = format!("A mount at {} would cover {covered}", point.mount.path.display());
+                    let help = "Name a folder of its own, such as \".agentfs/mnt\"";
+                    self.at_mount(&codes::CONFIG_MOUNT_COVERS, point, what, help);
+                }
+                None if is_not_a_folder(&point.real) => {
+                    let what = format!("The mountpoint {} is not a folder", point.mount.path.display());
+                    self.at_mount(&codes::CONFIG_MOUNT_IS_FILE, point, what, "Remove it, or name another path");
+                }
+                None => {}
             }
-        }
+            covered.is_none()
+        });
         points.sort_by(|a, b| a.real.cmp(&b.real));
         self.overlaps(&points);
     }

@@ -106,6 +106,10 @@ pub(crate) struct InstanceDocument {
 
 /// Where and how an instance is mounted.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, JsonSchema)]
+#[schemars(extend("not" = {
+    "required": ["allow_root", "allow_other"],
+    "properties": { "allow_root": { "const": true }, "allow_other": { "const": true } },
+}))]
 #[serde(deny_unknown_fields)]
 pub(crate) struct MountDocument {
     /// The mountpoint, relative to the project root. Without it `mnt/NAME` in the data folder.

@@ -45,6 +45,8 @@ impl Problems {
     pub fn into_failures(self) -> Vec<Failure> {
         let mut failures = self.failures.into_inner();
         failures.sort_by_key(|failure| failure.place.as_ref().and_then(|place| place.line));
+        // A parser that stumbles says the same of one line many times.
+        failures.dedup();
         failures
     }
 }

@@ -26,12 +26,6 @@ pub(crate) fn resolve(
     real: &mut RealPaths,
     problems: &Problems,
 ) -> Loaded {
-    for path in [&located.file, &located.root] {
-        if path.to_str().is_none() {
-            let what = format!("The path {} is not UTF-8, and no variable could name it", path.display());
-            problems.in_text(None, None, Failure::new(&codes::CONFIG_VALUE, what).help("Rename the folder"));
-        }
-    }
     let mut resolver =
         Resolver { sources, located, problems, settings: Vec::with_capacity(8 + 16 * document.instances.len()) };
     let data_dir = resolver.data_dir(document);
@@ -46,6 +40,12 @@ pub(crate) fn resolve(
     let (default_instance, setting) = resolver.default_instance(document, &instances);
     resolver.settings.insert(default_at, setting);
 
+    // Variables are exported and documents written as text.
+    let paths = [&located.file, &located.root, &data_dir, &runtime_dir];
+    if let Some(path) = paths.into_iter().find(|path| path.to_str().is_none()) {
+        let failure = Failure::new(&codes::CONFIG_VALUE, format!("The path {} is not UTF-8", path.display()));
+        problems.in_text(None, None, failure.help("Rename the folder, or name another"));
+    }
     let origins = Origins { file: located.file_origin, root: located.root_origin, settings: resolver.settings };
     let (file, root) = (located.file.clone(), located.root.clone());
     Loaded { project: Project { file, root, data_dir, runtime_dir, default_instance, log_level, instances }, origins }
@@ -60,11 +60,13 @@ struct Resolver<'a> {
 
 impl Resolver<'_> {
     fn data_dir(&mut self, document: &Document) -> PathBuf {
+        // Checked also where something overrides it.
+        let written = self.path("data_dir", document.data_dir.as_ref());
         let (path, origin) = if let Some(path) = &self.sources.data_dir {
             (absolute(&self.sources.cwd, path), Origin::Flag)
         } else if let Some(path) = self.folder("AGENTFS_DATA_DIR", self.located.environment_is_ours) {
             (path, Origin::Environment("AGENTFS_DATA_DIR"))
-        } else if let Some(found) = self.path("data_dir", document.data_dir.as_ref()) {
+        } else if let Some(found) = written {
             found
         } else if let Some(state) = self.folder("DEVENV_STATE", self.located.devenv_is_ours) {
             (state.join("agentfs"), Origin::Environment("DEVENV_STATE"))
@@ -266,10 +268,6 @@ impl Resolver<'_> {
     /// A variable that names a folder, from the project root.
     fn folder(&self, name: &'static str, applies: bool) -> Option<PathBuf> {
         let value = self.sources.environment.get(name).filter(|_| applies)?;
-        if value.to_str().is_none() {
-            let failure = Failure::new(&codes::CONFIG_ENVIRONMENT, format!("{name} is not UTF-8"));
-            self.problems.push(failure.help("Name a folder whose path is UTF-8 text"));
-        }
         Some(absolute(&self.located.root, Path::new(value)))
     }
 

@@ -63,9 +63,11 @@ pub(crate) fn parse<'t>(bytes: &'t [u8], format: Format, problems: &Problems) ->
     let text = match std::str::from_utf8(bytes) {
         Ok(text) => text.strip_prefix('\u{feff}').unwrap_or(text),
         Err(error) => {
-            let line = 1 + bytes[..error.valid_up_to()].iter().filter(|byte| **byte == b'\n').count();
+            let readable = std::str::from_utf8(&bytes[..error.valid_up_to()]).unwrap_or_default();
+            let line = 1 + readable.matches('\n').count();
+            let key = if format == Format::Toml { toml::key_on(line, readable) } else { None };
             let failure = Failure::new(&codes::CONFIG_SYNTAX, "The file is not UTF-8 text");
-            problems.in_text(Some(line), None, failure.help("Save the file in UTF-8"));
+            problems.in_text(Some(line), key, failure.help("Save the file in UTF-8"));
             return None;
         }
     };

@@ -1,0 +1,150 @@
+//! Damaged configuration files, the same ones on every run. Needs nothing but std, so that a test of another crate
+//! can include this file by its path.
+
+/// A file that uses every key, and is valid.
+pub const WHOLE: &str = r#"version = 1
+data_dir = ".agentfs"
+runtime_dir = "/tmp/nb"
+default_instance = "sandbox"
+log_level = "info"
+
+[instances.sandbox]
+enable = true
+description = "scratch space for the code agent"
+
+[instances.sandbox.labels]
+team = "search"
+"odd name" = "ü"
+
+[instances.sandbox.env]
+PIP_CACHE_DIR = "/tmp/pip"
+
+[instances.sandbox.mount]
+path = ".agentfs/mnt"
+backend = "auto"
+read_only = false
+allow_root = false
+allow_other = false
+uid = 1000
+gid = 1000
+create = true
+
+[instances.sandbox.http]
+bind = "127.0.0.1"
+port = 7420
+
+[instances.second]
+mount = { backend = "none", path = "second" }
+http = { port = 0 }
+"#;
+
+/// Marsaglia's xorshift: one seed, one file, forever.
+struct Dice(u64);
+
+impl Dice {
+    fn new(seed: u64) -> Self {
+        Self(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1)
+    }
+
+    fn below(&mut self, limit: usize) -> usize {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        (self.0 % limit.max(1) as u64) as usize
+    }
+
+    fn of<'a, T: ?Sized>(&mut self, choices: &[&'a T]) -> &'a T {
+        choices[self.below(choices.len())]
+    }
+}
+
+const VALUES: [&str; 24] = [
+    "",
+    "0",
+    "-1",
+    "65536",
+    "4294967295",
+    "99999999999999999999",
+    "1.5",
+    "nan",
+    "true",
+    "\"\"",
+    "\"x\"",
+    "\"..\"",
+    "\"/\"",
+    "\"~/x\"",
+    "\"a\\u0000b\"",
+    "[]",
+    "[1, \"x\"]",
+    "{}",
+    "{ a = 1 }",
+    "1979-05-27",
+    "'",
+    "\"\"\"",
+    "maybe",
+    "\"0.0.0.0\"",
+];
+const KEYS: [&str; 12] =
+    ["base", "readOnly", "mount", "port", "verison", "Path", "\"\"", "a.b.c", "instances", "[", "=", "enable.x"];
+const BYTES: [&[u8]; 12] =
+    [b"\0", b"\xff", b"\xc3", b"\r", b"\"", b"'", b"[", b"]", b"=", b"\n", b"#", "\u{2028}".as_bytes()];
+
+/// `WHOLE` with one to three damages. Some seeds do no harm.
+pub fn mutated(seed: u64) -> Vec<u8> {
+    let mut dice = Dice::new(seed);
+    let mut text = WHOLE.as_bytes().to_vec();
+    for _ in 0..=dice.below(3) {
+        text = damage(text, &mut dice);
+    }
+    text
+}
+
+fn damage(text: Vec<u8>, dice: &mut Dice) -> Vec<u8> {
+    let mut lines: Vec<Vec<u8>> = text.split(|byte| *byte == b'\n').map(<[u8]>::to_vec).collect();
+    let (at, other) = (dice.below(lines.len()), dice.below(lines.len()));
+    let join = |lines: Vec<Vec<u8>>| lines.join(&b'\n');
+    match dice.below(10) {
+        0 => drop(lines.remove(at)),
+        1 => lines.insert(other, lines[at].clone()),
+        2 => lines.swap(at, other),
+        // Another value
+        3 | 4 => {
+            if let Some(equals) = lines[at].iter().position(|byte| *byte == b'=') {
+                lines[at].truncate(equals + 1);
+                lines[at].extend(dice.of(&VALUES).bytes());
+            }
+        }
+        // Another key
+        5 => {
+            let rest = lines[at].iter().position(|byte| *byte == b'=').map(|equals| lines[at].split_off(equals));
+            lines[at] = dice.of(&KEYS).bytes().chain(rest.unwrap_or_else(|| b"= 1".to_vec())).collect();
+        }
+        // A typing error
+        6 => {
+            let column = dice.below(lines[at].len());
+            if !lines[at].is_empty() {
+                let letter = lines[at].remove(column);
+                if dice.below(2) == 0 {
+                    lines[at].insert(column / 2, letter.to_ascii_uppercase());
+                }
+            }
+        }
+        7 => {
+            let mut text = text;
+            let column = dice.below(text.len());
+            text.splice(column..column, dice.of(&BYTES).iter().copied());
+            return text;
+        }
+        8 => {
+            let mut text = text;
+            text.truncate(dice.below(text.len()));
+            return text;
+        }
+        // Much of one thing
+        _ => {
+            let piece = dice.of(&["[", "{a=", "a.", "\"", "#", "[[a]]\n"]);
+            lines.insert(at, piece.repeat(1 + dice.below(500)).into_bytes());
+        }
+    }
+    join(lines)
+}
