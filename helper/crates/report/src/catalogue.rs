@@ -97,6 +97,7 @@ catalogue! {
     MOUNT_FAILED = "nixbox::mount::failed", Unavailable, "The system refused the mount.";
 
     HTTP_BIND = "nixbox::http::bind", Unavailable, "The HTTP address is taken or not possible.";
+    HTTP_OFF = "nixbox::http::off", NotFound, "The instance has no HTTP surface. A table `[instances.NAME.http]` gives it one.";
 
     TEMPLATE_UNKNOWN = "nixbox::template::unknown", NotFound, "No template has that name.";
     TEMPLATE_OCCUPIED = "nixbox::template::occupied", Conflict, "The template would overwrite files that exist. Nothing was written.";

@@ -6,4 +6,4 @@ mod write;
 
 pub use lock::{Holder, Lock, LockError};
 pub use process::Process;
-pub use write::{create_private_dir, read_json, write_atomic, write_json};
+pub use write::{create_private_dir, publish, publish_json, read_json, write_atomic, write_json};

@@ -32,7 +32,7 @@ pub enum LockError {
 #[derive(Debug)]
 pub struct Lock {
     path: PathBuf,
-    file: Flock<File>,
+    _held: Flock<File>,
 }
 
 impl Lock {
@@ -59,7 +59,7 @@ impl Lock {
             }
             let line = serde_json::to_vec(holder).map_err(|error| io_error(error.into()))?;
             file.set_len(0).and_then(|()| file.rewind()).and_then(|()| file.write_all(&line)).map_err(io_error)?;
-            return Ok(Self { path: path.to_owned(), file });
+            return Ok(Self { path: path.to_owned(), _held: file });
         }
     }
 
@@ -80,7 +80,6 @@ impl Drop for Lock {
     fn drop(&mut self) {
         // Still held here, so nobody else can have put another file at this path.
         let _ = fs::remove_file(&self.path);
-        let _ = self.file.sync_all();
     }
 }
 

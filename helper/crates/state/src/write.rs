@@ -8,6 +8,16 @@ use serde::{Serialize, de::DeserializeOwned};
 /// Replaces `path` with `bytes` so that a reader sees the old content or the new, never a part, also after a
 /// crash: temp file, fsync, rename, fsync of the folder (without the last the rename itself can be lost).
 pub fn write_atomic(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
+    replace(path, bytes, mode, true)
+}
+
+/// As `write_atomic`, without waiting for the disk: for what says how things are now (a runtime record, a token) and
+/// means nothing after a crash of the machine. The waiting would cost more than all else that a start does.
+pub fn publish(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
+    replace(path, bytes, mode, false)
+}
+
+fn replace(path: &Path, bytes: &[u8], mode: u32, durable: bool) -> io::Result<()> {
     let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let name = path.file_name().ok_or(io::ErrorKind::InvalidInput)?.to_string_lossy();
     let temp = dir.join(format!(".{name}.{}.tmp", std::process::id()));
@@ -15,9 +25,11 @@ pub fn write_atomic(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
         let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(mode).open(&temp)?;
         file.set_permissions(fs::Permissions::from_mode(mode))?;
         file.write_all(bytes)?;
-        file.sync_all()?;
+        if durable {
+            file.sync_all()?;
+        }
         fs::rename(&temp, path)?;
-        File::open(dir)?.sync_all()
+        if durable { File::open(dir)?.sync_all() } else { Ok(()) }
     })();
     if written.is_err() {
         let _ = fs::remove_file(&temp);
@@ -26,9 +38,17 @@ pub fn write_atomic(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
 }
 
 pub fn write_json(path: &Path, value: &impl Serialize, mode: u32) -> io::Result<()> {
+    write_atomic(path, &to_json(value)?, mode)
+}
+
+pub fn publish_json(path: &Path, value: &impl Serialize, mode: u32) -> io::Result<()> {
+    publish(path, &to_json(value)?, mode)
+}
+
+fn to_json(value: &impl Serialize) -> io::Result<Vec<u8>> {
     let mut bytes = serde_json::to_vec_pretty(value).map_err(io::Error::other)?;
     bytes.push(b'\n');
-    write_atomic(path, &bytes, mode)
+    Ok(bytes)
 }
 
 /// `None` where there is no such file.
@@ -74,6 +94,8 @@ mod tests {
         write_json(&path, &1, 0o600)?;
         write_json(&path, &"two", 0o600)?;
         assert_eq!(read_json::<String>(&path)?.as_deref(), Some("two"));
+        publish_json(&path, &"three", 0o600)?;
+        assert_eq!(read_json::<String>(&path)?.as_deref(), Some("three"));
         assert_eq!(fs::metadata(&path)?.mode() & 0o777, 0o600);
         assert_eq!(fs::read_dir(dir.path())?.count(), 1);
         Ok(())

@@ -1,0 +1,397 @@
+//! The kernel's questions, put to the engine's file tree. Nothing is decided here that the tree could decide: this
+//! translates words, counts what the kernel counts, and keeps directory listings still while they are read.
+
+mod listing;
+mod translate;
+
+use std::ffi::OsStr;
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, SystemTime};
+
+use fuser::{
+    BsdFileFlags, Errno, FileHandle, Filesystem, FopenFlags, Generation, INodeNo, InitFlags, KernelConfig, LockOwner,
+    OpenFlags, RenameFlags, ReplyAttr, ReplyCreate, ReplyData, ReplyDirectory, ReplyDirectoryPlus, ReplyEmpty,
+    ReplyEntry, ReplyOpen, ReplyStatfs, ReplyWrite, ReplyXattr, Request, TimeOrNow, WriteFlags,
+};
+use nixbox_engine::{Attr, AttrChange, FileSystem, Ino, Kind, NewNode, Rename, Result};
+
+use listing::Listings;
+use translate::{Shown, caller, errno, kind_of_mode, negative, perm_of_mode, time_change};
+
+/// Every change comes through this mount, so what the kernel has learnt stays true until the kernel changes it.
+const TTL: Duration = Duration::from_secs(3600);
+
+/// Inode numbers are never used again, so one generation does.
+const GENERATION: Generation = Generation(0);
+
+const MAX_WRITE: u32 = 1024 * 1024;
+
+/// Files have no handle of their own: the tree knows them by inode.
+const NO_HANDLE: FileHandle = FileHandle(0);
+
+/// Set when the tree may no longer be asked.
+pub(crate) type Gate = Arc<AtomicBool>;
+
+pub(crate) struct Front {
+    tree: Arc<dyn FileSystem>,
+    shown: Shown,
+    listings: Listings,
+    closed: Gate,
+}
+
+impl Front {
+    pub(crate) fn new(tree: Arc<dyn FileSystem>, uid: Option<u32>, gid: Option<u32>, closed: Gate) -> Self {
+        Self { tree, shown: Shown { uid, gid }, listings: Listings::default(), closed }
+    }
+
+    fn ask<T>(&self, question: impl FnOnce(&dyn FileSystem) -> Result<T>) -> Result<T, Errno> {
+        if self.closed.load(Ordering::Acquire) {
+            return Err(Errno::ENODEV);
+        }
+        question(&*self.tree).map_err(errno)
+    }
+
+    fn entry(&self, reply: ReplyEntry, answer: Result<Attr, Errno>) {
+        match answer {
+            Ok(attr) => reply.entry(&TTL, &self.shown.attr(&attr), GENERATION),
+            Err(error) => reply.error(error),
+        }
+    }
+
+    fn attr(&self, reply: ReplyAttr, answer: Result<Attr, Errno>) {
+        match answer {
+            Ok(attr) => reply.attr(&TTL, &self.shown.attr(&attr)),
+            Err(error) => reply.error(error),
+        }
+    }
+
+    /// Creates and opens; where the name has come into being meanwhile and `O_EXCL` does not forbid it, opens that.
+    fn create_open(&self, parent: Ino, name: &OsStr, node: NewNode, flags: i32) -> Result<Attr, Errno> {
+        let made = match self.ask(|tree| tree.create(parent, name, node)) {
+            Err(Errno::EEXIST) if flags & libc::O_EXCL == 0 => {
+                let found = self.ask(|tree| tree.lookup(parent, name))?;
+                match self.truncate_if(found.ino, flags) {
+                    Ok(truncated) => Ok(truncated.unwrap_or(found)),
+                    Err(error) => {
+                        self.tree.forget(found.ino, 1);
+                        Err(error)
+                    }
+                }
+            }
+            other => other,
+        }?;
+        if let Err(error) = self.ask(|tree| tree.open(made.ino)) {
+            self.tree.forget(made.ino, 1);
+            return Err(error);
+        }
+        Ok(made)
+    }
+
+    fn truncate_if(&self, ino: Ino, flags: i32) -> Result<Option<Attr>, Errno> {
+        if flags & libc::O_TRUNC == 0 {
+            return Ok(None);
+        }
+        self.ask(|tree| tree.setattr(ino, AttrChange { size: Some(0), ..AttrChange::default() })).map(Some)
+    }
+}
+
+impl Filesystem for Front {
+    fn init(&mut self, _: &Request, config: &mut KernelConfig) -> io::Result<()> {
+        // Each is taken where the kernel has it; none is needed to be correct.
+        for wish in [
+            InitFlags::FUSE_PARALLEL_DIROPS,
+            InitFlags::FUSE_DO_READDIRPLUS,
+            InitFlags::FUSE_READDIRPLUS_AUTO,
+            InitFlags::FUSE_ATOMIC_O_TRUNC,
+            InitFlags::FUSE_CACHE_SYMLINKS,
+            InitFlags::FUSE_ASYNC_DIO,
+        ] {
+            let _ = config.add_capabilities(wish);
+        }
+        let _ = config.set_max_write(MAX_WRITE);
+        let _ = config.set_max_background(64);
+        Ok(())
+    }
+
+    fn lookup(&self, _: &Request, parent: INodeNo, name: &OsStr, reply: ReplyEntry) {
+        match self.ask(|tree| tree.lookup(parent.0, name)) {
+            // Inode 0 says "not there" in a way that the kernel remembers, until it creates the name itself.
+            Err(Errno::ENOENT) => reply.entry(&TTL, &negative(), GENERATION),
+            answer => self.entry(reply, answer),
+        }
+    }
+
+    fn forget(&self, _: &Request, ino: INodeNo, references: u64) {
+        let _ = self.ask(|tree| {
+            tree.forget(ino.0, references);
+            Ok(())
+        });
+    }
+
+    fn getattr(&self, _: &Request, ino: INodeNo, _: Option<FileHandle>, reply: ReplyAttr) {
+        self.attr(reply, self.ask(|tree| tree.getattr(ino.0)));
+    }
+
+    fn setattr(
+        &self,
+        _: &Request,
+        ino: INodeNo,
+        mode: Option<u32>,
+        uid: Option<u32>,
+        gid: Option<u32>,
+        size: Option<u64>,
+        atime: Option<TimeOrNow>,
+        mtime: Option<TimeOrNow>,
+        _: Option<SystemTime>,
+        _: Option<FileHandle>,
+        _: Option<SystemTime>,
+        _: Option<SystemTime>,
+        _: Option<SystemTime>,
+        _: Option<BsdFileFlags>,
+        reply: ReplyAttr,
+    ) {
+        let change = AttrChange {
+            perm: mode.map(perm_of_mode),
+            uid,
+            gid,
+            size,
+            atime: atime.map(time_change),
+            mtime: mtime.map(time_change),
+        };
+        self.attr(reply, self.ask(|tree| tree.setattr(ino.0, change)));
+    }
+
+    fn readlink(&self, _: &Request, ino: INodeNo, reply: ReplyData) {
+        match self.ask(|tree| tree.readlink(ino.0)) {
+            Ok(target) => reply.data(target.as_encoded_bytes()),
+            Err(error) => reply.error(error),
+        }
+    }
+
+    fn mknod(&self, req: &Request, parent: INodeNo, name: &OsStr, mode: u32, _: u32, rdev: u32, reply: ReplyEntry) {
+        let Some(kind) = kind_of_mode(mode) else { return reply.error(Errno::EINVAL) };
+        let node = NewNode { kind, perm: perm_of_mode(mode), rdev, caller: caller(req) };
+        self.entry(reply, self.ask(|tree| tree.create(parent.0, name, node)));
+    }
+
+    fn mkdir(&self, req: &Request, parent: INodeNo, name: &OsStr, mode: u32, _: u32, reply: ReplyEntry) {
+        let node = NewNode { kind: Kind::Directory, perm: perm_of_mode(mode), rdev: 0, caller: caller(req) };
+        self.entry(reply, self.ask(|tree| tree.create(parent.0, name, node)));
+    }
+
+    fn unlink(&self, _: &Request, parent: INodeNo, name: &OsStr, reply: ReplyEmpty) {
+        empty(reply, self.ask(|tree| tree.unlink(parent.0, name)));
+    }
+
+    fn rmdir(&self, _: &Request, parent: INodeNo, name: &OsStr, reply: ReplyEmpty) {
+        empty(reply, self.ask(|tree| tree.rmdir(parent.0, name)));
+    }
+
+    fn symlink(&self, req: &Request, parent: INodeNo, name: &OsStr, target: &Path, reply: ReplyEntry) {
+        self.entry(reply, self.ask(|tree| tree.symlink(parent.0, name, target.as_os_str(), caller(req))));
+    }
+
+    fn rename(
+        &self,
+        _: &Request,
+        parent: INodeNo,
+        name: &OsStr,
+        new_parent: INodeNo,
+        new_name: &OsStr,
+        flags: RenameFlags,
+        reply: ReplyEmpty,
+    ) {
+        let how = match flags {
+            flags if flags.is_empty() => Rename::Replace,
+            RenameFlags::RENAME_NOREPLACE => Rename::NoReplace,
+            _ => return reply.error(Errno::EINVAL),
+        };
+        empty(reply, self.ask(|tree| tree.rename((parent.0, name), (new_parent.0, new_name), how)));
+    }
+
+    fn link(&self, _: &Request, ino: INodeNo, parent: INodeNo, name: &OsStr, reply: ReplyEntry) {
+        self.entry(reply, self.ask(|tree| tree.link(ino.0, parent.0, name)));
+    }
+
+    fn open(&self, _: &Request, ino: INodeNo, flags: OpenFlags, reply: ReplyOpen) {
+        let opened = self
+            .ask(|tree| tree.open(ino.0))
+            .and_then(|()| self.truncate_if(ino.0, flags.0).map(drop).inspect_err(|_| self.tree.release(ino.0)));
+        match opened {
+            Ok(()) => reply.opened(NO_HANDLE, FopenFlags::FOPEN_KEEP_CACHE | FopenFlags::FOPEN_NOFLUSH),
+            Err(error) => reply.error(error),
+        }
+    }
+
+    fn create(&self, req: &Request, parent: INodeNo, name: &OsStr, mode: u32, _: u32, flags: i32, reply: ReplyCreate) {
+        let node = NewNode { kind: Kind::File, perm: perm_of_mode(mode), rdev: 0, caller: caller(req) };
+        match self.create_open(parent.0, name, node, flags) {
+            Ok(attr) => reply.created(
+                &TTL,
+                &self.shown.attr(&attr),
+                GENERATION,
+                NO_HANDLE,
+                FopenFlags::FOPEN_KEEP_CACHE | FopenFlags::FOPEN_NOFLUSH,
+            ),
+            Err(error) => reply.error(error),
+        }
+    }
+
+    fn read(
+        &self,
+        _: &Request,
+        ino: INodeNo,
+        _: FileHandle,
+        offset: u64,
+        size: u32,
+        _: OpenFlags,
+        _: Option<LockOwner>,
+        reply: ReplyData,
+    ) {
+        match self.ask(|tree| tree.read(ino.0, offset, size)) {
+            Ok(data) => reply.data(&data),
+            Err(error) => reply.error(error),
+        }
+    }
+
+    fn write(
+        &self,
+        _: &Request,
+        ino: INodeNo,
+        _: FileHandle,
+        offset: u64,
+        data: &[u8],
+        _: WriteFlags,
+        _: OpenFlags,
+        _: Option<LockOwner>,
+        reply: ReplyWrite,
+    ) {
+        match self.ask(|tree| tree.write(ino.0, offset, data)) {
+            Ok(size) => reply.written(size),
+            Err(error) => reply.error(error),
+        }
+    }
+
+    /// Nothing is held back until close, so the kernel need not ask again.
+    fn flush(&self, _: &Request, _: INodeNo, _: FileHandle, _: LockOwner, reply: ReplyEmpty) {
+        reply.error(Errno::ENOSYS);
+    }
+
+    fn release(
+        &self,
+        _: &Request,
+        ino: INodeNo,
+        _: FileHandle,
+        _: OpenFlags,
+        _: Option<LockOwner>,
+        _: bool,
+        reply: ReplyEmpty,
+    ) {
+        let released = self.ask(|tree| {
+            tree.release(ino.0);
+            Ok(())
+        });
+        empty(reply, released);
+    }
+
+    fn fsync(&self, _: &Request, ino: INodeNo, _: FileHandle, _: bool, reply: ReplyEmpty) {
+        empty(reply, self.ask(|tree| tree.fsync(ino.0)));
+    }
+
+    fn fsyncdir(&self, _: &Request, ino: INodeNo, _: FileHandle, _: bool, reply: ReplyEmpty) {
+        empty(reply, self.ask(|tree| tree.fsync(ino.0)));
+    }
+
+    fn opendir(&self, _: &Request, ino: INodeNo, _: OpenFlags, reply: ReplyOpen) {
+        match self.ask(|tree| tree.getattr(ino.0)) {
+            Ok(_) => reply.opened(FileHandle(self.listings.open()), FopenFlags::empty()),
+            Err(error) => reply.error(error),
+        }
+    }
+
+    fn readdir(&self, _: &Request, ino: INodeNo, handle: FileHandle, offset: u64, mut reply: ReplyDirectory) {
+        match self.ask(|tree| self.listings.read(tree, ino.0, handle.0, offset)) {
+            Ok(listing) => {
+                for (next, name, (entry, kind)) in listing.from(offset) {
+                    if reply.add(INodeNo(entry), next, translate::file_type(kind), name) {
+                        break;
+                    }
+                }
+                reply.ok();
+            }
+            Err(error) => reply.error(error),
+        }
+    }
+
+    fn readdirplus(&self, _: &Request, ino: INodeNo, handle: FileHandle, offset: u64, mut reply: ReplyDirectoryPlus) {
+        let listing = match self.ask(|tree| self.listings.read(tree, ino.0, handle.0, offset)) {
+            Ok(listing) => listing,
+            Err(error) => return reply.error(error),
+        };
+        for (next, name, (entry, kind)) in listing.from(offset) {
+            if listing::is_dot(name) {
+                // The kernel takes no reference for these two.
+                let attr = translate::only_kind(entry, kind);
+                if reply.add(attr.ino, next, name, &Duration::ZERO, &attr, GENERATION) {
+                    break;
+                }
+                continue;
+            }
+            // Asked anew: the kernel counts a reference for it, and it may have changed or gone since the listing.
+            let Ok(attr) = self.ask(|tree| tree.lookup(ino.0, name)) else { continue };
+            if reply.add(INodeNo(attr.ino), next, name, &TTL, &self.shown.attr(&attr), GENERATION) {
+                self.tree.forget(attr.ino, 1);
+                break;
+            }
+        }
+        reply.ok();
+    }
+
+    fn releasedir(&self, _: &Request, _: INodeNo, handle: FileHandle, _: OpenFlags, reply: ReplyEmpty) {
+        self.listings.close(handle.0);
+        reply.ok();
+    }
+
+    fn statfs(&self, _: &Request, _: INodeNo, reply: ReplyStatfs) {
+        match self.ask(|tree| tree.statfs()) {
+            Ok(s) => reply.statfs(
+                s.blocks,
+                s.blocks_free,
+                s.blocks_free,
+                s.files,
+                s.files_free,
+                s.block_size,
+                s.name_max,
+                s.block_size,
+            ),
+            Err(error) => reply.error(error),
+        }
+    }
+
+    // The format holds no extended attributes. Said once, the kernel does not ask again.
+    fn setxattr(&self, _: &Request, _: INodeNo, _: &OsStr, _: &[u8], _: i32, _: u32, reply: ReplyEmpty) {
+        reply.error(Errno::ENOSYS);
+    }
+
+    fn getxattr(&self, _: &Request, _: INodeNo, _: &OsStr, _: u32, reply: ReplyXattr) {
+        reply.error(Errno::ENOSYS);
+    }
+
+    fn listxattr(&self, _: &Request, _: INodeNo, _: u32, reply: ReplyXattr) {
+        reply.error(Errno::ENOSYS);
+    }
+
+    fn removexattr(&self, _: &Request, _: INodeNo, _: &OsStr, reply: ReplyEmpty) {
+        reply.error(Errno::ENOSYS);
+    }
+}
+
+fn empty(reply: ReplyEmpty, answer: Result<(), Errno>) {
+    match answer {
+        Ok(()) => reply.ok(),
+        Err(error) => reply.error(error),
+    }
+}

@@ -1,0 +1,54 @@
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand, ValueEnum};
+use nixbox_config::LogLevel;
+
+#[derive(Debug, Parser)]
+#[command(name = "nixbox-owner", version, about)]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    pub(crate) verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Verb {
+    /// Hold an instance's database and offer its surfaces, in the foreground, until told to stop
+    Serve(Target),
+    /// Create an instance's database where it is missing
+    Init(Target),
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Target {
+    /// The instance, as the configuration names it
+    pub(crate) name: String,
+    /// The configuration file
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    /// The folder that relative paths start from
+    #[arg(long, value_name = "DIR")]
+    pub(crate) root: Option<PathBuf>,
+    /// Where databases are kept
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data_dir: Option<PathBuf>,
+    /// error, warn, info, debug or trace
+    #[arg(long, value_name = "LEVEL")]
+    pub(crate) log_level: Option<LogLevel>,
+    /// How log lines and errors are written to stderr
+    #[arg(long, value_name = "FORMAT", env = "NIXBOX_LOG_FORMAT", default_value = "human")]
+    pub(crate) log_format: LogFormat,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum LogFormat {
+    Human,
+    Json,
+}
+
+impl Verb {
+    pub(crate) fn target(&self) -> &Target {
+        match self {
+            Self::Serve(target) | Self::Init(target) => target,
+        }
+    }
+}

@@ -1,0 +1,110 @@
+//! What the crates below say, as the failures that people and programs know. The one place where a code is chosen.
+
+use std::io;
+use std::net::SocketAddr;
+use std::path::Path;
+
+use nixbox_config::Instance;
+use nixbox_engine::{Error as Database, StoreErrorKind};
+use nixbox_mount::Error as Mount;
+use nixbox_report::{Failure, codes};
+
+pub(crate) fn io(path: &Path, error: &io::Error) -> Failure {
+    Failure::new(&codes::IO, format!("{} cannot be used", path.display()))
+        .why(error)
+        .help("see to it that this user may write there")
+}
+
+pub(crate) fn socket(instance: &Instance, error: &io::Error) -> Failure {
+    let path = instance.paths.socket.display();
+    if error.kind() == io::ErrorKind::AddrInUse {
+        return Failure::new(&codes::OWNER_HELD, format!("another owner answers at {path}"))
+            .why("two projects share one runtime folder and have an instance of one name")
+            .help("set `runtime_dir` in one of them, or rename the instance");
+    }
+    Failure::new(&codes::OWNER_RUNTIME_DIR, format!("the control socket {path} cannot be made"))
+        .why(error)
+        .help("choose another folder with `runtime_dir`")
+}
+
+pub(crate) fn http(address: SocketAddr, error: &io::Error) -> Failure {
+    Failure::new(&codes::HTTP_BIND, format!("HTTP cannot listen on {address}"))
+        .why(error)
+        .help("choose another `http.port`; 0 takes any that is free")
+}
+
+pub(crate) fn database(path: &Path, error: Database) -> Failure {
+    let path = path.display();
+    let new = |code, what: &str| Failure::new(code, format!("{path} {what}"));
+    match &error {
+        Database::Busy { pid: Some(pid), .. } => new(&codes::DATABASE_BUSY, &format!("is in use by pid {pid}"))
+            .why("a program other than a nixbox owner has it open")
+            .help("end that program; `agentfs mount` ends when its mount is unmounted"),
+        Database::Busy { pid: None, .. } => new(&codes::DATABASE_BUSY, "is in use by another program")
+            .why(&error)
+            .help("end that program; `agentfs mount` ends when its mount is unmounted"),
+        Database::NotAgentFs { .. } => new(&codes::DATABASE_FOREIGN, "is not an AgentFS database")
+            .why(&error)
+            .help("move it away, or set another `data_dir`"),
+        Database::OldSchema { .. } => new(&codes::DATABASE_OLD, "has an old schema")
+            .why(&error)
+            .help("bring it up to date with `agentfs migrate`"),
+        Database::Encrypted { .. } => new(&codes::DATABASE_ENCRYPTED, "is encrypted")
+            .why("this version opens plain databases only")
+            .help("use a plain database"),
+        Database::Overlay { .. } => new(&codes::DATABASE_OVERLAY, "is an overlay")
+            .why(&error)
+            .help("mount it with `agentfs mount` until this version of nixbox knows overlays"),
+        Database::Damaged { .. } => damaged(&path, &error),
+        Database::Store(store) if store.kind == StoreErrorKind::Damaged => damaged(&path, &error),
+        _ => new(&codes::DATABASE_FAILED, "cannot be opened")
+            .why(&error)
+            .help("see to it that this user may write there"),
+    }
+}
+
+fn damaged(path: &dyn std::fmt::Display, error: &Database) -> Failure {
+    Failure::new(&codes::DATABASE_DAMAGED, format!("{path} is damaged"))
+        .why(error)
+        .help("copy it and its `-wal` away before anything else, then restore a copy that is whole")
+}
+
+/// `wanted`: the mountpoint as it was configured.
+pub(crate) fn mount(wanted: &Path, error: Mount) -> Failure {
+    let new = |code, what: &str| Failure::new(code, format!("{} {what}", wanted.display()));
+    match &error {
+        Mount::NoFuse(why) => new(&codes::MOUNT_NO_FUSE, "cannot be mounted: /dev/fuse cannot be opened")
+            .why(why)
+            .help("load the module with `modprobe fuse`; in a container pass the device in (`--device /dev/fuse`)"),
+        Mount::NoFusermount => new(&codes::MOUNT_NO_FUSERMOUNT, "cannot be mounted: fusermount3 was not found")
+            .why("users other than root mount through it")
+            .help("install fuse3 (NixOS: `programs.fuse.enable = true`)"),
+        Mount::AllowOther => new(&codes::MOUNT_ALLOW_OTHER, "may not be opened to other users")
+            .why(&error)
+            .help("put the line `user_allow_other` there, or turn `allow_other` and `allow_root` off"),
+        Mount::Busy { source_name, .. } => new(&codes::MOUNT_BUSY, "is a mount already")
+            .why(format!("{} is mounted there", source_name.display()))
+            .help(format!("unmount it with `umount {}`, or choose another `mount.path`", wanted.display())),
+        Mount::Stale { source, .. } => new(&codes::MOUNT_STALE, "holds a dead mount that cannot be removed")
+            .why(source)
+            .help(format!("try `fusermount3 -uz {}`, as root if need be", wanted.display())),
+        Mount::NotEmpty { .. } => new(&codes::MOUNT_NOT_EMPTY, "is not empty")
+            .why("the mount would hide what is in it")
+            .help("move the files away, or choose another `mount.path`"),
+        Mount::Missing { .. } => new(&codes::MOUNT_MISSING, "does not exist")
+            .why("`mount.create` is off")
+            .help("make the folder, or turn `mount.create` on"),
+        Mount::NotAFolder { path } => new(&codes::MOUNT_NOT_A_FOLDER, "is not a folder")
+            .why(format!("{} is something else", path.display()))
+            .help("choose another `mount.path`"),
+        Mount::Mountpoint { .. } => new(&codes::MOUNT_FAILED, "cannot be used as mountpoint")
+            .why(&error)
+            .help("see to it that this user may write there"),
+        Mount::Silent => new(&codes::MOUNT_FAILED, "was mounted and did not answer")
+            .why(&error)
+            .help("look at the log; `NIXBOX_LOG_FORMAT=json` and `--log-level debug` say more"),
+        _ => new(&codes::MOUNT_FAILED, "cannot be mounted")
+            .why(&error)
+            .help("look at `dmesg`, and try the mountpoint with another FUSE program"),
+    }
+}

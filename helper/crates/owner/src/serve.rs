@@ -1,0 +1,256 @@
+//! `serve NAME`: everything up in order, ready told to whoever waits, and everything down again in reverse.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use nixbox_config::Instance;
+use nixbox_control::{HttpStatus, Phase, Status};
+use nixbox_engine::Database;
+use nixbox_report::{Failure, Report, codes};
+use nixbox_state::{Lock, Process};
+use sd_notify::NotifyState;
+use tokio::time::{sleep, timeout};
+
+use crate::budget::Budget;
+use crate::failure;
+use crate::folders;
+use crate::held;
+use crate::moment;
+use crate::plan::Plan;
+use crate::signals;
+use crate::status::Board;
+use crate::stop::{Reason, Stop};
+use crate::surfaces::mount::{Folder, Wanted};
+use crate::surfaces::{control, http};
+use crate::token::Token;
+
+/// What closing the database may need after the mount is gone.
+const FOR_THE_DATABASE: Duration = Duration::from_millis(900);
+/// A step of the start that still runs when the stop comes may finish so far.
+const STEP_MAY_FINISH: Duration = Duration::from_millis(1500);
+
+pub(crate) fn run(plan: Plan) -> Result<(), Report> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::new(&codes::UNEXPECTED, "the owner cannot start").why(error))?;
+    let end = runtime.block_on(serve(plan));
+    // Closes the control connections: for who waits on one, this owner is gone now, and it has left nothing.
+    runtime.shutdown_background();
+    end
+}
+
+async fn serve(plan: Plan) -> Result<(), Report> {
+    let stop = Stop::new();
+    signals::listen(&stop)?;
+    let mut owner = Owner::hold(plan, &stop)?;
+    let started = owner.start(&stop).await;
+    if started.is_ok() {
+        stop.requested().await;
+        log_reason(&stop);
+    }
+    owner.release(&stop).await;
+    started?;
+    stop.with_reason(|reason| match reason {
+        Some(Reason::MountEnded(Err(error))) => {
+            Err(Failure::new(&codes::MOUNT_FAILED, "the mount ended by itself").why(error).into())
+        }
+        _ => Ok(()),
+    })
+}
+
+/// All that is held, in the order in which it was taken.
+struct Owner {
+    instance: Instance,
+    lock: Option<Lock>,
+    board: Board,
+    token: Option<PathBuf>,
+    database: Option<Database>,
+    folder: Option<Folder>,
+}
+
+impl Owner {
+    /// The lock, and with it the right to socket and record. From here on the owner can be asked how far it is.
+    fn hold(plan: Plan, stop: &Stop) -> Result<Self, Report> {
+        folders::make(&plan)?;
+        let since = moment::now();
+        let instance = plan.instance;
+        let paths = &instance.paths;
+        let lock = held::take(&instance, since, Some(&paths.socket))?;
+        let listener = control::bind(&paths.socket).map_err(|error| failure::socket(&instance, &error))?;
+        let board = match first_status(&instance, since).and_then(|status| Board::put_up(status, paths.record.clone()))
+        {
+            Ok(board) => board,
+            Err(error) => {
+                let _ = std::fs::remove_file(&paths.socket);
+                return Err(failure::io(&paths.record, &error).into());
+            }
+        };
+        let owner = Self { lock: Some(lock), board, token: None, database: None, folder: None, instance };
+        match control::offer(listener, owner.board.clone(), stop.clone()) {
+            Ok(()) => Ok(owner),
+            Err(error) => {
+                owner.leave();
+                Err(failure::io(&owner.instance.paths.socket, &error).into())
+            }
+        }
+    }
+
+    /// Everything up to ready, or as far as it got when it was told to stop.
+    async fn start(&mut self, stop: &Stop) -> Result<(), Report> {
+        let wanted = Wanted::of(&self.instance);
+        if let Some(wanted) = &wanted {
+            wanted.preflight()?;
+        }
+        if stop.is_requested() {
+            return Ok(());
+        }
+        let db = self.instance.paths.db.clone();
+        let options = nixbox_engine::Options {
+            read_only: wanted.as_ref().is_some_and(Wanted::read_only),
+            ..nixbox_engine::Options::default()
+        };
+        let opened =
+            step(stop, move || Database::open_or_create(&db, &options).map_err(|error| failure::database(&db, error)));
+        self.database = match opened.await? {
+            Some(database) => Some(database),
+            None => return Ok(()),
+        };
+        if let (Some(wanted), Some(database)) = (wanted, &self.database)
+            && !stop.is_requested()
+        {
+            let (path, files, on_end) = (database.path().to_owned(), database.files(), stop.clone());
+            self.folder = step(stop, move || wanted.mount(path, files, on_end)).await?;
+        }
+        if stop.is_requested() {
+            return Ok(());
+        }
+        let address = self.offer_http().await?;
+        self.tell_ready(address);
+        Ok(())
+    }
+
+    async fn offer_http(&mut self) -> Result<Option<SocketAddr>, Report> {
+        let Some(http) = &self.instance.http else { return Ok(None) };
+        let path = &self.instance.paths.token;
+        let token = Token::make().map_err(|error| failure::io(path, &error))?;
+        token.write(path).map_err(|error| failure::io(path, &error))?;
+        self.token = Some(path.clone());
+        let wanted = SocketAddr::new(http.bind, http.port);
+        let bound = http::offer(wanted, token, self.board.clone()).await;
+        Ok(Some(bound.map_err(|error| failure::http(wanted, &error))?))
+    }
+
+    fn tell_ready(&self, address: Option<SocketAddr>) {
+        self.board.change(|status| {
+            // As the kernel names them: without symbolic links.
+            if let (Some(mount), Some(folder)) = (&mut status.mount, &self.folder) {
+                mount.path = folder.path().to_owned();
+            }
+            if let Some(database) = &self.database {
+                status.database = database.path().to_owned();
+            }
+            status.http = address.map(|address| HttpStatus { address });
+            status.phase = Phase::Ready { at: moment::now() };
+        });
+        notify(&[NotifyState::Ready]);
+        let mount = self.folder.as_ref().map(|folder| folder.path().display().to_string());
+        tracing::info!(
+            instance = self.instance.name,
+            mount = mount.as_deref().unwrap_or("none"),
+            http = address.map_or_else(|| "none".into(), |address| address.to_string()),
+            "ready"
+        );
+    }
+
+    /// In reverse, each within what time is left: the mount, the database, then all that tells of this owner.
+    async fn release(mut self, stop: &Stop) {
+        let budget = Budget::starts_now(stop.is_hurried());
+        self.board.change(|status| status.phase = Phase::Stopping);
+        notify(&[NotifyState::Stopping]);
+        if let Some(folder) = self.folder.take() {
+            let stop = stop.clone();
+            let unmount = tokio::task::spawn_blocking(move || folder.unmount(&stop));
+            if timeout(budget.left_but(FOR_THE_DATABASE), unmount).await.is_err() {
+                tracing::error!("the mount did not go away in time");
+            }
+        }
+        if let Some(database) = self.database.take() {
+            let close = tokio::task::spawn_blocking(move || database.close());
+            match timeout(budget.left_but(Duration::ZERO), close).await {
+                Ok(Ok(Ok(()))) => {}
+                Ok(Ok(Err(error))) => tracing::error!(%error, "closing the database failed"),
+                // What was acknowledged is in its log and is taken up at the next start.
+                Ok(Err(_)) | Err(_) => tracing::error!("the database was not closed in time"),
+            }
+        }
+        self.leave();
+        self.lock.take();
+        tracing::info!(instance = self.instance.name, "stopped");
+    }
+
+    /// The files that tell of this owner; still under the lock, so that a successor's are not taken for them.
+    fn leave(&self) {
+        self.board.take_down();
+        if let Some(token) = &self.token {
+            let _ = std::fs::remove_file(token);
+        }
+        let _ = std::fs::remove_file(&self.instance.paths.socket);
+    }
+}
+
+fn first_status(instance: &Instance, since: u64) -> std::io::Result<Status> {
+    let process = Process::current()?;
+    Ok(Status {
+        schema: Status::SCHEMA,
+        instance: instance.name.clone(),
+        version: env!("CARGO_PKG_VERSION").into(),
+        pid: process.pid,
+        start_time: process.start_time,
+        since,
+        phase: Phase::Starting,
+        database: instance.paths.db.clone(),
+        socket: instance.paths.socket.clone(),
+        mount: Wanted::of(instance).map(|wanted| wanted.status()),
+        http: None,
+    })
+}
+
+/// A step of the start that blocks, on a thread aside so that the control socket answers meanwhile. `None` when the
+/// stop came and the step would not end.
+async fn step<T, E>(stop: &Stop, work: impl FnOnce() -> Result<T, E> + Send + 'static) -> Result<Option<T>, Report>
+where
+    T: Send + 'static,
+    E: Into<Report> + Send + 'static,
+{
+    let work = tokio::task::spawn_blocking(work);
+    let too_long = async {
+        stop.requested().await;
+        tokio::select! { () = sleep(STEP_MAY_FINISH) => {}, () = stop.hurried() => {} }
+    };
+    tokio::select! {
+        done = work => match done {
+            Ok(result) => result.map(Some).map_err(Into::into),
+            Err(error) => Err(Failure::new(&codes::UNEXPECTED, "a step of the start broke off").why(error).into()),
+        },
+        () = too_long => Ok(None),
+    }
+}
+
+fn log_reason(stop: &Stop) {
+    stop.with_reason(|reason| match reason {
+        Some(Reason::Signal(name)) => tracing::info!(signal = name, "stopping"),
+        Some(Reason::Asked) => tracing::info!("stopping, as asked"),
+        Some(Reason::MountEnded(Ok(()))) => tracing::info!("stopping: somebody else has unmounted it"),
+        Some(Reason::MountEnded(Err(error))) => tracing::error!(%error, "stopping: the mount has ended"),
+        None => {}
+    });
+}
+
+/// To the process manager, where there is one that wants to know.
+fn notify(states: &[NotifyState<'_>]) {
+    if let Err(error) = sd_notify::notify(states) {
+        tracing::warn!(%error, "NOTIFY_SOCKET");
+    }
+}

@@ -1,0 +1,6 @@
+//! The ways in that an owner offers.
+
+pub(crate) mod control;
+pub(crate) mod http;
+pub(crate) mod mount;
+mod patience;
