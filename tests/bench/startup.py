@@ -67,19 +67,17 @@ def pushed(project):
 
 def by_polling(project, compose):
     """The same, told by a process manager that asks."""
-    rendered = json.loads(project.helper("render", "--to", "process-compose", "--json").stdout)
     seen = project.base / "seen"
     dependent = {
         "command": f"date +%s%N > '{seen}'",
-        "depends_on": {next(iter(rendered["processes"])): {"condition": "process_healthy"}},
+        "depends_on": {"agentfs-sandbox": {"condition": "process_healthy"}},
     }
-    rendered["processes"]["dependent"] = dependent
-    # YAML is a superset of JSON.
-    config = project.base / "process-compose.yaml"
-    config.write_text(json.dumps(rendered))
-    manager = project.start(
-        compose, "up", "-f", str(config), "-t=false", "--no-server", stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
+    rendered, added = project.base / "rendered.yaml", project.base / "added.yaml"
+    rendered.write_text(project.helper("render", "--to", "process-compose").stdout)
+    # YAML is a superset of JSON, and process-compose merges what it is given.
+    added.write_text(json.dumps({"version": "0.5", "processes": {"dependent": dependent}}))
+    words = [compose, "up", "-f", rendered, "-f", added, "-t=false", "--no-server"]
+    manager = project.start(*words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         eventually(lambda: seen.exists() and seen.read_text(), 30, what="the dependent process")
         (record,) = project.runtime.rglob("sandbox.json")

@@ -1,5 +1,7 @@
 """devenv's own task runner, where one is at hand: what `devenv up` does with the processes that we declare."""
 
+import os
+
 from support import ROOT, need
 
 
@@ -11,6 +13,4 @@ def test_devenv_brings_an_instance_up_and_ends_it(project):
 
 
 def sources():
-    import os
-
     return {name: os.environ[name] for name in ("DEVENV_TASKS_BIN", "DEVENV_SRC", "NIXPKGS_LIB") if name in os.environ}
