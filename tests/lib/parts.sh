@@ -2,10 +2,10 @@
 # The parts of tests/run: each a function that reports what it checked (results.sh). Sourced, after tools.sh.
 
 # In the order in which they run: what is quick and what others need comes first.
-parts=(fmt shell build clippy rust docs nix templates e2e interop chaos bench deny)
+parts=(fmt shell build clippy rust docs nix devenv templates e2e interop chaos bench deny)
 
 # Which parts run the built programs.
-needs_build=" docs nix templates e2e interop chaos bench "
+needs_build=" docs nix devenv templates e2e interop chaos bench "
 
 cargo_dir=$root/helper
 target=${CARGO_TARGET_DIR:-$cargo_dir/target}
@@ -89,14 +89,16 @@ part_docs() {
     check "docs/reference/$page.md is current" diff -u "$root/docs/reference/$page.md" "$fresh/$page.md"
   done
   rm -rf "$fresh"
+  # What the guide and the README show.
+  python_tests docs
 }
 
-# Its lines are ours already, but what it skips need not be optional.
-part_nix() {
+# Their lines are ours already, but what they skip need not be optional.
+nix_tests() {
   local line log status
   command -v nix >/dev/null || { skip nix 'not installed (tests/setup)'; return; }
   log=$(mktemp)
-  "$tests_dir/nix/run" 2>&1 | tee "$log"
+  "$tests_dir/nix/$1" 2>&1 | tee "$log"
   status=${PIPESTATUS[0]}
   while IFS= read -r line; do
     case $line in
@@ -105,10 +107,14 @@ part_nix() {
       'skip '*) skip_of_nix "${line#skip }" ;;
     esac
   done <"$log"
-  ((status == 0)) || grep -q '^not ok' "$log" || fail 'tests/nix/run'
-  grep -q '^ok ' "$log" || fail 'tests/nix/run ran no test'
+  ((status == 0)) || grep -q '^not ok' "$log" || fail "tests/nix/$1 ended with $status"
   rm -f "$log"
 }
+
+part_nix() { nix_tests run; }
+
+# devenv's own runner on what the modules declare.
+part_devenv() { nix_tests devenv-up; }
 
 skip_of_nix() {
   local reason='skipped by tests/nix/run'
