@@ -5,7 +5,7 @@ let
   package = self.packages.${pkgs.stdenv.hostPlatform.system}.default;
   inherit (import ../tests/nix/samples.nix) documents;
 
-  suites = (import ../tests/nix/suites.nix { libPath = "${pkgs.path}/lib"; }).results;
+  suites = (import ../tests/nix/suites.nix { libPath = pkgs.path + "/lib"; }).results;
   failures = lib.concatLists (
     lib.mapAttrsToList (
       suite: cases:

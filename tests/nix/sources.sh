@@ -31,6 +31,15 @@ sources() {
         source_entry services-flake '' "$PCF_SRC" "$(mentioned "$PCF_SRC/nix" "$SERVICES_FLAKE_SRC/nix")" "$SERVICES_FLAKE_SRC"
       fi
     fi
-    [[ -z ${FLAKE_PARTS_SRC-} ]] || source_entry flake-parts '' "$FLAKE_PARTS_SRC" '[]'
+    [[ -z ${FLAKE_PARTS_SRC-} ]] || flake_parts_entry
   } | jq -sc .
+}
+
+# with process-compose-flake and devenv beside it, the templates are evaluated, too
+flake_parts_entry() {
+  local names='[]'
+  [[ -z ${DEVENV_SRC-} ]] || names=$(mentioned "$DEVENV_SRC/src/modules")
+  source_entry flake-parts '' "$FLAKE_PARTS_SRC" "$names" |
+    jq -c --arg pcf "${PCF_SRC-}" --arg devenv "${DEVENV_SRC-}" \
+      '. + ({$pcf, $devenv} | with_entries(select(.value != "")))'
 }

@@ -5,7 +5,14 @@
   only ? null,
 }:
 let
-  lib = import (if libPath == null then ./lib else /. + libPath);
+  lib = import (
+    if libPath == null then
+      ./lib
+    else if builtins.isString libPath then
+      /. + libPath
+    else
+      libPath
+  );
   nixbox = import ../../modules/lib { inherit lib; };
   check = import ./check.nix;
   schema = import ./schema.nix { inherit lib; };
@@ -39,6 +46,17 @@ let
       flakeMode = true;
     };
     "devenv 1.x in small" = small-devenv { typed = false; };
+    "templates in small" = import ./templates_test.nix (
+      common
+      // {
+        mkFlake = import ./hosts/small-mk-flake.nix { inherit lib; };
+        process-compose-flake.flakeModule = { };
+        devenv = import ./hosts/small-devenv.nix {
+          inherit lib;
+          typed = true;
+        };
+      }
+    );
     "nixos in small" = import (modules + "/nixos_test.nix") common;
     "home-manager in small" = import (modules + "/home-manager_test.nix") common;
     "process-compose in small" = import (modules + "/process-compose_test.nix") (
@@ -106,17 +124,30 @@ let
         }
       );
     };
-    flake-parts = s: {
-      "flake-parts" = import (modules + "/flake-parts_test.nix") (
-        common
-        // {
-          flake-parts = import ./hosts/flake-parts.nix {
-            inherit lib;
-            inherit (s) path;
-          };
-        }
-      );
-    };
+    flake-parts =
+      s:
+      let
+        flake-parts = import ./hosts/flake-parts.nix { inherit lib; } s.path;
+      in
+      {
+        "flake-parts" = import (modules + "/flake-parts_test.nix") (
+          common // { flake-parts = flake-parts.perSystem; }
+        );
+      }
+      // lib.optionalAttrs (s ? pcf && s ? devenv) {
+        "templates" = import ./templates_test.nix (
+          common
+          // {
+            inherit (flake-parts) mkFlake;
+            process-compose-flake.flakeModule = /. + s.pcf + "/nix/flake-module.nix";
+            devenv = import ./hosts/devenv.nix {
+              inherit lib;
+              inherit (s) names;
+              source = /. + s.devenv;
+            };
+          }
+        );
+      };
   };
 
   all =

@@ -151,7 +151,7 @@ rec {
     {
       modules,
       specialArgs ? { },
-      ...
+      shorthandOnlyDefinesConfig ? false,
     }:
     let
       evaluate =
@@ -162,7 +162,9 @@ rec {
             name = if path == [ ] then "‹name›" else builtins.elemAt path (length path - 1);
           }
           // specialArgs;
-          modules = modules ++ map (config: if isAttrs config then { inherit config; } else config) defs;
+          modules =
+            modules
+            ++ map (def: if isAttrs def && shorthandOnlyDefinesConfig then { config = def; } else def) defs;
         };
     in
     type {
@@ -173,5 +175,10 @@ rec {
       merge = path: defs: (evaluate path defs).config;
       getSubOptions = path: (evaluate path [ ]).options;
     };
-  submodule = module: submoduleWith { modules = [ module ]; };
+  submodule =
+    module:
+    submoduleWith {
+      modules = [ module ];
+      shorthandOnlyDefinesConfig = true;
+    };
 }
