@@ -1,1 +1,36 @@
-fn main() {}
+//! nixbox-helper: every verb a person or a process manager calls. It decides; owners do.
+#![allow(clippy::print_stdout, clippy::print_stderr, clippy::exit)]
+
+mod cli;
+mod context;
+mod doctor;
+mod mounts;
+mod output;
+mod owner_binary;
+mod patience;
+mod presence;
+mod readiness;
+mod reference;
+mod render;
+mod select;
+mod shell;
+mod stopping;
+mod templates;
+mod verbs;
+mod watching;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let (verb, context) = match cli::parse() {
+        Ok(parsed) => parsed,
+        Err(exit) => return exit,
+    };
+    match verbs::run(verb, &context) {
+        Ok(code) => code.into(),
+        Err(report) => {
+            context.output.report(&report);
+            report.exit().into()
+        }
+    }
+}

@@ -1,0 +1,141 @@
+//! What the project asks of the machine.
+
+use std::net::TcpListener;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+
+use nix::sys::statfs::statfs;
+use nixbox_config::{Instance, Project};
+use nixbox_report::codes;
+use nixbox_state::Lock;
+
+use super::Finding;
+use crate::mounts::{self, Health};
+
+pub fn findings(project: &Project) -> Vec<Finding> {
+    let mut findings = vec![data_dir(project), runtime_dir(project)];
+    for instance in project.instances.values() {
+        findings.extend(leftovers(instance));
+    }
+    for instance in project.enabled() {
+        findings.extend(port(instance));
+    }
+    findings
+}
+
+/// The nearest folder that exists: where the missing ones would be made.
+fn existing(path: &Path) -> &Path {
+    path.ancestors().find(|folder| folder.is_dir()).unwrap_or(Path::new("/"))
+}
+
+fn data_dir(project: &Project) -> Finding {
+    const SUBJECT: &str = "data folder";
+    let folder = &project.data_dir;
+    let place = existing(folder);
+    let shown = folder.display();
+    if nix::unistd::access(place, nix::unistd::AccessFlags::W_OK).is_err() {
+        let help = "choose another `data_dir`, or make that one writable";
+        return Finding::fail(SUBJECT, &codes::IO, format!("{} may not be written", place.display()), help);
+    }
+    match statfs(place).map(|fs| fs.filesystem_type().0).ok().and_then(unsuited) {
+        Some(kind) => Finding::warn(
+            SUBJECT,
+            format!("{shown} is on {kind}, where file locks and shared memory are not reliable"),
+            "SQLite needs both: choose a `data_dir` on a local disk",
+        ),
+        None => Finding::ok(SUBJECT, shown.to_string()),
+    }
+}
+
+/// File systems on which a database in WAL mode is not safe.
+#[allow(clippy::unnecessary_cast, reason = "the number's type differs between C libraries")]
+fn unsuited(magic: nix::libc::__fsword_t) -> Option<&'static str> {
+    match magic as i64 {
+        0x6969 => Some("NFS"),
+        0x0102_1997 => Some("9p"),
+        0xff53_4d42 | 0xfe53_4d42 | 0x517b => Some("SMB"),
+        0x6573_5546 => Some("another FUSE file system"),
+        _ => None,
+    }
+}
+
+fn runtime_dir(project: &Project) -> Finding {
+    const SUBJECT: &str = "runtime folder";
+    let folder = &project.runtime_dir;
+    let shown = folder.display();
+    let help = "set `runtime_dir` to a folder of your own";
+    match folder.symlink_metadata() {
+        Ok(meta) if !meta.is_dir() => {
+            Finding::fail(SUBJECT, &codes::OWNER_RUNTIME_DIR, format!("{shown} is not a folder"), help)
+        }
+        Ok(meta) if meta.uid() != nix::unistd::geteuid().as_raw() => {
+            Finding::fail(SUBJECT, &codes::OWNER_RUNTIME_DIR, format!("{shown} belongs to user {}", meta.uid()), help)
+        }
+        Ok(meta) if meta.mode() & 0o077 != 0 => Finding::warn(
+            SUBJECT,
+            format!("{shown} is open to others"),
+            "the next owner closes it; `chmod 700` does so now",
+        ),
+        Ok(_) => Finding::ok(SUBJECT, shown.to_string()),
+        Err(_) if nix::unistd::access(existing(folder), nix::unistd::AccessFlags::W_OK).is_ok() => {
+            Finding::ok(SUBJECT, format!("{shown} (made when needed)"))
+        }
+        Err(error) => {
+            Finding::fail(SUBJECT, &codes::OWNER_RUNTIME_DIR, format!("{shown} cannot be made: {error}"), help)
+        }
+    }
+}
+
+/// What a killed owner left, and mounts by others where ours should be.
+fn leftovers(instance: &Instance) -> Vec<Finding> {
+    let subject = format!("instance {}", instance.name);
+    let repair = format!("the next start repairs it; `nixbox-helper down {}` does so now", instance.name);
+    if let Some(holder) = Lock::live_holder(&instance.paths.lock) {
+        return vec![Finding::ok(&subject, format!("served by process {}", holder.process.pid))];
+    }
+    let mut findings = Vec::new();
+    let mounted = instance.mount.as_ref().and_then(|mount| mounts::at(&mount.path).ok().flatten());
+    if let Some(mounted) = mounted {
+        let path = mounted.path.display();
+        findings.push(match (mounted.database(), mounted.health()) {
+            (Some(_), Health::Dead) => Finding::warn(&subject, format!("a dead mount is at {path}"), repair.clone()),
+            (Some(database), _) => Finding::fail(
+                &subject,
+                &codes::MOUNT_BUSY,
+                format!("{} is mounted at {path} by another program than nixbox", database.display()),
+                format!("unmount it with `nixbox-helper unmount {path}`"),
+            ),
+            (None, _) => Finding::fail(
+                &subject,
+                &codes::MOUNT_BUSY,
+                format!("{} is mounted at {path}", mounted.source),
+                "choose another `mount.path`, or unmount it",
+            ),
+        });
+    }
+    if [&instance.paths.record, &instance.paths.socket].iter().any(|path| path.exists()) {
+        findings.push(Finding::warn(&subject, "a record of an owner that is gone is left", repair));
+    }
+    if findings.is_empty() && instance.enable {
+        findings.push(Finding::ok(&subject, "not running, nothing left behind"));
+    }
+    findings
+}
+
+fn port(instance: &Instance) -> Option<Finding> {
+    let http = instance.http.as_ref().filter(|http| http.port != 0)?;
+    if Lock::live_holder(&instance.paths.lock).is_some() {
+        return None;
+    }
+    let subject = format!("instance {}", instance.name);
+    let address = std::net::SocketAddr::new(http.bind, http.port);
+    Some(match TcpListener::bind(address) {
+        Ok(_) => Finding::ok(&subject, format!("{address} is free")),
+        Err(error) => Finding::fail(
+            &subject,
+            &codes::HTTP_BIND,
+            format!("{address} cannot be used: {error}"),
+            "choose another `http.port`, or 0 for any free one",
+        ),
+    })
+}

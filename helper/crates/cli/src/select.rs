@@ -1,0 +1,113 @@
+//! From the names on a command line to instances.
+
+use nixbox_config::{Instance, Project};
+use nixbox_report::{Failure, Report, codes};
+
+/// What no name at all means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unnamed {
+    Default,
+    AllEnabled,
+}
+
+/// The enabled instance of that name, or the default one.
+pub fn one<'p>(project: &'p Project, name: Option<&str>) -> Result<&'p Instance, Report> {
+    let Some(name) = name.or(project.default_instance.as_deref()) else {
+        return Err(none(project));
+    };
+    enabled(project, name).map_err(Into::into)
+}
+
+/// All of them, each once, or everything that is wrong with the names.
+pub fn many<'p>(project: &'p Project, names: &[String], unnamed: Unnamed) -> Result<Vec<&'p Instance>, Report> {
+    if names.is_empty() {
+        return match unnamed {
+            Unnamed::Default => Ok(vec![one(project, None)?]),
+            Unnamed::AllEnabled => {
+                let all: Vec<_> = project.enabled().collect();
+                if all.is_empty() { Err(none(project)) } else { Ok(all) }
+            }
+        };
+    }
+    let mut found: Vec<&Instance> = Vec::new();
+    let mut failures = Vec::new();
+    for name in names {
+        match enabled(project, name) {
+            Ok(instance) if !found.iter().any(|seen| seen.name == instance.name) => found.push(instance),
+            Ok(_) => {}
+            Err(failure) => failures.push(failure),
+        }
+    }
+    if failures.is_empty() { Ok(found) } else { Err(failures.into()) }
+}
+
+/// Like `one`, for verbs that only look or clean up and so take disabled instances too.
+pub fn any<'p>(project: &'p Project, name: Option<&str>) -> Result<&'p Instance, Report> {
+    let Some(name) = name.or(project.default_instance.as_deref()) else {
+        return Err(none(project));
+    };
+    project.instances.get(name).ok_or_else(|| unknown(project, name).into())
+}
+
+/// Like `many`; no name means every declared instance, disabled ones too.
+pub fn any_of<'p>(project: &'p Project, names: &[String]) -> Result<Vec<&'p Instance>, Report> {
+    if names.is_empty() {
+        return Ok(project.instances.values().collect());
+    }
+    let (found, failures): (Vec<_>, Vec<_>) = names
+        .iter()
+        .map(|name| project.instances.get(name).ok_or_else(|| unknown(project, name)))
+        .partition(Result::is_ok);
+    let failures: Vec<_> = failures.into_iter().filter_map(Result::err).collect();
+    if failures.is_empty() { Ok(found.into_iter().flatten().collect()) } else { Err(failures.into()) }
+}
+
+fn enabled<'p>(project: &'p Project, name: &str) -> Result<&'p Instance, Failure> {
+    match project.instances.get(name) {
+        Some(instance) if instance.enable => Ok(instance),
+        Some(_) => Err(Failure::new(&codes::INSTANCE_DISABLED, format!("instance `{name}` is disabled"))
+            .why(format_args!("it has `enable = false` in {}", project.file.display()))
+            .help("set `enable = true` there, or name another instance")),
+        None => Err(unknown(project, name)),
+    }
+}
+
+fn unknown(project: &Project, name: &str) -> Failure {
+    let failure = Failure::new(&codes::INSTANCE_UNKNOWN, format!("no instance is called `{name}`")).why(format_args!(
+        "{} declares {}",
+        project.file.display(),
+        listed(project)
+    ));
+    let near = project
+        .instances
+        .keys()
+        .map(|known| (strsim::jaro_winkler(name, known), known))
+        .filter(|(likeness, _)| *likeness > 0.75)
+        .max_by(|a, b| a.0.total_cmp(&b.0));
+    match near {
+        Some((_, known)) => failure.help(format!("did you mean `{known}`?")),
+        None => failure.help(format!("declare it with a table `[instances.{name}]`")),
+    }
+}
+
+fn none(project: &Project) -> Report {
+    let failure = Failure::new(&codes::INSTANCE_NONE, "no instance is meant").why(format_args!(
+        "{} declares {}",
+        project.file.display(),
+        listed(project)
+    ));
+    let failure = match project.instances.is_empty() {
+        true => failure.help("declare one with a table `[instances.sandbox]`"),
+        false => failure.help("name one, or set `default_instance`"),
+    };
+    failure.into()
+}
+
+fn listed(project: &Project) -> String {
+    let names: Vec<String> = project
+        .instances
+        .values()
+        .map(|instance| format!("`{}`{}", instance.name, if instance.enable { "" } else { " (disabled)" }))
+        .collect();
+    if names.is_empty() { "no instance".into() } else { names.join(", ") }
+}

@@ -1,0 +1,119 @@
+//! Ending an owner for certain, and clearing up after one that could not do so itself.
+
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::Signal;
+use nixbox_config::Instance;
+use nixbox_report::{Failure, Report, codes};
+use nixbox_state::{Holder, Lock, LockError, Process};
+use nixbox_supervisor::Handle;
+
+use crate::context::io_failure;
+use crate::mounts::{self, Health};
+use crate::patience::within;
+use crate::presence::{connect, now};
+
+/// A kill takes effect at once, but a process in the middle of disk writes goes when these are done.
+const AFTER_KILL: Duration = Duration::from_secs(10);
+
+/// The lock in an instance's folder, as `Paths` names it.
+pub const LOCK_NAME: &str = "owner.lock";
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum End {
+    /// Nobody was there.
+    WasNotRunning,
+    Stopped,
+    Killed,
+}
+
+#[derive(Debug, Clone, Copy)]
+pub struct Outcome {
+    pub end: End,
+    /// A dead mount was taken away.
+    pub repaired: bool,
+}
+
+/// Asks the owner to stop, waits until it is really gone, kills it when `grace` is over, and removes what a
+/// killed one leaves.
+pub fn stop(instance: &Instance, grace: Duration) -> Result<Outcome, Report> {
+    let deadline = Instant::now() + grace;
+    let Some(holder) = Lock::live_holder(&instance.paths.lock) else {
+        return Ok(Outcome { end: End::WasNotRunning, repaired: clear(instance)? });
+    };
+    let Some(handle) = handle(instance, holder.process)? else {
+        return Ok(Outcome { end: End::Stopped, repaired: clear(instance)? });
+    };
+    ask(instance, &handle, grace)?;
+    let waited = |until| handle.wait(Some(until)).map_err(Report::from);
+    let end = if waited(deadline)? {
+        End::Stopped
+    } else {
+        handle.signal(Signal::SIGKILL).map_err(|error| cannot_kill(instance, handle.process(), error))?;
+        if !waited(Instant::now() + AFTER_KILL)? {
+            return Err(cannot_kill(instance, handle.process(), "it does not die").into());
+        }
+        End::Killed
+    };
+    Ok(Outcome { end, repaired: clear(instance)? })
+}
+
+/// By its socket; by a signal where that is not answered.
+fn ask(instance: &Instance, handle: &Handle, grace: Duration) -> Result<(), Report> {
+    let target = instance.clone();
+    let patience = grace.min(Duration::from_secs(2)).max(Duration::from_millis(100));
+    let asked = within(patience, move || connect(&target)?.stop(Some(patience)));
+    if matches!(asked, Some(Ok(()))) {
+        return Ok(());
+    }
+    handle.signal(Signal::SIGTERM).map_err(|error| cannot_kill(instance, handle.process(), error).into())
+}
+
+fn handle(instance: &Instance, process: Process) -> Result<Option<Handle>, Report> {
+    Handle::of(process).map_err(|error| cannot_kill(instance, process, error).into())
+}
+
+fn cannot_kill(instance: &Instance, process: Process, why: impl std::fmt::Display) -> Failure {
+    Failure::new(&codes::OWNER_HELD, format!("the owner of `{}` cannot be stopped", instance.name))
+        .why(format_args!("process {}: {why}", process.pid))
+        .help("stop it as the user who started it")
+}
+
+/// Takes away what no live owner stands behind: a dead mount, socket and record. True when there was a mount.
+///
+/// The lock is held meanwhile, so no owner can come up in the middle, and is given back with its file removed.
+pub fn clear(instance: &Instance) -> Result<bool, Report> {
+    let paths = &instance.paths;
+    let mounted = dead_mount(instance)?;
+    if mounted.is_none() && ![&paths.socket, &paths.record, &paths.lock].iter().any(|path| path.exists()) {
+        return Ok(false);
+    }
+    let folder = paths.lock.parent().is_some_and(|dir| dir.is_dir());
+    let me = Process::current().map(|process| Holder { process, since: now(), socket: None })?;
+    let lock = match folder.then(|| Lock::acquire(&paths.lock, &me)).transpose() {
+        Ok(lock) => lock,
+        // An owner has just come up: what is there is its own.
+        Err(LockError::Held(_)) => return Ok(false),
+        Err(LockError::Io { path, source }) => return Err(io_failure("lock", &path, source)),
+    };
+    let repaired = match dead_mount(instance)? {
+        Some(path) => mounts::unmount(&path, true).map(|()| true)?,
+        None => false,
+    };
+    for path in [&paths.socket, &paths.record] {
+        match std::fs::remove_file(path) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                return Err(io_failure("remove", path, error));
+            }
+            _ => {}
+        }
+    }
+    drop(lock);
+    Ok(repaired)
+}
+
+fn dead_mount(instance: &Instance) -> Result<Option<std::path::PathBuf>, Report> {
+    let Some(mount) = &instance.mount else { return Ok(None) };
+    let mounted = mounts::agentfs_at(&mount.path)?;
+    Ok(mounted.filter(|mounted| mounted.health() == Health::Dead).map(|mounted| mounted.path))
+}

@@ -1,0 +1,57 @@
+//! One file a verb: what it takes, what it decides, what it answers.
+
+pub mod completions;
+pub mod config;
+pub mod docs;
+pub mod doctor;
+pub mod down;
+pub mod env;
+pub mod info;
+pub mod init;
+pub mod man;
+pub mod new;
+pub mod ps;
+pub mod quickstart;
+pub mod ready;
+pub mod render;
+pub mod schema;
+pub mod serve;
+pub mod stop;
+pub mod unmount;
+pub mod up;
+pub mod url;
+pub mod wait;
+
+use nixbox_report::Report;
+
+use crate::cli::Verb;
+use crate::context::Context;
+
+/// The exit code of a verb that did what it was asked, and found what it found.
+pub const DONE: u8 = 0;
+
+pub fn run(verb: Verb, context: &Context) -> Result<u8, Report> {
+    match verb {
+        Verb::Init(args) => init::run(args, context),
+        Verb::Serve(args) => serve::run(args, context),
+        Verb::Env(args) => env::run(args, context),
+        Verb::Wait(args) => wait::run(args, context),
+        Verb::Ready(args) => ready::run(args, context),
+        Verb::Ps(args) => ps::run(args, context),
+        Verb::Up(args) => up::run(args, context),
+        Verb::Down(args) => down::run(args, context),
+        Verb::Stop(args) => stop::run(args, context),
+        Verb::Unmount(args) => unmount::run(args, context),
+        Verb::Config(args) => config::run(args, context),
+        Verb::Render(args) => render::run(args, context),
+        Verb::Doctor(args) => doctor::run(args, context),
+        Verb::Info(args) => info::run(args, context),
+        Verb::Url(args) => url::run(args, context),
+        Verb::New(args) => new::run(args, context),
+        Verb::Quickstart(args) => quickstart::run(args, context),
+        Verb::Completions(args) => completions::run(args, context),
+        Verb::Man(args) => man::run(args, context),
+        Verb::Schema(args) => schema::run(args, context),
+        Verb::Docs(args) => docs::run(args, context),
+    }
+}

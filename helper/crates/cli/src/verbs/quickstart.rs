@@ -1,0 +1,230 @@
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::Signal;
+use nixbox_config::{Instance, Project, Sources};
+use nixbox_report::{Failure, Report, codes};
+use nixbox_supervisor::{Spec, Supervisor};
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use super::{DONE, env};
+use crate::context::{Context, io_failure};
+use crate::doctor::machine;
+use crate::output::Tone;
+use crate::readiness::Changes;
+use crate::shell::Shell;
+use crate::watching::{Crew, Turn};
+use crate::{owner_binary, stopping};
+
+/// See the whole thing once, in a temporary folder that is removed again
+///
+/// Declares an instance, brings it up, shows its variables, writes a file through the mount, takes it down and
+/// reads the file back out of the database. Takes about a second and needs FUSE.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n  nixbox-helper quickstart")]
+pub struct Args {
+    /// Leave the folder, to look around in
+    #[arg(long)]
+    pub keep: bool,
+}
+
+#[derive(Default, Serialize, JsonSchema)]
+pub struct Answer {
+    pub steps: Vec<Step>,
+    pub total_ms: u64,
+    /// Null unless it was kept
+    pub folder: Option<String>,
+}
+
+#[derive(Serialize, JsonSchema)]
+pub struct Step {
+    pub did: String,
+    pub took_ms: u64,
+}
+
+const NAME: &str = "sandbox";
+const CONFIG: &str =
+    "version = 1\ndata_dir = \"data\"\nruntime_dir = \"run\"\n\n[instances.sandbox]\nmount.path = \"work\"\n";
+const TEXT: &str = "Written through the mount, kept in the database.\n";
+const GRACE: Duration = Duration::from_millis(4500);
+
+pub fn run(args: Args, context: &Context) -> Result<u8, Report> {
+    let failures: Vec<_> = machine::mounting(false).iter().filter_map(|finding| finding.failure()).collect();
+    if !failures.is_empty() {
+        return Err(failures.into());
+    }
+    let owner = owner_binary::find()?;
+    // Before any thread exists: it has to be this one that hears Ctrl-C.
+    let supervisor = Supervisor::new(&[Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP])?;
+    let begun = Instant::now();
+    let mut scratch = Scratch::new(args.keep)?;
+    let mut story = Story { context, answer: Answer::default(), since: begun };
+    let project = scratch.declare()?;
+    story.did(&format!("declared an instance in {}", project.file.display()), Some(CONFIG))?;
+    let instance = &project.instances[NAME];
+
+    let mut crew =
+        Crew::new(context, supervisor, Changes::watch(&project, &[instance])?, Some(begun + Duration::from_secs(20)));
+    let told = tell(&mut story, &mut crew, &owner, &project, instance);
+    // Whatever came in between, nothing stays behind.
+    let stopped = crew.stop(GRACE).and_then(|()| stopping::clear(instance));
+    let interrupted = told?;
+    stopped?;
+    if let Some(signal) = interrupted {
+        return Ok(128 + signal as u8);
+    }
+    story.did("took it down: no process, no mount", None)?;
+
+    let bytes = cat(&owner, &project)?;
+    if bytes != TEXT.as_bytes() {
+        let said = String::from_utf8_lossy(&bytes).into_owned();
+        return Err(Failure::new(&codes::UNEXPECTED, "the database holds something else than was written")
+            .why(said)
+            .into());
+    }
+    story.did(&format!("read hello.txt back out of {}", instance.paths.db.display()), Some(TEXT))?;
+
+    let folder = scratch.folder.clone();
+    scratch.remove()?;
+    let Story { mut answer, .. } = story;
+    answer.total_ms = begun.elapsed().as_millis() as u64;
+    answer.folder = args.keep.then(|| folder.display().to_string());
+    match (context.output.json, args.keep) {
+        (true, _) => context.output.json(answer)?,
+        (false, true) => {
+            context.output.data(format!("\nDone in {} ms. Look around in {}\n", answer.total_ms, folder.display()))?
+        }
+        (false, false) => context.output.data(format!(
+            "\nDone in {} ms, and the folder is gone again. Next: `nixbox-helper new plain`, then `nixbox-helper up`\n",
+            answer.total_ms
+        ))?,
+    }
+    Ok(DONE)
+}
+
+/// The part with an owner in it. `Some` when somebody wants us to stop.
+fn tell(
+    story: &mut Story<'_>,
+    crew: &mut Crew<'_>,
+    owner: &Path,
+    project: &Project,
+    instance: &Instance,
+) -> Result<Option<Signal>, Report> {
+    crew.start(
+        instance,
+        Spec::new(owner).args(["serve", NAME]).args(words(project)).env("NIXBOX_LOG_FORMAT", "human"),
+    )?;
+    crew.mute();
+    while crew.unsettled() > 0 {
+        if let Turn::Signal(signal) = crew.turn()? {
+            return Ok(Some(signal));
+        }
+    }
+    if let Some(report) = crew.first_failure() {
+        return Err(report);
+    }
+    let Some(mount) = &instance.mount else { return Err(std::io::Error::other("no mount").into()) };
+    story.did(&format!("brought it up: ready, mounted at {}", mount.path.display()), None)?;
+
+    let exports = env::exports(project, None)?;
+    let lines: String = exports.iter().map(|(name, value)| Shell::Bash.export(name, value)).collect();
+    story.did("asked for its variables, as a shell would: eval \"$(nixbox-helper env)\"", Some(&lines))?;
+
+    let file = mount.path.join("hello.txt");
+    std::fs::write(&file, TEXT).map_err(|error| io_failure("write", &file, error))?;
+    let read = std::fs::read_to_string(&file).map_err(|error| io_failure("read", &file, error))?;
+    story.did(&format!("wrote {}", file.display()), Some(&read))?;
+    crew.pending_signal()
+}
+
+fn words(project: &Project) -> Vec<std::ffi::OsString> {
+    // By flags, which beat whatever the caller's environment says of another project.
+    let pairs = [("--config", &project.file), ("--root", &project.root), ("--data-dir", &project.data_dir)];
+    let mut words: Vec<_> = pairs.into_iter().flat_map(|(flag, path)| [flag.into(), path.clone().into()]).collect();
+    words.extend(["--log-level".into(), "warn".into()]);
+    words
+}
+
+/// This program links no database: the owner reads the one file, under the same lock as always.
+fn cat(owner: &Path, project: &Project) -> Result<Vec<u8>, Report> {
+    let mut command = std::process::Command::new(owner);
+    command.arg("cat").arg(NAME).arg("/hello.txt").args(words(project)).env("NIXBOX_LOG_FORMAT", "human");
+    let output = command.stdin(std::process::Stdio::null()).output()?;
+    match output.status.success() {
+        true => Ok(output.stdout),
+        false => {
+            let said = String::from_utf8_lossy(&output.stderr);
+            Err(crate::presence::owner_failed(NAME, output.status.code(), &said))
+        }
+    }
+}
+
+/// Tells what happens, as it happens.
+struct Story<'c> {
+    context: &'c Context,
+    answer: Answer,
+    since: Instant,
+}
+
+impl Story<'_> {
+    fn did(&mut self, did: &str, detail: Option<&str>) -> Result<(), Report> {
+        let took = self.since.elapsed();
+        self.since = Instant::now();
+        self.answer.steps.push(Step { did: did.to_owned(), took_ms: took.as_millis() as u64 });
+        if self.context.output.json {
+            return Ok(());
+        }
+        let output = &self.context.output;
+        let number = output.paint(Tone::Good, &format!("{}.", self.answer.steps.len()));
+        let mut text = format!("{number} {did} {}\n", output.paint(Tone::Dim, &format!("({} ms)", took.as_millis())));
+        for line in detail.unwrap_or_default().lines() {
+            text += &format!("   {}\n", output.paint(Tone::Dim, &format!("| {line}")));
+        }
+        output.data(text)
+    }
+}
+
+/// A folder that goes however this ends.
+struct Scratch {
+    folder: PathBuf,
+    keep: bool,
+}
+
+impl Scratch {
+    fn new(keep: bool) -> Result<Self, Report> {
+        let mut parent = std::env::temp_dir();
+        // The control socket's path has to fit into 107 bytes.
+        if parent.as_os_str().len() > 50 {
+            parent = PathBuf::from("/tmp");
+        }
+        let folder =
+            parent.join(format!("nixbox-quickstart-{}-{:x}", std::process::id(), crate::presence::now() & 0xff_ffff));
+        std::fs::DirBuilder::new().create(&folder).map_err(|error| io_failure("create", &folder, error))?;
+        let folder = folder.canonicalize().map_err(|error| io_failure("find", &folder, error))?;
+        Ok(Self { folder, keep })
+    }
+
+    fn declare(&self) -> Result<Project, Report> {
+        let file = self.folder.join("nixbox.toml");
+        std::fs::write(&file, CONFIG).map_err(|error| io_failure("write", &file, error))?;
+        // None of the caller's environment: it may belong to a real project.
+        let sources = Sources { config: Some(file), cwd: self.folder.clone(), ..Sources::default() };
+        Ok(nixbox_config::load(&sources)?.project)
+    }
+
+    fn remove(&mut self) -> Result<(), Report> {
+        if std::mem::replace(&mut self.keep, true) {
+            return Ok(());
+        }
+        std::fs::remove_dir_all(&self.folder).map_err(|error| io_failure("remove", &self.folder, error))
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        if !self.keep {
+            let _ = std::fs::remove_dir_all(&self.folder);
+        }
+    }
+}

@@ -1,0 +1,59 @@
+use nixbox_report::{Failure, Report, codes};
+use schemars::{Schema, schema_for};
+
+use super::*;
+use crate::output::Versioned;
+
+/// Print the JSON Schema of a verb's --json answer
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Examples:\n  nixbox-helper schema ps\n  nixbox-helper schema              # which verbs have one"
+)]
+pub struct Args {
+    /// The verb; `config check` and `config show` have one each
+    #[arg(num_args = 0..=2)]
+    pub verb: Vec<String>,
+}
+
+type Make = fn() -> Schema;
+
+/// Every verb that answers in JSON.
+pub const ANSWERS: &[(&str, Make)] = &[
+    ("config check", || schema_for!(Versioned<config::Checked>)),
+    ("config show", || schema_for!(Versioned<config::Shown>)),
+    ("doctor", || schema_for!(Versioned<doctor::Answer>)),
+    ("down", || schema_for!(Versioned<down::Answer>)),
+    ("env", || schema_for!(Versioned<env::Answer>)),
+    ("info", || schema_for!(Versioned<info::Answer>)),
+    ("init", || schema_for!(Versioned<init::Answer>)),
+    ("new", || schema_for!(Versioned<new::Answer>)),
+    ("ps", || schema_for!(Versioned<ps::Answer>)),
+    ("quickstart", || schema_for!(Versioned<quickstart::Answer>)),
+    ("ready", || schema_for!(Versioned<ready::Answer>)),
+    ("stop", || schema_for!(Versioned<stop::Answer>)),
+    ("unmount", || schema_for!(Versioned<unmount::Answer>)),
+    ("up", || schema_for!(Versioned<ps::Answer>)),
+    ("url", || schema_for!(Versioned<url::Answer>)),
+    ("wait", || schema_for!(Versioned<wait::Answer>)),
+];
+
+pub fn run(args: Args, context: &Context) -> Result<u8, Report> {
+    let wanted = args.verb.join(" ");
+    let text = if wanted.is_empty() {
+        ANSWERS.iter().map(|(verb, _)| format!("{verb}\n")).collect()
+    } else {
+        let (verb, make) = ANSWERS.iter().find(|(verb, _)| *verb == wanted).ok_or_else(|| none(&wanted))?;
+        let mut schema = make();
+        schema.insert("title".into(), format!("nixbox-helper {verb} --json").into());
+        serde_json::to_string_pretty(&schema).map_err(std::io::Error::other)? + "\n"
+    };
+    context.output.data(text)?;
+    Ok(DONE)
+}
+
+fn none(wanted: &str) -> Failure {
+    let verbs: Vec<_> = ANSWERS.iter().map(|(verb, _)| *verb).collect();
+    Failure::new(&codes::USAGE, format!("`{wanted}` has no --json answer"))
+        .why(format_args!("these have one: {}", verbs.join(", ")))
+        .help("run `nixbox-helper schema` with one of them")
+}
