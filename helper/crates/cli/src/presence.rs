@@ -1,6 +1,6 @@
 //! Is somebody serving this instance, and what does it say?
 
-use std::path::PathBuf;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use nixbox_config::Instance;
@@ -24,7 +24,7 @@ pub fn connect(instance: &Instance) -> Result<Client, Error> {
     connect_to(&instance.paths.socket, &instance.paths.lock)
 }
 
-fn connect_to(socket: &PathBuf, lock: &PathBuf) -> Result<Client, Error> {
+fn connect_to(socket: &Path, lock: &Path) -> Result<Client, Error> {
     match Client::connect(socket) {
         Err(Error::NotRunning) => match Lock::live_holder(lock).and_then(|holder| holder.socket) {
             Some(other) if other != *socket => Client::connect(&other),

@@ -15,7 +15,7 @@ pub fn one<'p>(project: &'p Project, name: Option<&str>) -> Result<&'p Instance,
     let Some(name) = name.or(project.default_instance.as_deref()) else {
         return Err(none(project));
     };
-    enabled(project, name).map_err(Into::into)
+    enabled(project, name)
 }
 
 /// All of them, each once, or everything that is wrong with the names.
@@ -29,16 +29,7 @@ pub fn many<'p>(project: &'p Project, names: &[String], unnamed: Unnamed) -> Res
             }
         };
     }
-    let mut found: Vec<&Instance> = Vec::new();
-    let mut failures = Vec::new();
-    for name in names {
-        match enabled(project, name) {
-            Ok(instance) if !found.iter().any(|seen| seen.name == instance.name) => found.push(instance),
-            Ok(_) => {}
-            Err(failure) => failures.push(failure),
-        }
-    }
-    if failures.is_empty() { Ok(found) } else { Err(failures.into()) }
+    collect(names, |name| enabled(project, name))
 }
 
 /// Like `one`, for verbs that only look or clean up and so take disabled instances too.
@@ -54,21 +45,34 @@ pub fn any_of<'p>(project: &'p Project, names: &[String]) -> Result<Vec<&'p Inst
     if names.is_empty() {
         return Ok(project.instances.values().collect());
     }
-    let (found, failures): (Vec<_>, Vec<_>) = names
-        .iter()
-        .map(|name| project.instances.get(name).ok_or_else(|| unknown(project, name)))
-        .partition(Result::is_ok);
-    let failures: Vec<_> = failures.into_iter().filter_map(Result::err).collect();
-    if failures.is_empty() { Ok(found.into_iter().flatten().collect()) } else { Err(failures.into()) }
+    collect(names, |name| any(project, Some(name)))
 }
 
-fn enabled<'p>(project: &'p Project, name: &str) -> Result<&'p Instance, Failure> {
+/// Each instance once, or every failure.
+fn collect<'p>(
+    names: &[String],
+    find: impl Fn(&str) -> Result<&'p Instance, Report>,
+) -> Result<Vec<&'p Instance>, Report> {
+    let mut found: Vec<&Instance> = Vec::new();
+    let mut failures = Vec::new();
+    for name in names {
+        match find(name) {
+            Ok(instance) if !found.iter().any(|seen| seen.name == instance.name) => found.push(instance),
+            Ok(_) => {}
+            Err(report) => failures.extend(report.failures),
+        }
+    }
+    if failures.is_empty() { Ok(found) } else { Err(failures.into()) }
+}
+
+fn enabled<'p>(project: &'p Project, name: &str) -> Result<&'p Instance, Report> {
     match project.instances.get(name) {
         Some(instance) if instance.enable => Ok(instance),
         Some(_) => Err(Failure::new(&codes::INSTANCE_DISABLED, format!("instance `{name}` is disabled"))
             .why(format_args!("it has `enable = false` in {}", project.file.display()))
-            .help("set `enable = true` there, or name another instance")),
-        None => Err(unknown(project, name)),
+            .help("set `enable = true` there, or name another instance")
+            .into()),
+        None => Err(unknown(project, name).into()),
     }
 }
 

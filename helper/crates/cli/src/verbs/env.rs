@@ -64,7 +64,7 @@ pub fn run(args: Args, context: &Context) -> Result<u8, Report> {
 
 pub fn exports(project: &Project, name: Option<&str>) -> Result<BTreeMap<String, String>, Report> {
     let only = name.map(|name| select::one(project, Some(name))).transpose()?;
-    Ok(nixbox_config::env::exports(project, only.map(|instance| instance.name.as_str()), &recorded_address))
+    Ok(nixbox_config::env::exports(project, only.map(|instance| instance.name.as_str()), recorded_address))
 }
 
 /// The port that a running owner picked. Only asked for where none is configured, so that the usual shell entry

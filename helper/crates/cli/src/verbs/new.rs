@@ -61,11 +61,12 @@ pub fn run(args: Args, context: &Context) -> Result<u8, Report> {
     Ok(DONE)
 }
 
-fn find(name: &str) -> Result<&'static Template, Failure> {
+fn find(name: &str) -> Result<&'static Template, Report> {
     TEMPLATES.iter().find(|template| template.name == name).ok_or_else(|| {
         let known: Vec<_> = TEMPLATES.iter().map(|template| template.name).collect();
         Failure::new(&codes::TEMPLATE_UNKNOWN, format!("no template is called `{name}`"))
             .help(format!("choose one of {}", known.join(", ")))
+            .into()
     })
 }
 

@@ -2,7 +2,7 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
-use nixbox_config::Project;
+use nixbox_config::{Loaded, Origin};
 use nixbox_report::{Failure, Report, codes};
 
 use super::DONE;
@@ -40,8 +40,7 @@ pub enum To {
 }
 
 pub fn run(args: Args, context: &Context) -> Result<u8, Report> {
-    let project = context.project()?;
-    let files = files(&args, &project, context)?;
+    let files = files(&args, &context.load()?, context)?;
     match args.output {
         Some(folder) => write(&folder, &files, context)?,
         None => context.output.data(joined(&files))?,
@@ -49,7 +48,8 @@ pub fn run(args: Args, context: &Context) -> Result<u8, Report> {
     Ok(DONE)
 }
 
-fn files(args: &Args, project: &Project, context: &Context) -> Result<Vec<(String, String)>, Report> {
+fn files(args: &Args, loaded: &Loaded, context: &Context) -> Result<Vec<(String, String)>, Report> {
+    let project = &loaded.project;
     let one = |name: &str, text: String| Ok(vec![(name.to_owned(), text)]);
     let target = || -> Result<Target<'_>, Report> {
         let program = match &args.program {
@@ -57,7 +57,9 @@ fn files(args: &Args, project: &Project, context: &Context) -> Result<Vec<(Strin
             Some(program) => program.clone(),
             None => std::env::current_exe()?,
         };
-        let options = context.forwarded(project)?.into_iter().map(utf8).collect::<Result<_, _>>()?;
+        let mut options = context.forwarded(project)?;
+        options.extend(borrowed(loaded));
+        let options = options.into_iter().map(utf8).collect::<Result<_, _>>()?;
         Ok(Target { project, program, options })
     };
     match args.to {
@@ -67,6 +69,22 @@ fn files(args: &Args, project: &Project, context: &Context) -> Result<Vec<(Strin
         To::Procfile => one("Procfile", procfile::render(&target()?)),
         To::Systemd => Ok(systemd::render(&target()?)),
     }
+}
+
+/// What this shell's environment decided, as options: another process manager has another environment.
+fn borrowed(Loaded { project, origins }: &Loaded) -> Vec<OsString> {
+    let from_environment = |origin: Origin| matches!(origin, Origin::Environment(_));
+    let mut words: Vec<OsString> = Vec::new();
+    if from_environment(origins.root) {
+        words.extend(["--root".into(), project.root.clone().into()]);
+    }
+    if origins.get("data_dir").is_some_and(|setting| from_environment(setting.origin)) {
+        words.extend(["--data-dir".into(), project.data_dir.clone().into()]);
+    }
+    if origins.get("log_level").is_some_and(|setting| from_environment(setting.origin)) {
+        words.extend(["--log-level".into(), project.log_level.to_string().into()]);
+    }
+    words
 }
 
 fn utf8(word: OsString) -> Result<String, Report> {
