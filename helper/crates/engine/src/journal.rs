@@ -12,6 +12,12 @@ use crate::store::{Disk, Store};
 /// Leaves 20 of the promised 50 ms to the disk.
 pub(crate) const BATCH: Duration = Duration::from_millis(30);
 
+/// The log is folded into the database at this size, which holds everybody up for a moment.
+const LOG_LIMIT: u64 = 64 << 20;
+/// A smaller one, when nothing has happened for a while; one that is smaller still may stay.
+const LOG_IDLE: u64 = 1 << 20;
+const IDLE: Duration = Duration::from_secs(1);
+
 /// The one connection, and what its user keeps in memory beside it under the same lock.
 pub(crate) struct Journal<M> {
     shared: Arc<Shared<M>>,
@@ -34,6 +40,8 @@ struct Inner<M> {
     memory: M,
     batch: Option<Batch>,
     lost: Option<Lost>,
+    /// The size of the log at which it is folded in.
+    fold_at: u64,
     closing: bool,
 }
 
@@ -63,7 +71,14 @@ impl<M: Chores> Journal<M> {
     pub(crate) fn new(store: Box<dyn Store>, memory: M) -> Result<Self> {
         let shared = Arc::new(Shared {
             disk: store.disk(),
-            inner: Mutex::new(Inner { store: Some(store), memory, batch: None, lost: None, closing: false }),
+            inner: Mutex::new(Inner {
+                store: Some(store),
+                memory,
+                batch: None,
+                lost: None,
+                fold_at: LOG_LIMIT,
+                closing: false,
+            }),
             work: Condvar::new(),
             committed: AtomicU64::new(0),
             synced: Mutex::new(0),
@@ -224,7 +239,8 @@ impl<M: Chores> Shared<M> {
     fn run(&self) {
         let mut inner = self.lock();
         loop {
-            if inner.lost.is_none() && inner.memory.pending() {
+            let busy = inner.lost.is_none() && inner.memory.pending();
+            if busy {
                 if let Err(error) = inner.change(|store, memory| memory.slice(store)) {
                     inner.memory.give_up(&error);
                 }
@@ -233,17 +249,25 @@ impl<M: Chores> Shared<M> {
             }
             let now = Instant::now();
             let due = inner.batch.as_ref().map(|batch| batch.since + BATCH);
+            let log = inner.store.as_deref().map_or(0, Store::log_bytes);
             inner = match due {
-                Some(due) if due <= now => self.settle(inner),
-                // Lets those in who wait for the lock; a slice must not follow a slice at once.
-                _ if inner.lost.is_none() && inner.memory.pending() => {
+                Some(due) if due <= now || log >= inner.fold_at => self.settle(inner),
+                // Lets those in who wait for the lock: a slice must not follow a slice at once.
+                _ if busy => {
                     drop(inner);
                     std::thread::yield_now();
                     self.lock()
                 }
-                Some(due) => wait(&self.work, inner, Some(due - now)),
-                None if inner.closing => inner,
-                None => wait(&self.work, inner, None),
+                Some(due) => wait(&self.work, inner, Some(due - now)).0,
+                None if log >= inner.fold_at => self.settle(inner),
+                None if inner.lost.is_none() && inner.fold_at == LOG_LIMIT && log >= LOG_IDLE => {
+                    let (mut inner, quiet) = wait(&self.work, inner, Some(IDLE));
+                    if quiet && inner.batch.is_none() {
+                        self.fold(&mut inner);
+                    }
+                    inner
+                }
+                None => wait(&self.work, inner, None).0,
             };
         }
     }
@@ -251,18 +275,37 @@ impl<M: Chores> Shared<M> {
     /// Commits under the lock and syncs without it. Failures are remembered in `lost`.
     fn settle<'a>(&'a self, mut inner: MutexGuard<'a, Inner<M>>) -> MutexGuard<'a, Inner<M>> {
         let committed = self.commit(&mut inner);
+        if inner.store.as_deref().map_or(0, Store::log_bytes) >= inner.fold_at {
+            self.fold(&mut inner);
+        }
         drop(inner);
         if let Ok(target) = committed {
             let _ = self.sync(target);
         }
         self.lock()
     }
+
+    /// A log that cannot be folded in is still a good log: nothing is lost, it only grows.
+    fn fold(&self, inner: &mut Inner<M>) {
+        let Some(store) = inner.store.as_deref_mut() else { return };
+        inner.fold_at = match store.fold_log() {
+            Ok(()) => LOG_LIMIT,
+            Err(error) => {
+                tracing::warn!(%error, "the write-ahead log stays for now");
+                store.log_bytes() + LOG_LIMIT
+            }
+        };
+    }
 }
 
-fn wait<'a, T>(condvar: &Condvar, guard: MutexGuard<'a, T>, timeout: Option<Duration>) -> MutexGuard<'a, T> {
+/// Also says whether the time ran out.
+fn wait<'a, T>(work: &Condvar, guard: MutexGuard<'a, T>, timeout: Option<Duration>) -> (MutexGuard<'a, T>, bool) {
     match timeout {
-        Some(timeout) => condvar.wait_timeout(guard, timeout).unwrap_or_else(PoisonError::into_inner).0,
-        None => condvar.wait(guard).unwrap_or_else(PoisonError::into_inner),
+        Some(timeout) => {
+            let (guard, result) = work.wait_timeout(guard, timeout).unwrap_or_else(PoisonError::into_inner);
+            (guard, result.timed_out())
+        }
+        None => (work.wait(guard).unwrap_or_else(PoisonError::into_inner), false),
     }
 }
 

@@ -73,9 +73,10 @@ pub(crate) fn recognise(path: &Path, ask: Ask<'_>) -> Result<()> {
     )?;
     let has = |name: &str| tables.iter().any(|table| table == name);
     if !has("fs_inode") {
-        // A database of upstream's in which only the key-value store or the tool log was used, or an empty one.
+        // An empty database, or one whose making upstream had begun.
         return match tables.iter().find(|table| !KNOWN_TABLES.contains(&table.as_str())) {
-            None => Ok(()),
+            None if tables.is_empty() || has("fs_config") => Ok(()),
+            None => Err(not("an SQLite database without `fs_inode`".into())),
             Some(foreign) => Err(not(format!("an SQLite database with a table `{foreign}` and without `fs_inode`"))),
         };
     }

@@ -67,6 +67,10 @@ pub trait Store: Send {
     fn in_transaction(&self) -> bool;
     /// Puts what is committed on the disk, from any thread, without holding up the store.
     fn disk(&self) -> Arc<dyn Disk>;
+    /// How much waits in the log, not yet in the database file.
+    fn log_bytes(&self) -> u64;
+    /// Brings the log into the database file and empties it. Not inside a transaction.
+    fn fold_log(&mut self) -> Result<()>;
     /// Leaves one file that any SQLite can open, with nothing beside it.
     fn close(self: Box<Self>) -> Result<()>;
 }

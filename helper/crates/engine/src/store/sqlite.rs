@@ -89,7 +89,8 @@ impl Guest {
         db.pragma_update(None, "synchronous", "NORMAL")?;
         db.pragma_update(None, "temp_store", "MEMORY")?;
         db.pragma_update(None, "cache_size", -CACHE_KIB)?;
-        db.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)?;
+        // SQLite would fold the log in at a commit, and an fsync(2) would wait for work that it has no need of.
+        db.pragma_update(None, "wal_autocheckpoint", 0)?;
         // Takes the exclusive lock now, so that a second opener fails at its start and not in the middle.
         db.execute_batch("BEGIN IMMEDIATE; COMMIT")
     }
@@ -108,7 +109,6 @@ impl Guest {
 }
 
 const CACHE_KIB: i64 = 16 * 1024;
-const CHECKPOINT_PAGES: i64 = 4000;
 
 impl Store for SqliteStore {
     fn execute(&mut self, sql: &str, args: &[Arg<'_>]) -> Result<usize> {
@@ -129,16 +129,22 @@ impl Store for SqliteStore {
         self.wal.clone()
     }
 
-    fn close(self: Box<Self>) -> Result<()> {
-        let connection = self.connection;
-        let mut kept_back = 0;
-        connection
-            .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0).map(|busy: i64| kept_back = busy))
-            .map_err(store_error)?;
-        if kept_back != 0 {
-            return Err(StoreError::new(StoreErrorKind::Busy, "the write-ahead log could not be folded in").into());
+    fn log_bytes(&self) -> u64 {
+        self.wal.0.metadata().map_or(0, |meta| meta.len())
+    }
+
+    fn fold_log(&mut self) -> Result<()> {
+        let kept_back: i64 =
+            self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0)).map_err(store_error)?;
+        match kept_back {
+            0 => Ok(()),
+            _ => Err(StoreError::new(StoreErrorKind::Busy, "the write-ahead log could not be folded in").into()),
         }
-        connection.close().map_err(|(_, error)| store_error(error))
+    }
+
+    fn close(mut self: Box<Self>) -> Result<()> {
+        self.fold_log()?;
+        self.connection.close().map_err(|(_, error)| store_error(error))
     }
 }
 
