@@ -42,9 +42,9 @@ fn a_thousand_damaged_files_are_refused_with_file_line_and_key() {
             }
         }
     }
-    // Text that is no TOML need not stand on a key; nearly always it stands in a table at least.
+    // Text that is no TOML need not stand on a key; it nearly always stands in a table at least.
     println!("{seed} files, {refused} refused, {of_syntax} problems of syntax, {without_key} of them without a key");
-    assert!(without_key * 3 < of_syntax, "{without_key} of {of_syntax}");
+    assert!(without_key * 10 < of_syntax, "{without_key} of {of_syntax}");
 }
 
 #[test]

@@ -1,11 +1,8 @@
-use std::borrow::Cow;
-
 use nixbox_report::{Failure, codes};
-use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::lines::Lines;
-use super::{Entry, Value, join};
+use super::{Entry, Value};
 use crate::problems::Problems;
 
 pub(super) fn parse<'t>(text: &'t str, problems: &Problems) -> Option<Vec<Entry<'t>>> {
@@ -14,7 +11,6 @@ pub(super) fn parse<'t>(text: &'t str, problems: &Problems) -> Option<Vec<Entry<
     if errors.is_empty() {
         return Some(entries(table.into_inner(), &lines));
     }
-    let keys = key_lines(table.get_ref(), &lines);
     for error in errors {
         let line = error.span().map_or_else(|| deepest_line(text), |span| lines.of_span(&span, text));
         let failure = Failure::new(&codes::CONFIG_SYNTAX, "The file is not valid TOML").why(error.message());
@@ -23,7 +19,7 @@ pub(super) fn parse<'t>(text: &'t str, problems: &Problems) -> Option<Vec<Entry<
             "recursion limit" => "No setting lies deeper than four tables",
             _ => "A line is `key = value` or `[table]`; text stands in double quotes",
         };
-        problems.in_text(Some(line), key_at(line, &keys), failure.help(help));
+        problems.in_text(Some(line), key_on(line, text), failure.help(help));
     }
     None
 }
@@ -57,11 +53,6 @@ fn convert<'t>(value: DeValue<'t>, lines: &Lines) -> Value<'t> {
     }
 }
 
-/// The key on a line of a text that need not be valid.
-pub(super) fn key_on(line: usize, text: &str) -> Option<String> {
-    key_at(line, &key_lines(DeTable::parse_recoverable(text).0.get_ref(), &Lines::of(text)))
-}
-
 /// Where the parser gave up on nesting, which is the one error it gives no place for.
 fn deepest_line(text: &str) -> usize {
     let depth = |line: &str| line.matches(['.', '[', '{']).count();
@@ -69,34 +60,37 @@ fn deepest_line(text: &str) -> usize {
     text.lines().enumerate().min_by_key(|(_, line)| std::cmp::Reverse(depth(line))).map_or(1, |(at, _)| at + 1)
 }
 
-/// A key that could be read in spite of the errors.
-struct Found {
-    line: usize,
-    key: String,
-    is_table: bool,
-}
-
-/// In the order of the file.
-fn key_lines(table: &DeTable<'_>, lines: &Lines) -> Vec<Found> {
-    fn walk(path: &str, table: &DeTable<'_>, lines: &Lines, found: &mut Vec<Found>) {
-        for (name, value) in table {
-            let name: &Spanned<Cow<'_, str>> = name;
-            let (key, is_table) = (join(path, name.get_ref()), value.get_ref().is_table());
-            if let DeValue::Table(table) = value.get_ref() {
-                walk(&key, table, lines, found);
-            }
-            found.push(Found { line: lines.at(name.span().start), key, is_table });
-        }
+/// The key that a line is about, as far as its text tells: the text need not be valid.
+pub(super) fn key_on(line: usize, text: &str) -> Option<String> {
+    let mut upward = text.lines().take(line).collect::<Vec<_>>().into_iter().rev();
+    let this = upward.next()?;
+    let header = |line: &str| bare(line.trim_start().strip_prefix('[')?.trim_start_matches('['));
+    if let Some(table) = header(this) {
+        return Some(table);
     }
-    let mut found = Vec::new();
-    walk("", table, lines, &mut found);
-    // Of the keys on one line the longest says most: `[instances.a.mount]` holds three.
-    found.sort_by_key(|found| (found.line, found.key.len()));
-    found
+    match (upward.find_map(header), bare(this)) {
+        (Some(table), Some(key)) => Some(format!("{table}.{key}")),
+        (table, key) => table.or(key),
+    }
 }
 
-/// The key on a line, else the table that the line stands in.
-fn key_at(line: usize, keys: &[Found]) -> Option<String> {
-    let mut above = keys.iter().rev().filter(|found| found.line <= line);
-    above.find(|found| found.line == line || found.is_table).map(|found| found.key.clone())
+/// The bare or dotted key that a text begins with.
+fn bare(text: &str) -> Option<String> {
+    let key = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
+    let text = text.trim_start();
+    let end = text.find(|c| !key(c)).unwrap_or(text.len());
+    (end > 0).then(|| text[..end].to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn broken_lines_still_tell_their_key() {
+        let text = "x y\n[a.b]\nkey = [\n\"?\n[[c\nd";
+        let keys: Vec<_> = (1..=7).map(|line| key_on(line, text).unwrap_or_default()).collect();
+        assert_eq!(keys, ["x", "a.b", "a.b.key", "a.b", "c", "c.d", "c.d"]);
+        assert_eq!(key_on(1, ""), None);
+    }
 }

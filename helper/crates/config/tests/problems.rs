@@ -1,0 +1,270 @@
+//! Each way to get a file wrong, with the code, the line and the key that it is reported with.
+
+#![allow(clippy::unwrap_used)]
+
+mod support;
+
+use std::fs;
+
+use support::Scene;
+
+fn fails(text: &str, expected: &[(&str, usize, &str)]) {
+    Scene::new(&format!("version = 1\n{text}")).fails(expected);
+}
+
+fn help(text: &str) -> String {
+    Scene::new(&format!("version = 1\n{text}")).failures().remove(0).help.unwrap()
+}
+
+#[test]
+fn all_problems_come_at_once_and_in_the_order_of_the_file() {
+    let text = "data_dir = 5\nlog_level = \"loud\"\nextra = 1\n[instances.a]\nenable = \"yes\"\nmount = { port = 1 }\n\
+                [instances.B]\n[instances.a.http]\nport = 70000\n";
+    fails(
+        text,
+        &[
+            ("type", 2, "data_dir"),
+            ("type", 3, "log_level"),
+            ("unknown-key", 4, "extra"),
+            ("type", 6, "instances.a.enable"),
+            ("unknown-key", 7, "instances.a.mount.port"),
+            ("instance-name", 8, "instances.B"),
+            ("value", 10, "instances.a.http.port"),
+        ],
+    );
+}
+
+#[test]
+fn every_syntax_error_has_its_line() {
+    let text = "[instances.a]\ndescription = \"x\nenable = maybe\n[instances.a]\n";
+    let table = "instances.a";
+    fails(text, &[("syntax", 3, "instances.a.description"), ("syntax", 4, "instances.a.enable"), ("syntax", 5, table)]);
+}
+
+#[test]
+fn text_that_is_not_utf8_says_where() {
+    let scene = Scene::bare();
+    scene.write("nixbox.toml", b"version = 1\n[instances.a]\ndescription = \"\xff\"\n");
+    scene.fails(&[("syntax", 3, "instances.a.description")]);
+}
+
+#[test]
+fn json_problems_have_line_and_key() {
+    let scene = Scene::bare().with(|sources, _| sources.config = Some("nixbox.json".into()));
+    scene.write("nixbox.json", "{\n\"version\": 1,\n\"instances\": {\n\"a\": {\n\"enable\": 1,\n\"bsae\": null } } }");
+    scene.fails(&[("type", 5, "instances.a.enable"), ("unknown-key", 6, "instances.a.bsae")]);
+    scene.write("nixbox.json", "{\n\"version\": 1,\n\"version\": 1,\n\"data_dir\": \"\\ud800\" }");
+    scene.fails(&[("syntax", 3, "version"), ("syntax", 4, "data_dir")]);
+    scene.write("nixbox.json", "{ \"version\": 1,\n oops }");
+    scene.fails(&[("syntax", 2, "")]);
+    scene.write("nixbox.json", "[]");
+    scene.fails(&[("syntax", 1, "")]);
+}
+
+#[test]
+fn the_version_is_asked_for_and_checked() {
+    Scene::new("").fails(&[("version", 1, "version")]);
+    Scene::new("[instances.a]\nx = 1\n").fails(&[("version", 1, "version"), ("unknown-key", 2, "instances.a.x")]);
+    Scene::new("\nversion = \"1\"\n").fails(&[("version", 2, "version")]);
+    // Of another version nothing else can be said.
+    Scene::new("version = 2\nnew_key = 1\n").fails(&[("version", 1, "version")]);
+}
+
+#[test]
+fn unknown_keys_are_answered_with_the_nearest_or_with_where_they_belong() {
+    assert_eq!(help("log_levle = \"info\""), "Did you mean `log_level`?");
+    assert_eq!(help("[instances.a.mount]\nreadOnly = true"), "Did you mean `read_only`?");
+    assert_eq!(help("[instances.a]\nport = 1"), "`port` belongs into [instances.NAME.http]");
+    assert_eq!(help("mount = {}"), "`mount` belongs into [instances.NAME]");
+    assert_eq!(help("[instances.a]\nlog_level = \"info\""), "`log_level` belongs into the top of the file");
+    assert_eq!(help("[instances.a.http]\nzzz = 1"), "Leave it out; possible here are bind, port");
+    assert_eq!(help("log_level = \"warning\""), "Possible are \"error\", \"warn\", \"info\", \"debug\", \"trace\"");
+    assert_eq!(
+        help("log_level = \"Debug\""),
+        "Did you mean \"debug\"? Possible are \"error\", \"warn\", \"info\", \"debug\", \"trace\""
+    );
+}
+
+#[test]
+fn every_type_is_asked_for() {
+    let types = [
+        "data_dir = 1",
+        "instances = 1",
+        "[instances]\na = []",
+        "[instances.a]\nmount = true",
+        "[instances.a]\nlabels = \"x\"",
+        "[instances.a.env]\nA = 8080",
+        "[instances.a.http]\nport = \"80\"",
+        "[instances.a.mount]\nuid = 1.0",
+        "[instances.a.mount]\ncreate = 1979-05-27",
+    ];
+    for text in types {
+        let failures = Scene::new(&format!("version = 1\n{text}")).failures();
+        assert_eq!(failures.len(), 1, "{text}: {failures:?}");
+        assert_eq!(failures[0].code.id, "nixbox::config::type", "{text}");
+    }
+}
+
+#[test]
+fn numbers_have_their_range() {
+    for (key, table, value) in [
+        ("port", "http", "-1"),
+        ("port", "http", "65536"),
+        ("uid", "mount", "4294967295"),
+        ("gid", "mount", "-1"),
+        ("gid", "mount", "99999999999999999999999999999999999999999999"),
+    ] {
+        let text = format!("[instances.a.{table}]\n{key} = {value}\n");
+        fails(&text, &[("value", 3, &format!("instances.a.{table}.{key}"))]);
+    }
+}
+
+#[test]
+fn instance_names_are_those_that_are_safe_everywhere() {
+    let long = "a".repeat(64);
+    for name in ["\"\"", "A", "-a", "_a", "\"a.b\"", "\"a b\"", "\"ä\"", "\"a/b\"", &long] {
+        fails(&format!("[instances.{name}]\n"), &[("instance-name", 2, &format!("instances.{name}"))]);
+    }
+    for name in ["0", "a-b_c", &long[1..]] {
+        Scene::new(&format!("version = 1\n[instances.{name}]\n")).project();
+    }
+}
+
+#[test]
+fn names_that_share_a_prefix_clash() {
+    fails("[instances.a-b]\n[instances.a_b]\n", &[("name-clash", 3, "instances.a_b")]);
+    Scene::new("version = 1\n[instances.a-b]\n[instances.a_b]\nenable = false\n").project();
+}
+
+#[test]
+fn the_default_instance_must_be_there_and_enabled() {
+    fails("default_instance = \"b\"\n[instances.a]\n", &[("default-instance", 2, "default_instance")]);
+    fails("default_instance = \"a\"\n[instances.a]\nenable = false\n", &[("default-instance", 2, "default_instance")]);
+}
+
+#[test]
+fn two_instances_cannot_have_one_mountpoint() {
+    let text = "[instances.a.mount]\npath = \"m\"\n[instances.b.mount]\npath = \"./x/../m/\"\n";
+    fails(text, &[("mount-clash", 5, "instances.b.mount.path")]);
+    let scene =
+        Scene::new("version = 1\n[instances.a.mount]\npath = \"m/x\"\n[instances.b.mount]\npath = \"link/x\"\n");
+    fs::create_dir(scene.dir.join("m")).unwrap();
+    std::os::unix::fs::symlink("m", scene.dir.join("link")).unwrap();
+    scene.fails(&[("mount-clash", 5, "instances.b.mount.path")]);
+}
+
+#[test]
+fn a_mountpoint_cannot_lie_in_another_mount() {
+    let text = "[instances.a.mount]\npath = \"m\"\n[instances.b.mount]\npath = \"m/b\"\n[instances.c]\n[instances.d.mount]\npath = \"m-d\"\n";
+    fails(text, &[("mount-nested", 5, "instances.b.mount.path")]);
+    let sub = "[instances.a.mount]\npath = \".agentfs/mnt\"\n[instances.b]\n";
+    fails(sub, &[("mount-nested", 4, "instances.b.mount.path")]);
+}
+
+#[test]
+fn a_mountpoint_must_not_be_a_file() {
+    let scene = Scene::new("version = 1\n[instances.a.mount]\npath = \"README\"\n");
+    scene.write("README", "x");
+    scene.fails(&[("mount-is-file", 3, "instances.a.mount.path")]);
+}
+
+#[test]
+fn a_mount_may_cover_nothing_that_is_needed() {
+    let scene = Scene::new("version = 1\n");
+    let above = scene.dir.parent().unwrap().display().to_string();
+    let here = scene.dir.display().to_string();
+    for path in ["/", ".", &above, &here, ".agentfs", ".agentfs/a.d", ".agentfs/a.d/x", ".agentfs/a.db", "/run/nb"] {
+        scene.write("nixbox.toml", format!("version = 1\n[instances.a]\nmount.path = \"{path}\"\n[instances.b]\n"));
+        scene.fails(&[("mount-covers", 3, "instances.a.mount.path")]);
+    }
+    let scene = Scene::bare().with(|sources, dir| {
+        sources.root = Some(dir.to_owned());
+        sources.config = Some("conf/nixbox.toml".into());
+    });
+    scene.write("conf/nixbox.toml", "version = 1\n[instances.a.mount]\npath = \"conf\"\n");
+    scene.fails(&[("mount-covers", 3, "instances.a.mount.path")]);
+}
+
+#[test]
+fn one_address_and_port_is_for_one_instance() {
+    let text =
+        "[instances.a.http]\nport = 80\n[instances.b.http]\nport = 80\n[instances.c.http]\nport = 80\nbind = \"::1\"\n";
+    fails(text, &[("port-clash", 5, "instances.b.http.port")]);
+    Scene::new("version = 1\n[instances.a.http]\n[instances.b.http]\n").project();
+}
+
+#[test]
+fn only_loopback_is_listened_on() {
+    for bind in ["0.0.0.0", "::", "192.168.1.1"] {
+        fails(&format!("[instances.a.http]\nbind = \"{bind}\"\n"), &[("exposed", 3, "instances.a.http.bind")]);
+    }
+    fails("[instances.a.http]\nbind = \"localhost\"\n", &[("value", 3, "instances.a.http.bind")]);
+    Scene::new("version = 1\n[instances.a.http]\nbind = \"::1\"\n[instances.b.http]\nbind = \"127.0.0.2\"\n").project();
+}
+
+#[test]
+fn the_control_sockets_path_must_fit() {
+    let socket = |bytes: usize| {
+        let folder = format!("/{}", "x".repeat(bytes - "//a.sock".len()));
+        Scene::new(&format!("version = 1\nruntime_dir = \"{folder}\"\n[instances.a]\n"))
+    };
+    assert_eq!(socket(107).project().instances["a"].paths.socket.as_os_str().len(), 107);
+    socket(108).fails(&[("socket-path", 3, "instances.a")]);
+}
+
+#[test]
+fn paths_that_cannot_be_meant_are_refused() {
+    for path in ["", "~/x", "$HOME/x", "a\\u0000b", "/nix/store/0c5b8vw40dy178xlpddw65q9gf1h2186-x/data"] {
+        fails(&format!("data_dir = \"{path}\"\n"), &[("value", 2, "data_dir")]);
+        fails(&format!("runtime_dir = \"{path}\"\n"), &[("value", 2, "runtime_dir")]);
+        fails(&format!("[instances.a.mount]\npath = \"{path}\"\n"), &[("value", 3, "instances.a.mount.path")]);
+    }
+    // Also where something overrides the file.
+    let scene = Scene::new("version = 1\ndata_dir = \"~/x\"\n").variable("AGENTFS_DATA_DIR", "/data");
+    scene.fails(&[("value", 2, "data_dir")]);
+}
+
+#[test]
+fn root_and_others_are_let_in_by_one_key() {
+    let text = "[instances.a.mount]\nallow_root = true\nallow_other = true\n";
+    fails(text, &[("value", 3, "instances.a.mount.allow_root")]);
+}
+
+#[test]
+fn variables_have_names_that_a_shell_takes_and_nobody_else_sets() {
+    for name in ["\"A-B\"", "1A", "AGENTFS_X", "NIXBOX_CONFIG", "AGENTFS", "DEVENV_ROOT", "\"\""] {
+        fails(
+            &format!("[instances.a.env]\n{name} = \"x\"\n"),
+            &[("env-name", 3, &format!("instances.a.env.{}", plain(name)))],
+        );
+    }
+    fails("[instances.a.env]\nA = \"x\\u0000\"\n", &[("value", 3, "instances.a.env.A")]);
+}
+
+/// As `join` writes it: quotes only where they are needed.
+fn plain(name: &str) -> &str {
+    match name {
+        "\"A-B\"" => "A-B",
+        name => name,
+    }
+}
+
+#[test]
+fn a_secret_is_refused_and_never_repeated() {
+    let canary = "c4n4ry-5d1f";
+    let text =
+        format!("version = 1\n[instances.a.env]\nGITHUB_TOKEN = \"{canary}\"\nDB = \"postgres://u:{canary}@h/\"\n");
+    let scene = Scene::new(&text);
+    scene.fails(&[("secret", 3, "instances.a.env.GITHUB_TOKEN"), ("secret", 4, "instances.a.env.DB")]);
+    let report = scene.load().unwrap_err();
+    assert!(!nixbox_report::text(&report, false).contains(canary));
+    assert!(!nixbox_report::json(&report).to_string().contains(canary));
+    Scene::new("version = 1\n[instances.a.env]\nGITHUB_TOKEN_FILE = \"/run/secrets/github\"\n").project();
+}
+
+#[test]
+fn a_disabled_instance_is_read_and_not_compared() {
+    let text = "version = 1\n[instances.a]\nenable = false\nmount.path = \"m\"\nhttp.port = 1\n[instances.b]\nmount.path = \"m\"\nhttp.port = 1\n";
+    assert!(!Scene::new(text).project().instances["a"].enable);
+    Scene::new(&text.replace("\"m\"\nhttp.port = 1\n[", "5\n[")).fails(&[("type", 4, "instances.a.mount.path")]);
+}
