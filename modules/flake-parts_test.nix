@@ -16,16 +16,21 @@ let
   one = flake-parts [ ] (agentfs {
     instances.a = { };
   });
-  # what devenv's flake module declares
+  # what devenv's flake module declares; how many modules it got is to be seen
+  # in the name of a package
   with-devenv =
     { flake-parts-lib, ... }:
     {
-      options.perSystem = flake-parts-lib.mkPerSystemOption {
-        options.devenv.modules = lib.mkOption {
-          type = lib.types.listOf lib.types.unspecified;
-          default = [ ];
-        };
-      };
+      options.perSystem = flake-parts-lib.mkPerSystemOption (
+        { config, ... }:
+        {
+          options.devenv.modules = lib.mkOption {
+            type = lib.types.listOf lib.types.unspecified;
+            default = [ ];
+          };
+          config.packages."gained-${toString (builtins.length config.devenv.modules)}" = package;
+        }
+      );
     };
 in
 {
@@ -51,9 +56,15 @@ in
       instances.Bad = { };
     })).packages.agentfs.text
   );
-  "beside devenv's flake module it still evaluates" = check.equal (lib.attrNames
-    (flake-parts [ with-devenv ] (agentfs {
-      instances.a = { };
-    })).packages
-  ) [ "agentfs" ];
+  "beside devenv's flake module, its shells gain the options" =
+    check.equal
+      (lib.attrNames
+        (flake-parts [ with-devenv ] (agentfs {
+          instances.a = { };
+        })).packages
+      )
+      [
+        "agentfs"
+        "gained-1"
+      ];
 }

@@ -44,6 +44,9 @@ in
 {
   "the unit serves" =
     check.that (lib.hasSuffix "/bin/nixbox-user serve a" unit.Service.ExecStart) unit.Service.ExecStart;
+  "it asks a user's manager for nothing it may not do" = check.that (
+    !(unit.Service ? DevicePolicy)
+  ) "DevicePolicy is set";
   "it starts with the session" = check.equal unit.Install.WantedBy [ "default.target" ];
   "it finds fusermount3" =
     check.that (lib.any (lib.hasInfix "/run/wrappers/bin:") unit.Service.Environment) "no PATH";

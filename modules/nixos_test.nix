@@ -54,6 +54,7 @@ in
   ];
   "the unit serves" =
     check.that (lib.hasSuffix "/bin/nixbox-system serve a" serviceConfig.ExecStart) serviceConfig.ExecStart;
+  "the unit finds fusermount3" = check.equal one.systemd.services.agentfs-a.path [ "/run/wrappers" ];
   "state and runtime directories" =
     check.equal
       {

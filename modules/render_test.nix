@@ -87,6 +87,30 @@ in
         };
       };
 
+  "each flag has its own key" =
+    check.equal
+      (map
+        (
+          flag:
+          let
+            on = (render { instances.a.mount.${flag} = !(flag == "create"); }).instances.a.mount;
+          in
+          lib.filter (key: on.${key} != mount.${key}) (lib.attrNames mount)
+        )
+        [
+          "readOnly"
+          "allowRoot"
+          "allowOther"
+          "create"
+        ]
+      )
+      [
+        [ "read_only" ]
+        [ "allow_root" ]
+        [ "allow_other" ]
+        [ "create" ]
+      ];
+
   "an empty http set is loopback on a free port" =
     check.equal (render { instances.a.http = { }; }).instances.a.http
       {

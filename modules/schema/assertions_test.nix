@@ -65,6 +65,9 @@ in
 
   "mount: two in one place" = refuses "the same place" (two (path "mnt") (path "./x/..//mnt/"));
   "mount: one inside the other" = refuses "one lies in the other" (two (path "mnt/x") (path "mnt"));
+  "mount: one inside the other, the other way" = refuses "one lies in the other" (
+    two (path "mnt") (path "mnt/x")
+  );
   "mount: neighbours" = accepts (two (path "mnt/x") (path "mnt/xy"));
   "mount: one place, one disabled" = accepts (two (path "m") (path "m" // { enable = false; }));
   "mount: one place, one not mounted" = accepts (
@@ -93,6 +96,9 @@ in
   "http: one port twice" = refuses "both 7420" (two (http "127.0.0.1" 7420) (http "127.0.0.1" 7420));
   "http: one port on all addresses" = refuses "both 7420" (
     two (http "127.0.0.1" 7420) (http "0.0.0.0" 7420)
+  );
+  "http: one port on all addresses, the other way" = refuses "both 7420" (
+    two (http "::" 7420) (http "127.0.0.1" 7420)
   );
   "http: one port on two addresses" = accepts (two (http "127.0.0.1" 7420) (http "127.0.0.2" 7420));
   "http: both pick one" = accepts (two (http "127.0.0.1" 0) (http "127.0.0.1" 0));

@@ -31,12 +31,20 @@ in
     ../schema/owner.nix
   ];
 
-  config.outputs.settings.processes.${name} = process {
-    inherit name;
-    inherit (config) package;
-    configFile = nixbox.check {
+  options.configFile = lib.mkOption {
+    type = lib.types.package;
+    readOnly = true;
+    default = nixbox.check {
       failed = builtins.filter (a: !a.assertion) (nixbox.assertions { inherit cfg; });
       value = pkgs.writeText "nixbox.toml" (nixbox.toTOML (nixbox.render cfg));
     };
+    defaultText = lib.literalExpression ''pkgs.writeText "nixbox.toml" "…"'';
+    description = "The rendered `nixbox.toml`, to be read only: what `NIXBOX_CONFIG` names.";
+  };
+
+  config.outputs.settings.processes.${name} = process {
+    inherit name;
+    inherit (config) package;
+    inherit (config) configFile;
   };
 }

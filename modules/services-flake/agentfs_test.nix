@@ -28,12 +28,29 @@ in
   ];
   "the probe is the helper's own" =
     check.that (lib.hasSuffix "/bin/agentfs-a ready a --timeout 2" two.written.processes.a.readiness_probe.exec.command) two.written.processes.a.readiness_probe.exec.command;
-  "each has a data directory of its own" =
+  "each has a document and a data directory of its own" =
     check.equal
-      (lib.mapAttrs (_: s: s.dataDir) (lib.filterAttrs (_: s: s.enable) two.config.services.agentfs))
+      (lib.mapAttrs (
+        _: s:
+        let
+          document = fromTOML s.configFile.text;
+        in
+        {
+          inherit (document) data_dir default_instance;
+          instances = lib.attrNames document.instances;
+        }
+      ) (lib.filterAttrs (_: s: s.enable) two.config.services.agentfs))
       {
-        a = "./data/a";
-        b = "./elsewhere";
+        a = {
+          data_dir = "./data/a";
+          default_instance = "a";
+          instances = [ "a" ];
+        };
+        b = {
+          data_dir = "./elsewhere";
+          default_instance = "b";
+          instances = [ "b" ];
+        };
       };
   "what is wrong is refused" = check.throws (
     (of {

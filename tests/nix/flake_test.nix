@@ -93,6 +93,63 @@ in
       } [ module ];
     in
     check.equal evaluated.config.services.agentfs.package.version package.version;
+  "a package of the user's own comes first" =
+    let
+      evaluated =
+        import ./hosts/small-devenv.nix
+          {
+            inherit lib;
+            typed = true;
+          }
+          [
+            module
+            { services.agentfs.package = check.package "mine" "/mine"; }
+          ];
+    in
+    check.equal evaluated.config.services.agentfs.package.name "mine";
+  "each host has its module" =
+    check.equal
+      (lib.mapAttrs
+        (
+          _: output:
+          map baseNameOf
+            (output.default {
+              inherit lib pkgs;
+            }).imports
+        )
+        {
+          inherit (self)
+            devenvModules
+            homeModules
+            nixosModules
+            processComposeModules
+            ;
+        }
+      )
+      {
+        devenvModules = [ "devenv.nix" ];
+        homeModules = [ "home-manager.nix" ];
+        nixosModules = [ "nixos.nix" ];
+        processComposeModules = [ "process-compose.nix" ];
+      };
+  "the other modules are there" =
+    check.equal
+      [
+        (baseNameOf self.flakeModules.default)
+        (baseNameOf self.servicesFlakeModules.agentfs)
+      ]
+      [
+        "flake-parts.nix"
+        # services-flake names a service after its file
+        "agentfs.nix"
+      ];
+  "checks" = check.equal (lib.attrNames self.checks.x86_64-linux) [
+    "documents"
+    "modules"
+    "nix-dead"
+    "nix-format"
+    "package"
+  ];
   "devenv.nix imports the module" = check.that (
     (import ./hosts/small-devenv.nix {
       inherit lib;

@@ -68,7 +68,10 @@ in
     && lib.hasInfix "\nimports:\n  - nixbox\n" (text "devenv/devenv.yaml")
   ) (text "devenv/devenv.yaml");
   "flake: one mounted instance" = check.equal (mount flake) expected;
-  "process-compose: one process" =
+  "process-compose: it evaluates" = check.that (
+    process-compose.packages.x86_64-linux.default.text != ""
+  ) "empty";
+  "process-compose: the shell has the document" =
     check.that (lib.hasInfix "export NIXBOX_CONFIG=" shell.arguments.shellHook) shell.arguments.shellHook;
   "every template fetches nixbox from one place" = check.equal (lib.filter
     (file: !(lib.hasInfix "github:nixbox-dev/nixbox" (text file)))

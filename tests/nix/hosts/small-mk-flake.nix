@@ -28,14 +28,22 @@ let
     config._module.args = { inherit pkgs; };
   };
 in
-_inputs: flake: {
-  devShells = lib.genAttrs flake.systems (
-    _:
+_inputs: flake:
+let
+  system =
     (lib.evalModules {
       modules = [
         outputs
         flake.perSystem
       ];
-    }).config.devShells
+    }).config;
+  each = value: lib.genAttrs flake.systems (_: value);
+in
+{
+  devShells = each system.devShells;
+  packages = each (
+    builtins.mapAttrs (
+      name: pc: pkgs.writeText name (builtins.toJSON pc.settings)
+    ) system.process-compose
   );
 }
