@@ -57,11 +57,13 @@ pub(crate) fn suggest(name: &str, known: &[&str]) -> String {
 pub(crate) fn nearest<'k>(name: &str, known: impl Iterator<Item = &'k str>) -> Option<&'k str> {
     let plain = |text: &str| text.to_lowercase().replace(['-', '_'], "");
     let wanted = plain(name);
-    known
-        .map(|word| (strsim::damerau_levenshtein(&wanted, &plain(word)), word))
-        .filter(|(distance, word)| *distance <= word.len() / 3)
-        .min_by_key(|(distance, _)| *distance)
-        .map(|(_, word)| word)
+    let distance = |word: &str| {
+        let word = plain(word);
+        let begins = word.len() >= 3 && wanted.starts_with(&word) || wanted.len() >= 3 && word.starts_with(&wanted);
+        let distance = strsim::damerau_levenshtein(&wanted, &word);
+        (begins || distance <= word.len() / 3).then_some(distance)
+    };
+    known.filter_map(|word| Some((distance(word)?, word))).min_by_key(|(distance, _)| *distance).map(|(_, word)| word)
 }
 
 /// The tables that have a key of that name.

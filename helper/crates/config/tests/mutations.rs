@@ -1,6 +1,6 @@
 //! A thousand damaged files: never a panic, always told where.
 
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::print_stdout, clippy::unwrap_used)]
 
 mod support;
 

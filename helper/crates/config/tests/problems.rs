@@ -78,7 +78,10 @@ fn unknown_keys_are_answered_with_the_nearest_or_with_where_they_belong() {
     assert_eq!(help("mount = {}"), "`mount` belongs into [instances.NAME]");
     assert_eq!(help("[instances.a]\nlog_level = \"info\""), "`log_level` belongs into the top of the file");
     assert_eq!(help("[instances.a.http]\nzzz = 1"), "Leave it out; possible here are bind, port");
-    assert_eq!(help("log_level = \"warning\""), "Possible are \"error\", \"warn\", \"info\", \"debug\", \"trace\"");
+    assert_eq!(
+        help("log_level = \"warning\""),
+        "Did you mean \"warn\"? Possible are \"error\", \"warn\", \"info\", \"debug\", \"trace\""
+    );
     assert_eq!(
         help("log_level = \"Debug\""),
         "Did you mean \"debug\"? Possible are \"error\", \"warn\", \"info\", \"debug\", \"trace\""

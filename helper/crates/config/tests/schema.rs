@@ -1,0 +1,231 @@
+//! The JSON Schema and the parser say the same.
+
+#![allow(clippy::print_stdout, clippy::unwrap_used)]
+
+mod support;
+
+use std::collections::BTreeSet;
+use std::sync::LazyLock;
+
+use jsonschema::Validator;
+use nixbox_config::schema;
+use proptest::prelude::*;
+use proptest::sample::select;
+use proptest::strategy::ValueTree;
+use serde_json::{Map, Value, json};
+use support::{Scene, mutation};
+
+static VALIDATOR: LazyLock<Validator> = LazyLock::new(|| jsonschema::draft202012::new(&schema()).unwrap());
+
+/// The tables of the schema: how a file opens one, and what may stand in it.
+fn tables() -> Vec<(String, Map<String, Value>)> {
+    fn walk(path: &str, schema: &Value, found: &mut Vec<(String, Map<String, Value>)>) {
+        let Some(keys) = schema["properties"].as_object() else { return };
+        for (key, below) in keys {
+            let path = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
+            walk(&path, below, found);
+            walk(&format!("{path}.x"), &below["additionalProperties"], found);
+        }
+        found.push((path.to_owned(), keys.clone()));
+    }
+    let mut found = Vec::new();
+    walk("", &schema(), &mut found);
+    found
+}
+
+/// `line` in the table at `path`, as a whole file.
+fn in_table(path: &str, line: &str) -> Scene {
+    let header = if path.is_empty() { String::new() } else { format!("[{path}]\n") };
+    let version = if line.starts_with("version") { "" } else { "version = 1\n" };
+    Scene::new(&if path.is_empty() { format!("{line}\n{version}") } else { format!("{version}{header}{line}\n") })
+}
+
+#[test]
+fn the_schema_has_the_keys_that_the_reader_asks_for_and_no_others() {
+    let tables = tables();
+    assert_eq!(tables.len(), 4);
+    for (path, keys) in tables {
+        let failures = in_table(&path, "zzzzzzzzzzzz = 1").failures();
+        let help = failures[0].help.clone().unwrap();
+        let asked: BTreeSet<_> = help.strip_prefix("Leave it out; possible here are ").unwrap().split(", ").collect();
+        assert_eq!(asked, keys.keys().map(String::as_str).collect(), "[{path}]");
+    }
+}
+
+#[test]
+fn every_key_is_read_and_has_a_description() {
+    for (path, keys) in tables() {
+        for (key, schema) in keys {
+            assert!(schema["description"].as_str().is_some_and(|text| text.len() > 10), "{path} {key}");
+            // An array is wrong for every key; one that is ignored would let it pass.
+            let failures = in_table(&path, &format!("{key} = []")).failures();
+            assert_eq!(failures.len(), 1, "{path} {key}: {failures:?}");
+            assert!(failures[0].code.id.ends_with("::type") || key == "version", "{path} {key}");
+        }
+    }
+}
+
+#[test]
+fn the_defaults_of_the_schema_are_the_real_ones() {
+    let scene = Scene::new("version = 1\n[instances.x.http]\n");
+    let origins = scene.loaded().origins;
+    let mut compared = 0;
+    for (path, keys) in tables() {
+        for (key, schema) in keys {
+            let Some(default) = schema.get("default") else { continue };
+            let key = if path.is_empty() { key } else { format!("{path}.{key}") };
+            let text = default.as_str().map_or_else(|| default.to_string(), str::to_owned);
+            assert_eq!(origins.get(&key).unwrap().value.as_ref(), Some(&text), "{key}");
+            compared += 1;
+        }
+    }
+    assert!(compared >= 8, "{compared}");
+}
+
+#[test]
+fn the_whole_file_uses_every_key_and_the_schema_takes_it() {
+    let whole: Value = serde_json::to_value(toml::from_str::<toml::Value>(mutation::WHOLE).unwrap()).unwrap();
+    assert!(VALIDATOR.is_valid(&whole));
+    for (path, keys) in tables() {
+        let table = path.replace(".x", "/sandbox").replace('.', "/");
+        let pointer = if table.is_empty() { table } else { format!("/{table}") };
+        let there = whole.pointer(&pointer).unwrap().as_object().unwrap();
+        assert_eq!(there.keys().collect::<BTreeSet<_>>(), keys.keys().collect(), "[{path}]");
+    }
+}
+
+/// Anything at all. No float without a fraction: to JSON Schema 1.0 is an integer, to TOML it is not.
+fn anything() -> impl Strategy<Value = Value> {
+    prop_oneof![
+        select(vec![json!(""), json!(true), json!(0), json!(-1), json!(70_000), json!(1.5), json!([]), json!({})]),
+        select(vec![json!(i64::MAX), json!(u32::MAX), json!("x"), json!(["x"]), json!({"a": 1}), json!("1")]),
+    ]
+}
+
+/// Mostly `right`, else anything.
+fn mostly(right: impl Strategy<Value = Value> + 'static) -> impl Strategy<Value = Value> {
+    prop_oneof![30 => right.boxed(), 1 => anything().boxed()]
+}
+
+/// Each key is there or not, and now and then one that is unknown.
+fn table(keys: Vec<(&'static str, BoxedStrategy<Value>)>) -> impl Strategy<Value = Value> {
+    let keys: Vec<_> =
+        keys.into_iter().map(|(key, value)| proptest::option::of(value).prop_map(move |v| (key, v))).collect();
+    let unknown = prop_oneof![40 => Just(None), 1 => select(vec!["base", "Enable", "mount_", "uid"]).prop_map(Some)];
+    (keys, unknown).prop_map(|(pairs, unknown)| {
+        let mut table: Map<_, _> =
+            pairs.into_iter().filter_map(|(key, value)| Some((key.to_owned(), value?))).collect();
+        if let Some(key) = unknown {
+            table.entry(key).or_insert(json!(1));
+        }
+        Value::Object(table)
+    })
+}
+
+fn named(
+    names: &'static [&'static str],
+    value: impl Strategy<Value = Value> + 'static,
+) -> impl Strategy<Value = Value> {
+    proptest::collection::btree_map(select(names), value, 0..3)
+        .prop_map(|all| Value::Object(all.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()))
+}
+
+fn words(words: &[&str]) -> BoxedStrategy<Value> {
+    mostly(select(words.iter().map(|word| json!(word)).collect::<Vec<_>>())).boxed()
+}
+
+fn flag() -> BoxedStrategy<Value> {
+    mostly(any::<bool>().prop_map(Value::from)).boxed()
+}
+
+fn number(most: u32) -> BoxedStrategy<Value> {
+    mostly(prop_oneof![0..=most, Just(most), Just(0)].prop_map(Value::from)).boxed()
+}
+
+fn instance() -> impl Strategy<Value = Value> {
+    let mount = table(vec![
+        ("path", words(&["m/a", "m/b", "c", "/mnt/d", "./e"])),
+        ("backend", words(&["auto", "fuse", "none", "Auto"])),
+        ("read_only", flag()),
+        ("allow_root", flag()),
+        ("allow_other", flag()),
+        ("uid", number(u32::MAX - 1)),
+        ("gid", number(u32::MAX - 1)),
+        ("create", flag()),
+    ]);
+    let http = table(vec![
+        ("bind", mostly(select(vec![json!("::1"), json!("127.0.0.1")])).prop_filter("", address).boxed()),
+        ("port", number(65535)),
+    ]);
+    table(vec![
+        ("enable", flag()),
+        ("description", words(&["", "x\ny", "ü"])),
+        ("labels", mostly(named(&["team", "odd name", ""], words(&["x", ""]))).boxed()),
+        ("env", mostly(named(&["A", "_b", "1A", "A-B"], words(&["x", ""]))).boxed()),
+        ("mount", mostly(mount).boxed()),
+        ("http", mostly(http).boxed()),
+    ])
+}
+
+/// JSON Schema has no word for an address that tools agree on.
+fn address(value: &Value) -> bool {
+    !matches!(value.as_str(), Some("" | "x" | "1"))
+}
+
+fn document() -> impl Strategy<Value = Value> {
+    table(vec![
+        ("data_dir", words(&[".agentfs", "d"])),
+        ("runtime_dir", words(&["/run/nb"])),
+        ("default_instance", words(&["a", "b"])),
+        ("log_level", words(&["info", "trace", "loud"])),
+        ("instances", mostly(named(&["a", "b", "a_b", "B", ""], mostly(instance()))).boxed()),
+    ])
+    .prop_flat_map(|document| {
+        prop_oneof![20 => Just(Some(json!(1))), 1 => anything().prop_map(Some), 1 => Just(None)].prop_map(
+            move |version| {
+                let mut document = document.clone();
+                if let (Some(version), Some(table)) = (version, document.as_object_mut()) {
+                    table.insert("version".into(), version);
+                }
+                document
+            },
+        )
+    })
+}
+
+/// What can be said without comparing instances or looking at the machine.
+const STRUCTURE: [&str; 6] = ["version", "unknown-key", "type", "value", "instance-name", "env-name"];
+
+fn codes(scene: &Scene) -> Vec<&'static str> {
+    let mut codes: Vec<_> = match scene.load() {
+        Ok(_) => Vec::new(),
+        Err(report) => report.failures.iter().map(|f| f.code.id.trim_start_matches("nixbox::config::")).collect(),
+    };
+    codes.sort_unstable();
+    codes
+}
+
+#[test]
+fn the_random_documents_are_some_right_and_some_wrong() {
+    let mut runner = proptest::test_runner::TestRunner::deterministic();
+    let valid = (0..300).filter(|_| VALIDATOR.is_valid(&document().new_tree(&mut runner).unwrap().current())).count();
+    println!("{valid} of 300 are valid");
+    assert!((60..240).contains(&valid), "{valid}");
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 600, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn the_schema_accepts_what_the_parser_accepts(document in document()) {
+        let json = Scene::bare().with(|sources, _| sources.config = Some("nixbox.json".into()));
+        json.write("nixbox.json", serde_json::to_vec_pretty(&document).unwrap());
+        let found = codes(&json);
+        let broken = found.iter().any(|code| STRUCTURE.contains(code));
+        prop_assert_eq!(VALIDATOR.is_valid(&document), !broken, "{:?}", found);
+
+        // And one document means one thing in both formats.
+        let toml = Scene::new(&toml::to_string(&document).unwrap());
+        prop_assert_eq!(codes(&toml), found);
+    }
+}
