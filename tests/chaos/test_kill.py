@@ -19,7 +19,7 @@ out = os.open(sys.argv[3], os.O_WRONLY | os.O_APPEND | os.O_CREAT)
 try:
     while True:
         n += 1
-        with open(f"{mount}/f{n}", "wb") as file:
+        with open(f"{mount}/f{n}", "wb", buffering=0) as file:
             file.write((f"{n}," * (n % 9000)).encode())
             os.fsync(file.fileno())
         os.write(out, f"{n}\\n".encode())

@@ -9,3 +9,4 @@ def mounted(project):
     owner = project.serve()
     yield project
     assert project.stop(owner) == 0
+    assert project.journals() == []

@@ -10,7 +10,8 @@ def terminal(project):
     need("tmux")
     project.env["TERM"] = "xterm-256color"
     tmux = ["tmux", "-S", str(project.runtime / "tmux"), "-f", "/dev/null"]
-    line = f"'{HELPER}' up; echo code=$?; exec sleep 1000"
+    # Ctrl-C is for the whole foreground group, this shell too.
+    line = f"trap : INT; '{HELPER}' up; echo code=$?; exec sleep 1000"
     project.command(*tmux, "new-session", "-d", "-s", "t", "-x", "150", "-y", "40", "sh", "-c", line)
     yield lambda *args: project.command(*tmux, *args).stdout
     project.command(*tmux, "kill-server", check=False)

@@ -27,7 +27,7 @@ class Leftovers:
     def __str__(self):
         shown = []
         for kind in ("mounts", "processes", "sockets", "files"):
-            shown += [f"{kind[:-1]} left: {item}" for item in getattr(self, kind)]
+            shown += [f"{kind} left: {item}" for item in getattr(self, kind)]
         return "\n".join(shown) or "nothing left"
 
     @classmethod
@@ -67,12 +67,12 @@ def listening_below(base):
     return sorted({name for name in names if name.startswith(f"{base}/")})
 
 
-# Databases and logs are kept on purpose.
-TRANSIENT = re.compile(r"\.sock$|/owner\.lock$|\.token$|/\..*\.tmp$|\.db-wal$|\.db-shm$|/run/.*\.json$")
+# Databases and logs are kept on purpose; so is the journal that a killed owner leaves, for it holds data.
+TRANSIENT = re.compile(r"\.sock$|/owner\.lock$|\.token$|/\..*\.tmp$|/run/.*\.json$")
 
 
 def files_below(base):
-    """Sockets, locks, tokens, records, half-written files, journals: nothing of it outlives an owner."""
+    """Sockets, locks, tokens, records, half-written files: nothing of it outlives an owner."""
     mounts, found = set(mounts_below(base)), []
     for folder, folders, names in os.walk(base):
         # By name: to look at a dead mount can hang.

@@ -116,6 +116,10 @@ class Project:
         except subprocess.TimeoutExpired:
             raise AssertionError(f"still there {within} s after {signal.Signals(sig).name}") from None
 
+    def journals(self):
+        """What SQLite keeps beside a database until it is closed in order."""
+        return sorted(path.name for path in (self.root / ".agentfs").glob("*.db-*"))
+
     # What is left
 
     def leftovers(self):
