@@ -6,16 +6,5 @@
     instances.sandbox.description = "scratch space for work on nixbox itself";
   };
 
-  packages = [
-    pkgs.cargo
-    pkgs.clippy
-    pkgs.deadnix
-    pkgs.fuse3
-    pkgs.jq
-    pkgs.just
-    pkgs.nixfmt
-    pkgs.rustc
-    pkgs.rustfmt
-    pkgs.shellcheck
-  ];
+  packages = import ./tools.nix pkgs;
 }

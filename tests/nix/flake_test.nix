@@ -61,6 +61,19 @@ in
         rev = 40;
         hash = true;
       };
+  "the development flake is locked to the same nixpkgs" =
+    let
+      dev = builtins.fromJSON (builtins.readFile (root + "/dev/flake.lock"));
+    in
+    check.equal
+      [
+        dev.nodes.nixpkgs
+        (lib.attrNames dev.nodes.root.inputs)
+      ]
+      [
+        lock.nodes.nixpkgs
+        (lib.attrNames (import (root + "/dev/flake.nix")).inputs)
+      ];
   "packages for each system" = check.equal (lib.attrNames self.packages) systems;
   "the version is Cargo.toml's" = check.equal package.version manifest.workspace.package.version;
   "the package's program is the helper" = check.equal package.meta.mainProgram "nixbox-helper";
