@@ -17,7 +17,7 @@ use crate::attach::attach;
 use crate::detach;
 use crate::error::{Error, Result};
 use crate::front::{Front, Gate};
-use crate::mountinfo::mount_at;
+use crate::mountinfo::{MountEntry, mount_at};
 use crate::options::{Access, Options};
 use crate::users::{User, users_of};
 
@@ -35,8 +35,10 @@ const LAST_ANSWERS: Duration = Duration::from_millis(500);
 /// A mount that this process answers for. Dropping it takes the mount away, without grace.
 pub struct Mounted {
     path: PathBuf,
-    device: String,
+    entry: MountEntry,
     closed: Gate,
+    /// Set, then told, when the kernel has let go.
+    over: Arc<AtomicBool>,
     ended: Receiver<()>,
     gone: bool,
 }
@@ -76,20 +78,23 @@ pub fn mount(
     };
     let session = Session::from_fd(front, device, acl, config).map_err(refused)?;
     let (tell, ended) = mpsc::channel();
+    let over = Arc::new(AtomicBool::new(false));
+    let is_over = over.clone();
     thread::Builder::new()
         .name("mount".into())
         .spawn(move || {
             let end = session.run();
+            is_over.store(true, Ordering::Release);
             let _ = tell.send(());
             on_end(end);
         })
         .map_err(refused)?;
-    let device = match mount_at(mountpoint) {
-        Ok(Some(entry)) => entry.device,
+    let entry = match mount_at(mountpoint) {
+        Ok(Some(entry)) => entry,
         Ok(None) => return Err(Error::Refused { reason: "the mount vanished at once".into() }),
         Err(error) => return Err(refused(error)),
     };
-    Ok(Mounted { path: mountpoint.to_owned(), device, closed, ended, gone: false })
+    Ok(Mounted { path: mountpoint.to_owned(), entry, closed, over, ended, gone: false })
 }
 
 impl Mounted {
@@ -118,7 +123,7 @@ impl Mounted {
         if !matches!(how, Unmounted::Forced(_)) {
             // Copies of the mount in other namespaces can keep the connection open.
             if self.ended.recv_timeout(LAST_ANSWERS).is_err() {
-                let _ = detach::abort(&self.device);
+                let _ = detach::abort(&self.entry.device);
             }
         }
         self.closed.store(true, Ordering::Release);
@@ -152,15 +157,16 @@ impl Mounted {
         // What programs have written through a mapping is only in the kernel's memory yet.
         let _ = aside(WRITE_BACK, move || File::open(path).map(|root| nix::unistd::syncfs(&root)));
         self.closed.store(true, Ordering::Release);
-        detach::forcibly(&self.path, &self.device)
+        detach::forcibly(&self.path, &self.entry.device)
             .map_err(|source| Error::Stale { path: self.path.clone(), source })?;
         let _ = self.ended.recv_timeout(LAST_ANSWERS);
         Ok(())
     }
 
     /// Not so when somebody has unmounted it, or mounted something else over it: that is then not ours to unmount.
+    /// The device alone does not tell: its number is given to the next mount as soon as ours has ended.
     fn is_ours(&self) -> bool {
-        matches!(mount_at(&self.path), Ok(Some(entry)) if entry.device == self.device)
+        !self.over.load(Ordering::Acquire) && matches!(mount_at(&self.path), Ok(Some(entry)) if entry == self.entry)
     }
 }
 

@@ -1,6 +1,8 @@
 //! Who still uses a mount, so that a message can name them. Reads only names in /proc, which asks nothing of the mount.
 
+use std::ffi::OsStr;
 use std::fs;
+use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use crate::mountinfo::covers;
@@ -17,7 +19,7 @@ impl std::fmt::Display for User {
     }
 }
 
-/// At most `limit` processes with a file open or their working folder below `mount`.
+/// At most `limit` processes with a file open or mapped, or their working folder, below `mount`.
 pub(crate) fn users_of(mount: &Path, limit: usize) -> Vec<User> {
     let Ok(processes) = fs::read_dir("/proc") else { return Vec::new() };
     processes
@@ -33,6 +35,15 @@ fn uses(pid: i32, mount: &Path) -> bool {
     let process = Path::new("/proc").join(pid.to_string());
     ["cwd", "root", "exe"].iter().any(|name| points_inside(&process.join(name)))
         || fs::read_dir(process.join("fd")).is_ok_and(|fds| fds.flatten().any(|fd| points_inside(&fd.path())))
+        || fs::read(process.join("maps")).is_ok_and(|maps| maps_inside(&maps, mount))
+}
+
+/// A file that is mapped may be closed since. Its path is the last field, and the first that holds a slash.
+fn maps_inside(maps: &[u8], mount: &Path) -> bool {
+    maps.split(|byte| *byte == b'\n').any(|line| {
+        let path = line.iter().position(|byte| *byte == b'/').map(|start| &line[start..]);
+        path.is_some_and(|path| covers(mount, OsStr::from_bytes(path)))
+    })
 }
 
 fn command(pid: i32) -> String {

@@ -16,6 +16,13 @@ pub(crate) enum Verb {
     Serve(Target),
     /// Create an instance's database where it is missing
     Init(Target),
+    /// Print a file out of an instance's database, while no owner serves it
+    Cat {
+        #[command(flatten)]
+        target: Target,
+        /// Where it is in the instance; links are not followed
+        path: PathBuf,
+    },
 }
 
 #[derive(Debug, clap::Args)]
@@ -48,7 +55,7 @@ pub(crate) enum LogFormat {
 impl Verb {
     pub(crate) fn target(&self) -> &Target {
         match self {
-            Self::Serve(target) | Self::Init(target) => target,
+            Self::Serve(target) | Self::Init(target) | Self::Cat { target, .. } => target,
         }
     }
 }

@@ -2,6 +2,7 @@
 
 mod args;
 mod budget;
+mod cat;
 mod failure;
 mod folders;
 mod held;
@@ -44,6 +45,7 @@ fn run(verb: &Verb) -> Result<(), Report> {
     match verb {
         Verb::Serve(_) => serve::run(plan),
         Verb::Init(_) => init::run(&plan),
+        Verb::Cat { path, .. } => cat::run(&plan, path),
     }
 }
 

@@ -111,8 +111,9 @@ impl Owner {
             read_only: wanted.as_ref().is_some_and(Wanted::read_only),
             ..nixbox_engine::Options::default()
         };
-        let opened =
-            step(stop, move || Database::open_or_create(&db, &options).map_err(|error| failure::database(&db, error)));
+        let opened = step(stop, move || {
+            Database::open_or_create(&db, &options).map_err(|error| failure::database(&db, error).into())
+        });
         self.database = match opened.await? {
             Some(database) => Some(database),
             None => return Ok(()),
@@ -219,11 +220,10 @@ fn first_status(instance: &Instance, since: u64) -> std::io::Result<Status> {
 
 /// A step of the start that blocks, on a thread aside so that the control socket answers meanwhile. `None` when the
 /// stop came and the step would not end.
-async fn step<T, E>(stop: &Stop, work: impl FnOnce() -> Result<T, E> + Send + 'static) -> Result<Option<T>, Report>
-where
-    T: Send + 'static,
-    E: Into<Report> + Send + 'static,
-{
+async fn step<T: Send + 'static>(
+    stop: &Stop,
+    work: impl FnOnce() -> Result<T, Report> + Send + 'static,
+) -> Result<Option<T>, Report> {
     let work = tokio::task::spawn_blocking(work);
     let too_long = async {
         stop.requested().await;
@@ -231,7 +231,7 @@ where
     };
     tokio::select! {
         done = work => match done {
-            Ok(result) => result.map(Some).map_err(Into::into),
+            Ok(result) => result.map(Some),
             Err(error) => Err(Failure::new(&codes::UNEXPECTED, "a step of the start broke off").why(error).into()),
         },
         () = too_long => Ok(None),

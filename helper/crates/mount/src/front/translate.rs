@@ -103,7 +103,18 @@ pub(super) fn perm_of_mode(mode: u32) -> u16 {
 pub(super) fn time_change(time: TimeOrNow) -> TimeChange {
     match time {
         TimeOrNow::Now => TimeChange::Now,
-        TimeOrNow::SpecificTime(time) => TimeChange::At(time.into()),
+        TimeOrNow::SpecificTime(time) => TimeChange::At(meant(time)),
+    }
+}
+
+/// Before 1970 fuser 0.18 takes the kernel's nanoseconds off the seconds, where they are to be added to them: what
+/// the kernel calls -2 s and 500 ms (-1.5 s) arrives as -2.5 s.
+fn meant(time: SystemTime) -> Time {
+    match UNIX_EPOCH.duration_since(time) {
+        Ok(before) if before.subsec_nanos() > 0 => {
+            Time { sec: 0i64.saturating_sub_unsigned(before.as_secs()), nsec: before.subsec_nanos() }
+        }
+        _ => time.into(),
     }
 }
 

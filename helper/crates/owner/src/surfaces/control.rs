@@ -136,15 +136,16 @@ async fn read_line(read: &mut BufReader<OwnedReadHalf>) -> io::Result<Vec<u8>> {
     Ok(line)
 }
 
-fn understand(line: &[u8]) -> Result<Request, Response> {
+/// The request, or what to say instead of doing it.
+fn understand(line: &[u8]) -> Result<Request, Box<Response>> {
     decode::<Request>(line).map_err(|error| {
         let name = decode::<serde_json::Value>(line).ok();
-        match name.as_ref().and_then(|value| value.get("request")?.as_str()) {
+        Box::new(match name.as_ref().and_then(|value| value.get("request")?.as_str()) {
             Some(name) if error.to_string().starts_with("unknown variant") => {
                 refused(&codes::CONTROL_UNKNOWN_REQUEST, &format!("this owner knows no request `{name}`"))
             }
             _ => refused(&codes::CONTROL_MALFORMED, &format!("the request was not understood: {error}")),
-        }
+        })
     })
 }
 
@@ -157,7 +158,7 @@ mod tests {
     use super::*;
 
     fn code(line: &str) -> String {
-        match understand(line.as_bytes()) {
+        match understand(line.as_bytes()).map_err(|response| *response) {
             Ok(request) => format!("{request:?}"),
             Err(Response::Refused { code, .. }) => code,
             Err(other) => format!("{other:?}"),

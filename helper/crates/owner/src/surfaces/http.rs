@@ -105,7 +105,7 @@ fn text(value: &HeaderValue) -> Option<&str> {
 fn is_here(host: &str, bound: IpAddr) -> bool {
     let (name, port) = match host.strip_prefix('[') {
         Some(bracketed) => match bracketed.split_once(']') {
-            Some((name, rest)) if rest.is_empty() => (name, None),
+            Some((name, "")) => (name, None),
             Some((name, rest)) => match rest.strip_prefix(':') {
                 Some(port) => (name, Some(port)),
                 None => return false,

@@ -8,7 +8,7 @@ use nixbox_config::{Backend, Instance, Mount};
 use nixbox_control::MountStatus;
 use nixbox_engine::FileSystem;
 use nixbox_mount::{Access, Mounted, Mountpoint, Options, Unmounted};
-use nixbox_report::Failure;
+use nixbox_report::Report;
 
 use crate::failure;
 use crate::folders::Made;
@@ -54,19 +54,19 @@ impl Wanted {
     }
 
     /// What can be told before anything is touched.
-    pub(crate) fn preflight(&self) -> Result<(), Failure> {
-        nixbox_mount::preflight(self.access()).map_err(|error| failure::mount(&self.mount.path, error))
+    pub(crate) fn preflight(&self) -> Result<(), Report> {
+        nixbox_mount::preflight(self.access()).map_err(|error| failure::mount(&self.mount.path, error).into())
     }
 
     /// Mounts, and comes back when the mount has been seen to answer. `database`: the file without symbolic links.
-    pub(crate) fn mount(self, database: PathBuf, tree: Arc<dyn FileSystem>, stop: Stop) -> Result<Folder, Failure> {
+    pub(crate) fn mount(self, database: PathBuf, tree: Arc<dyn FileSystem>, stop: Stop) -> Result<Folder, Report> {
         let path = &self.mount.path;
-        let failed = |error| failure::mount(path, error);
+        let failed = |error| Report::from(failure::mount(path, error));
         let made = Made::noted_in(&self.note);
         let left = made.left();
         let mut mountpoint = Mountpoint::prepare(path, self.mount.create, &database).map_err(failed)?;
         adopt(left, &mut mountpoint);
-        let noted = made.note(&mountpoint.created).map_err(|error| failure::io(&self.note, &error));
+        let noted = made.note(&mountpoint.created).map_err(|error| Report::from(failure::io(&self.note, &error)));
         let options = Options {
             database,
             read_only: self.mount.read_only,
@@ -82,10 +82,10 @@ impl Wanted {
         });
         match mounted {
             Ok(mounted) => Ok(Folder { mounted, mountpoint, note: self.note }),
-            Err(failure) => {
+            Err(report) => {
                 mountpoint.remove_created();
                 made.forget();
-                Err(failure)
+                Err(report)
             }
         }
     }
