@@ -56,8 +56,11 @@ struct Lost {
     reason: String,
 }
 
-/// What a user of the journal does in the background, a slice at a time, each slice a change like any other.
-pub(crate) trait Chores: Send + 'static {
+/// What is kept beside the store, and the work it does in the background: a slice at a time, each slice a change
+/// like any other.
+pub(crate) trait Companion: Send + 'static {
+    /// Everything so far is in the log.
+    fn committed(&mut self);
     fn pending(&self) -> bool;
     /// Does some milliseconds' worth of the first chore.
     fn slice(&mut self, store: &mut dyn Store) -> Result<()>;
@@ -67,7 +70,7 @@ pub(crate) trait Chores: Send + 'static {
     fn give_up(&mut self, error: &Error);
 }
 
-impl<M: Chores> Journal<M> {
+impl<M: Companion> Journal<M> {
     pub(crate) fn new(store: Box<dyn Store>, memory: M) -> Result<Self> {
         let shared = Arc::new(Shared {
             disk: store.disk(),
@@ -122,6 +125,14 @@ impl<M: Chores> Journal<M> {
         let target = self.shared.commit(&mut inner)?;
         drop(inner);
         self.shared.sync(target)
+    }
+
+    /// Commits and folds the log in, to see how much room there really is.
+    pub(crate) fn compact(&self) -> Result<()> {
+        let mut inner = self.shared.lock();
+        self.shared.commit(&mut inner)?;
+        self.shared.fold(&mut inner);
+        Ok(())
     }
 
     /// Finishes the chores, commits, and closes the store. The first call answers; later ones find it done.
@@ -195,7 +206,7 @@ impl<M> Inner<M> {
     }
 }
 
-impl<M> Shared<M> {
+impl<M: Companion> Shared<M> {
     fn lock(&self) -> MutexGuard<'_, Inner<M>> {
         lock(&self.inner)
     }
@@ -214,6 +225,7 @@ impl<M> Shared<M> {
                 return Err(error);
             }
             self.committed.fetch_add(1, Ordering::Release);
+            inner.memory.committed();
         }
         Ok(self.committed.load(Ordering::Acquire))
     }
@@ -233,9 +245,7 @@ impl<M> Shared<M> {
         *synced = reached;
         Ok(())
     }
-}
 
-impl<M: Chores> Shared<M> {
     fn run(&self) {
         let mut inner = self.lock();
         loop {
@@ -318,3 +328,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 fn closed() -> Error {
     Error::Io(std::io::Error::from_raw_os_error(libc::EIO))
 }
+
+#[cfg(test)]
+#[path = "journal_tests.rs"]
+mod tests;

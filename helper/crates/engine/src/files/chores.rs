@@ -5,7 +5,7 @@ use super::memory::Memory;
 use super::tree::Tree;
 use crate::error::{Error, Result};
 use crate::filesystem::{Ino, Kind};
-use crate::journal::Chores;
+use crate::journal::Companion;
 use crate::store::{Store, first};
 
 /// A file with more missing than this is left as it is: a disk image of a terabyte must stay possible.
@@ -31,7 +31,11 @@ impl Chore {
     }
 }
 
-impl Chores for Memory {
+impl Companion for Memory {
+    fn committed(&mut self) {
+        self.room.committed();
+    }
+
     fn pending(&self) -> bool {
         !self.chores.is_empty()
     }

@@ -1,7 +1,7 @@
 use std::collections::{HashMap, HashSet, VecDeque};
-use std::path::Path;
 
 use super::chores::Chore;
+use super::room::Room;
 use crate::error::{Error, Result};
 use crate::filesystem::{Ino, ROOT};
 use crate::store::{Store, first};
@@ -131,34 +131,5 @@ impl Memory {
     /// The files that nobody has closed are filled up all the same when the database is.
     pub(super) fn all_gaps(&mut self) {
         self.chores.extend(self.sparse.drain().map(Chore::fill));
-    }
-}
-
-/// How much may still be added before the disk is asked again.
-#[derive(Debug, Default)]
-pub(crate) struct Room(u64);
-
-/// Kept free for changes that must always work: removing things, and folding the log in.
-const RESERVE: u64 = 4 << 20;
-/// Asked again after this much at the latest: others use the disk too.
-const STRIDE: u64 = 4 << 20;
-/// A row or two of metadata, with the pages that they touch.
-const ROW: u64 = 16 << 10;
-
-impl Room {
-    pub(super) fn take(&mut self, database: &Path, bytes: u64) -> Result<()> {
-        // Once for the log and once for the database.
-        let wanted = (bytes + ROW) * 2;
-        if self.0 < wanted {
-            let folder = database.parent().unwrap_or(Path::new("/"));
-            let disk = nix::sys::statvfs::statvfs(folder).map_err(std::io::Error::from)?;
-            let free = (disk.blocks_available() * disk.fragment_size()).saturating_sub(RESERVE);
-            if free < wanted {
-                return Err(Error::Errno(libc::ENOSPC));
-            }
-            self.0 = free.min(STRIDE.max(wanted));
-        }
-        self.0 -= wanted;
-        Ok(())
     }
 }

@@ -11,6 +11,7 @@ mod memory;
 mod names;
 mod remove;
 mod rename;
+mod room;
 mod tidy;
 mod tree;
 
@@ -54,10 +55,14 @@ impl Files {
         self.journal.write(|store, memory| change(&mut Tree { store, memory }))
     }
 
-    /// A disk that is full when a batch is committed would lose what was acknowledged, so whatever grows the
-    /// database is refused while there is still room for the batch.
+    /// For whatever makes the database larger.
     fn grow_tree<T>(&self, bytes: usize, change: impl FnOnce(&mut Tree<'_>) -> Result<T>) -> Result<T> {
-        self.journal.note(|memory| memory.room.take(&self.path, bytes as u64))?;
+        let take =
+            || self.journal.read(|store, memory| memory.room.take(&self.path, bytes as u64, || store.log_bytes()));
+        if take().is_err() {
+            self.journal.compact()?;
+            take()?;
+        }
         self.change_tree(change)
     }
 }

@@ -120,14 +120,14 @@ impl Tree<'_> {
     pub(super) fn link(&mut self, ino: Ino, parent: Ino, name: &OsStr) -> Result<Attr> {
         let name = names::new_name(name)?;
         let mut attr = self.attr(ino)?;
+        let directory = self.directory(parent)?;
+        self.must_be_free(parent, name)?;
         if attr.kind == Kind::Directory {
             return Err(Error::Errno(libc::EPERM));
         }
         if attr.nlink == 0 {
             return Err(Error::Errno(libc::ENOENT));
         }
-        let directory = self.directory(parent)?;
-        self.must_be_free(parent, name)?;
         let now = Time::now();
         attr.nlink += 1;
         attr.ctime = now;

@@ -1,0 +1,225 @@
+#![allow(clippy::unwrap_used)]
+
+use std::io;
+use std::sync::atomic::{AtomicBool, AtomicUsize};
+
+use super::*;
+use crate::error::{StoreError, StoreErrorKind};
+use crate::store::{Arg, EachRow};
+
+/// A store that only remembers what it was told, and a disk that takes its time and can fail.
+#[derive(Default)]
+struct Fake {
+    said: Mutex<Vec<String>>,
+    fails: Mutex<Option<&'static str>>,
+    gives_up: AtomicBool,
+    disk_fails: AtomicBool,
+    syncs: AtomicUsize,
+    in_transaction: AtomicBool,
+}
+
+struct FakeStore(Arc<Fake>);
+
+impl Store for FakeStore {
+    fn execute(&mut self, sql: &str, _: &[Arg<'_>]) -> Result<usize> {
+        let word = sql.split(' ').next().unwrap();
+        if lock(&self.0.fails).is_some_and(|fails| sql.starts_with(fails)) {
+            if self.0.gives_up.load(Ordering::SeqCst) {
+                self.0.in_transaction.store(false, Ordering::SeqCst);
+            }
+            return Err(StoreError::new(StoreErrorKind::Full, format!("{word} failed")).into());
+        }
+        match sql {
+            "BEGIN IMMEDIATE" => self.0.in_transaction.store(true, Ordering::SeqCst),
+            "COMMIT" | "ROLLBACK" => self.0.in_transaction.store(false, Ordering::SeqCst),
+            _ => {}
+        }
+        lock(&self.0.said).push(sql.to_owned());
+        Ok(1)
+    }
+
+    fn query(&mut self, _: &str, _: &[Arg<'_>], _: EachRow<'_>) -> Result<()> {
+        Ok(())
+    }
+
+    fn in_transaction(&self) -> bool {
+        self.0.in_transaction.load(Ordering::SeqCst)
+    }
+
+    fn disk(&self) -> Arc<dyn Disk> {
+        Arc::new(FakeDisk(self.0.clone()))
+    }
+
+    fn log_bytes(&self) -> u64 {
+        0
+    }
+
+    fn fold_log(&mut self) -> Result<()> {
+        Ok(())
+    }
+
+    fn close(self: Box<Self>) -> Result<()> {
+        lock(&self.0.said).push("closed".into());
+        Ok(())
+    }
+}
+
+struct FakeDisk(Arc<Fake>);
+
+impl Disk for FakeDisk {
+    fn sync(&self) -> io::Result<()> {
+        std::thread::sleep(Duration::from_millis(5));
+        if self.0.disk_fails.load(Ordering::SeqCst) {
+            return Err(io::Error::from_raw_os_error(libc::EIO));
+        }
+        self.0.syncs.fetch_add(1, Ordering::SeqCst);
+        lock(&self.0.said).push("synced".into());
+        Ok(())
+    }
+}
+
+/// A chore is a number of slices.
+impl Companion for usize {
+    fn committed(&mut self) {}
+
+    fn pending(&self) -> bool {
+        *self > 0
+    }
+
+    fn slice(&mut self, store: &mut dyn Store) -> Result<()> {
+        store.execute("slice", &[])?;
+        *self -= 1;
+        Ok(())
+    }
+
+    fn closing(&mut self) {
+        *self += 1;
+    }
+
+    fn give_up(&mut self, _: &Error) {
+        *self = 0;
+    }
+}
+
+fn journal() -> (Arc<Fake>, Journal<usize>) {
+    let fake = Arc::new(Fake::default());
+    let journal = Journal::new(Box::new(FakeStore(fake.clone())), 0).unwrap();
+    (fake, journal)
+}
+
+fn change(journal: &Journal<usize>, sql: &str) -> Result<usize> {
+    journal.write(|store, _| store.execute(sql, &[]))
+}
+
+fn said(fake: &Fake) -> String {
+    lock(&fake.said).join(", ")
+}
+
+#[test]
+fn changes_of_one_moment_share_one_commit_and_one_sync() {
+    let (fake, journal) = journal();
+    change(&journal, "one").unwrap();
+    change(&journal, "two").unwrap();
+    journal.flush().unwrap();
+    assert_eq!(
+        said(&fake),
+        "BEGIN IMMEDIATE, SAVEPOINT change, one, RELEASE change, SAVEPOINT change, two, RELEASE change, COMMIT, synced"
+    );
+    journal.flush().unwrap();
+    assert_eq!(fake.syncs.load(Ordering::SeqCst), 1, "what is on the disk is not synced again");
+}
+
+#[test]
+fn nobody_needs_to_ask() {
+    let (fake, journal) = journal();
+    let began = Instant::now();
+    change(&journal, "one").unwrap();
+    while fake.syncs.load(Ordering::SeqCst) == 0 {
+        assert!(began.elapsed() < Duration::from_secs(2), "{}", said(&fake));
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    assert!(began.elapsed() >= BATCH, "a batch gathers");
+    assert!(said(&fake).ends_with("COMMIT, synced"));
+}
+
+#[test]
+fn a_refused_change_leaves_its_neighbours() {
+    let (fake, journal) = journal();
+    change(&journal, "one").unwrap();
+    journal.write(|store, _| store.execute("half", &[]).and(Err::<(), _>(Error::Errno(libc::EEXIST)))).unwrap_err();
+    journal.flush().unwrap();
+    assert!(
+        said(&fake).contains("one, RELEASE change, SAVEPOINT change, half, ROLLBACK TO change, RELEASE change, COMMIT")
+    );
+}
+
+#[test]
+fn a_commit_that_fails_is_remembered() {
+    let (fake, journal) = journal();
+    change(&journal, "one").unwrap();
+    *lock(&fake.fails) = Some("COMMIT");
+    assert_eq!(journal.flush().unwrap_err().errno(), libc::ENOSPC);
+    *lock(&fake.fails) = None;
+    for error in [change(&journal, "two").unwrap_err(), journal.flush().unwrap_err(), journal.close().unwrap_err()] {
+        assert!(matches!(error, Error::Lost { errno: libc::ENOSPC, .. }), "{error:?}");
+    }
+    assert!(!said(&fake).contains("two"));
+    assert!(said(&fake).ends_with("closed"), "it is closed all the same");
+}
+
+#[test]
+fn a_commit_that_fails_in_the_background_is_remembered() {
+    let (fake, journal) = journal();
+    *lock(&fake.fails) = Some("COMMIT");
+    change(&journal, "one").unwrap();
+    std::thread::sleep(BATCH * 5);
+    assert!(matches!(journal.flush().unwrap_err(), Error::Lost { .. }));
+}
+
+#[test]
+fn a_sync_that_fails_is_not_tried_again() {
+    let (fake, journal) = journal();
+    change(&journal, "one").unwrap();
+    fake.disk_fails.store(true, Ordering::SeqCst);
+    assert_eq!(journal.flush().unwrap_err().errno(), libc::EIO);
+    fake.disk_fails.store(false, Ordering::SeqCst);
+    assert!(matches!(journal.flush().unwrap_err(), Error::Lost { errno: libc::EIO, .. }));
+}
+
+#[test]
+fn a_store_that_gives_up_the_batch_loses_what_was_acknowledged() {
+    let (fake, journal) = journal();
+    *lock(&fake.fails) = Some("full");
+    fake.gives_up.store(true, Ordering::SeqCst);
+    assert_eq!(change(&journal, "full").unwrap_err().errno(), libc::ENOSPC);
+    change(&journal, "one").expect("the only change of that batch was refused, so nothing was lost");
+    assert_eq!(change(&journal, "full").unwrap_err().errno(), libc::ENOSPC);
+    assert!(matches!(change(&journal, "two").unwrap_err(), Error::Lost { .. }));
+}
+
+#[test]
+fn closing_finishes_the_chores_first() {
+    let (fake, journal) = journal();
+    journal.note(|chores| *chores = 3);
+    journal.close().unwrap();
+    assert_eq!(said(&fake).matches("slice").count(), 4, "one was put off until now");
+    assert!(said(&fake).ends_with("COMMIT, closed") || said(&fake).ends_with("synced, closed"), "{}", said(&fake));
+    journal.close().unwrap();
+    change(&journal, "late").unwrap_err();
+}
+
+#[test]
+fn threads_that_sync_together_share_syncs() {
+    let (fake, journal) = journal();
+    std::thread::scope(|scope| {
+        for _ in 0..8 {
+            scope.spawn(|| {
+                for _ in 0..10 {
+                    change(&journal, "one").unwrap();
+                    journal.flush().unwrap();
+                }
+            });
+        }
+    });
+    assert!(fake.syncs.load(Ordering::SeqCst) < 60, "{} syncs for 80 requests", fake.syncs.load(Ordering::SeqCst));
+}

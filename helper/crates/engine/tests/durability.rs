@@ -1,0 +1,248 @@
+//! Kills, a full disk, and rest: what is promised is on the disk, and nothing runs when nothing is asked.
+#![allow(clippy::unwrap_used, clippy::print_stdout)]
+
+mod support;
+
+use std::io::{BufRead, BufReader, Write};
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::sync::mpsc;
+use std::time::{Duration, Instant};
+
+use nix::mount::{MntFlags, MsFlags, mount, umount2};
+use nixbox_engine::*;
+use support::*;
+
+const DATABASE: &str = "NIXBOX_TEST_DATABASE";
+const ROUNDS: u64 = 12;
+
+fn content_of(number: u64) -> Vec<u8> {
+    pattern(1 + (number as usize * 7919) % 50_000, number)
+}
+
+/// Writes file after file, some larger, some moved, some synced, and says so after each.
+#[test]
+#[ignore = "started by the test below, in a process that is killed"]
+fn writer() {
+    let database =
+        Database::open_or_create(Path::new(&std::env::var_os(DATABASE).unwrap()), &Options::default()).unwrap();
+    let files = database.files();
+    let mut out = std::io::stdout();
+    let first = files.readdir(ROOT).unwrap().len() as u64;
+    for number in first.. {
+        let ino = file(&files, ROOT, "new");
+        for (step, piece) in content_of(number).chunks(3000).enumerate() {
+            files.write(ino, step as u64 * 3000, piece).unwrap();
+        }
+        files.rename((ROOT, name("new")), (ROOT, name(&number.to_string())), Rename::Replace).unwrap();
+        let word = match number % 50 {
+            0 => {
+                files.fsync(ino).unwrap();
+                "synced"
+            }
+            _ => "acknowledged",
+        };
+        writeln!(out, "{word} {number}").unwrap();
+    }
+}
+
+#[test]
+fn a_kill_loses_nothing_synced_and_nothing_older_than_a_tenth_of_a_second() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("x.db");
+    for round in 0..ROUNDS {
+        let mut child = Command::new(std::env::current_exe().unwrap())
+            .args(["--ignored", "--exact", "writer", "--nocapture"])
+            .env(DATABASE, &path)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let (sender, receiver) = mpsc::channel();
+        let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let reader = std::thread::spawn(move || {
+            for line in lines.map_while(std::result::Result::ok) {
+                let _ = sender.send((Instant::now(), line));
+            }
+        });
+        let mut lines = Vec::new();
+        while !lines.iter().any(|line| said(line).is_some()) {
+            lines.push(receiver.recv_timeout(Duration::from_secs(30)).expect("the child says something"));
+        }
+        std::thread::sleep(Duration::from_millis(20 + round * 37 % 230));
+        let killed = Instant::now();
+        child.kill().unwrap();
+        child.wait().unwrap();
+        reader.join().unwrap();
+
+        lines.extend(receiver.try_iter());
+        let sure = lines.iter().filter_map(|line| {
+            let (word, number) = said(line)?;
+            (word == "synced" || line.0 + Duration::from_millis(100) < killed).then_some(number)
+        });
+        let sure = sure.max();
+        let database = Database::open_or_create(&path, &Options::default()).unwrap();
+        let files = database.files();
+        let found = names(&files, ROOT).iter().filter(|name| *name != "new").count() as u64;
+        assert!(found > sure.unwrap_or(0) || sure.is_none(), "round {round}: {sure:?} was sure, {found} are there");
+        // A prefix of what was done: later changes never survive earlier ones.
+        for number in 0..found {
+            let attr = files.lookup(ROOT, name(&number.to_string())).unwrap();
+            assert!(files.read(attr.ino, 0, u32::MAX).unwrap() == content_of(number), "the content of {number}");
+        }
+        if names(&files, ROOT).contains(&"new".to_owned()) {
+            files.unlink(ROOT, name("new")).unwrap();
+        }
+        drop(files);
+        database.close().unwrap();
+        let db = rusqlite::Connection::open(&path).unwrap();
+        let sound: String = db.query_row("PRAGMA integrity_check", [], |row| row.get(0)).unwrap();
+        assert_eq!(sound, "ok");
+    }
+}
+
+/// The test runner puts words of its own before the first line.
+fn said((_, line): &(Instant, String)) -> Option<(&str, u64)> {
+    let (before, number) = line.rsplit_once(' ')?;
+    let word = before.rsplit(' ').next()?;
+    let known = matches!(word, "synced" | "acknowledged");
+    number.parse().ok().filter(|_| known).map(|number| (word, number))
+}
+
+#[test]
+fn dropping_without_close_still_commits_and_folds_the_log_in() {
+    let mut scratch = Scratch::new();
+    let database = {
+        scratch.close();
+        Database::open_or_create(&scratch.path(), &Options::default()).unwrap()
+    };
+    let files = database.files();
+    let ino = file(&files, ROOT, "f");
+    files.write(ino, 0, b"kept").unwrap();
+    drop(database);
+    assert_eq!(files.getattr(ino).unwrap_err().errno(), libc::EIO, "files of a closed database answer no more");
+    assert_eq!(scratch.folder.path().read_dir().unwrap().count(), 1);
+    let files = scratch.open();
+    assert_eq!(files.read(ino, 0, 9).unwrap(), b"kept");
+}
+
+#[test]
+fn others_see_a_change_after_a_copy_within_fifty_milliseconds() {
+    let scratch = Scratch::new();
+    let files = scratch.files();
+    let copy = tempfile::tempdir().unwrap();
+    for round in 0..5 {
+        let ino = file(&files, ROOT, &round.to_string());
+        files.write(ino, 0, b"soon").unwrap();
+        // Nothing else is asked of the database meanwhile, so the copies are of one state.
+        std::thread::sleep(Duration::from_millis(50 + 100));
+        for name in ["x.db", "x.db-wal"] {
+            std::fs::copy(scratch.folder.path().join(name), copy.path().join(name)).unwrap();
+        }
+        let db = rusqlite::Connection::open(copy.path().join("x.db")).unwrap();
+        let found: i64 =
+            db.query_row("SELECT count(*) FROM fs_data WHERE ino = ?", [ino as i64], |row| row.get(0)).unwrap();
+        assert_eq!(found, 1, "round {round}");
+    }
+}
+
+#[test]
+fn nothing_wakes_up_while_nothing_is_asked() {
+    let scratch = Scratch::new();
+    let files = scratch.files();
+    let ino = file(&files, ROOT, "f");
+    for step in 0..64 {
+        files.write(ino, step << 16, &pattern(1 << 16, step)).unwrap();
+    }
+    files.fsync(ino).unwrap();
+    let log = scratch.folder.path().join("x.db-wal");
+    assert!(log.metadata().unwrap().len() > 1 << 20);
+    std::thread::sleep(Duration::from_millis(2500));
+    assert_eq!(log.metadata().unwrap().len(), 0, "the log is folded in when nothing has happened for a second");
+    let before = wake_ups();
+    assert!(!before.is_empty(), "there is a thread that commits");
+    std::thread::sleep(Duration::from_millis(1500));
+    // Other tests of this process have committers too; this one's must be among those that did not move.
+    let after = wake_ups();
+    assert!(before.iter().any(|(thread, count)| after.iter().any(|(t, c)| (t, c) == (thread, count))));
+}
+
+/// Of each thread that commits, how often it has been put to sleep.
+fn wake_ups() -> Vec<(String, String)> {
+    let mut found = Vec::new();
+    for task in Path::new("/proc/self/task").read_dir().unwrap() {
+        let task = task.unwrap().path();
+        let Ok(status) = std::fs::read_to_string(task.join("status")) else { continue };
+        let field = |name: &str| status.lines().find_map(|line| line.strip_prefix(name)).unwrap().trim().to_owned();
+        if field("Name:") == "commit" {
+            found.push((field("Pid:"), field("voluntary_ctxt_switches:")));
+        }
+    }
+    found
+}
+
+/// A tmpfs of its own, taken away again however the test ends.
+struct SmallDisk(tempfile::TempDir);
+
+impl SmallDisk {
+    fn new(size: &str) -> Option<Self> {
+        let folder = tempfile::tempdir().unwrap();
+        let options = format!("size={size}");
+        mount(Some("tmpfs"), folder.path(), Some("tmpfs"), MsFlags::empty(), Some(options.as_str())).ok()?;
+        Some(Self(folder))
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        let _ = umount2(self.0.path(), MntFlags::MNT_DETACH);
+    }
+}
+
+#[test]
+fn a_full_disk_refuses_before_anything_is_lost_and_recovers() {
+    let Some(disk) = SmallDisk::new("32m") else {
+        assert!(!nix::unistd::geteuid().is_root(), "root may mount a tmpfs");
+        return;
+    };
+    let path = disk.0.path().join("x.db");
+    let database = Database::open_or_create(&path, &Options::default()).unwrap();
+    let files = database.files();
+    let mut kept = Vec::new();
+    let full = loop {
+        let number = kept.len() as u64;
+        let data = pattern(200_000, number);
+        let written = files
+            .create(ROOT, name(&number.to_string()), node(Kind::File, 0o644))
+            .and_then(|attr| files.write(attr.ino, 0, &data).map(|_| attr.ino));
+        match written {
+            Ok(ino) => kept.push((ino, data)),
+            Err(error) => break error,
+        }
+        if number.is_multiple_of(7) {
+            files.fsync(ROOT).unwrap();
+        }
+    };
+    assert_eq!(full.errno(), libc::ENOSPC, "{full:?}");
+    assert!(kept.len() > 20, "{} files fitted", kept.len());
+    files.fsync(ROOT).unwrap();
+    for (ino, data) in &kept {
+        assert!(files.read(*ino, 0, u32::MAX).unwrap() == *data);
+    }
+    for (number, (ino, _)) in kept.iter().enumerate().take(kept.len() / 2) {
+        files.unlink(ROOT, name(&number.to_string())).unwrap();
+        files.forget(*ino, 1);
+    }
+    files.fsync(ROOT).unwrap();
+    drop(files);
+    database.close().unwrap();
+    let database = Database::open_or_create(&path, &Options::default()).unwrap();
+    let files = database.files();
+    for (ino, data) in &kept[kept.len() / 2..] {
+        assert!(files.read(*ino, 0, u32::MAX).unwrap() == *data);
+    }
+    let ino = file(&files, ROOT, "again");
+    files.write(ino, 0, b"there is room again").unwrap();
+    drop(files);
+    database.close().unwrap();
+}
