@@ -35,7 +35,7 @@ in
   documents = pkgs.runCommand "documents" { } ''
     ${lib.concatStrings (
       lib.mapAttrsToList (name: text: ''
-        ${package}/bin/nixbox-helper config check ${pkgs.writeText "${name}.toml" text}
+        ${package}/bin/nixbox-helper config check --config ${pkgs.writeText "${name}.toml" text}
       '') documents
     )}
     touch $out

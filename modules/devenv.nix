@@ -11,7 +11,8 @@ let
   nixbox = import ./lib { inherit lib; };
   cfg = config.services.agentfs;
   helper = "${cfg.package}/bin/nixbox-helper";
-  instances = nixbox.enabled cfg;
+  document = nixbox.render cfg;
+  instances = nixbox.enabled document;
 
   # undefined options fail even below `mkIf false`, hence optionalAttrs
   has = options.processes.type.getSubOptions [ ];
@@ -21,10 +22,11 @@ let
   directory =
     parent: path: if path == null then "${parent}/agentfs" else nixbox.absolute config.devenv.root path;
   environment = nixbox.environment {
-    inherit cfg;
+    inherit document;
+    inherit (cfg) configFile;
     inherit (config.devenv) root;
-    dataDir = directory config.devenv.state cfg.dataDir;
-    runtimeDir = directory config.devenv.runtime cfg.runtimeDir;
+    dataDir = directory config.devenv.state (document.data_dir or null);
+    runtimeDir = directory config.devenv.runtime (document.runtime_dir or null);
   };
 
   # The probe gives up by itself, well before a manager's patience ends: a
@@ -82,7 +84,7 @@ let
     ];
 
   # Only a running owner knows a port it picked; everything else is static.
-  picksPort = lib.any (i: i.http != null && i.http.port == 0) (lib.attrValues instances);
+  picksPort = lib.any (i: i ? http && i.http.port or 0 == 0) (lib.attrValues instances);
 in
 {
   imports = [ ./schema ];

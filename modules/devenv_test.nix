@@ -187,6 +187,31 @@ in
         absent = [ ];
       };
 
+  "settings and an instance's own variables reach the environment" =
+    let
+      inherit
+        ((of {
+          settings.log_level = "debug";
+          instances.a = {
+            env.PIP_CACHE_DIR = "/tmp/pip";
+            settings.mount.path = "elsewhere";
+          };
+        }).config
+        )
+        env
+        ;
+    in
+    check.equal
+      {
+        inherit (env) AGENTFS_LOG_LEVEL PIP_CACHE_DIR;
+        mount = lib.hasSuffix "/elsewhere" env.AGENTFS_MOUNT;
+      }
+      {
+        AGENTFS_LOG_LEVEL = "debug";
+        PIP_CACHE_DIR = "/tmp/pip";
+        mount = true;
+      };
+
   "NIXBOX_CONFIG names the rendered file" =
     check.equal one.config.env.NIXBOX_CONFIG one.config.services.agentfs.configFile.outPath;
 

@@ -1,8 +1,10 @@
 # The AGENTFS_* variables that are known before anything runs: what
-# `nixbox-helper env` prints, less what only a running owner can tell.
+# `nixbox-helper env` prints, less what only a running owner can tell. Read off
+# the rendered document, as the helper does, so that `settings` count, too.
 { lib }:
 {
-  cfg,
+  document, # what render.nix made
+  configFile,
   root, # absolute
   dataDir, # absolute
   runtimeDir, # absolute
@@ -16,8 +18,11 @@ let
   variables =
     name: instance:
     let
-      inherit (instance) mount http;
-      fixedPort = http != null && http.port != 0;
+      mount = instance.mount or { };
+      http = instance.http or null;
+      bind = http.bind or "127.0.0.1";
+      port = http.port or 0;
+      fixed = value: if port != 0 then value else null;
     in
     present {
       ENABLED = "1";
@@ -26,32 +31,34 @@ let
       DB_NAME = "${name}.db";
       DB = "${dataDir}/${name}.db";
       MOUNT =
-        if mount.backend == "none" then
+        if mount.backend or "auto" == "none" then
           null
-        else if mount.path == null then
-          "${dataDir}/mnt/${name}"
+        else if mount ? path then
+          nixbox.absolute root mount.path
         else
-          nixbox.absolute root mount.path;
+          "${dataDir}/mnt/${name}";
       SOCKET = "${runtimeDir}/${name}.sock";
-      HOST = if fixedPort then http.bind else null;
-      PORT = if fixedPort then toString http.port else null;
-      URL = if fixedPort then "http://${bracketed http.bind}:${toString http.port}" else null;
+      HOST = fixed bind;
+      PORT = fixed (toString port);
+      URL = fixed "http://${bracketed bind}:${toString port}";
       TOKEN_FILE = if http == null then null else "${runtimeDir}/${name}.token";
-      LOG_LEVEL = cfg.logLevel;
+      LOG_LEVEL = document.log_level;
     };
 
   prefixed = prefix: lib.mapAttrs' (name: lib.nameValuePair "${prefix}_${name}");
-  instances = nixbox.enabled cfg;
+  instances = nixbox.enabled document;
   own = lib.concatMapAttrs (
     name: instance: prefixed "AGENTFS_${nixbox.envName name}" (variables name instance)
   ) instances;
-  default = lib.optionalAttrs (cfg.defaultInstance != null && instances ? ${cfg.defaultInstance}) (
-    prefixed "AGENTFS" (variables cfg.defaultInstance instances.${cfg.defaultInstance})
+  name = document.default_instance or "";
+  default = lib.optionalAttrs (instances ? ${name}) (
+    instances.${name}.env or { } // prefixed "AGENTFS" (variables name instances.${name})
   );
 in
-{
-  AGENTFS_DATA_DIR = dataDir;
-  NIXBOX_CONFIG = "${cfg.configFile}";
-}
+default
 // own
-// default
+// {
+  AGENTFS_DATA_DIR = dataDir;
+  AGENTFS_LOG_LEVEL = document.log_level;
+  NIXBOX_CONFIG = "${configFile}";
+}

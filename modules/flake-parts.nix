@@ -44,7 +44,7 @@
           };
 
           checks.agentfs-config = pkgs.runCommand "agentfs-config" { } ''
-            ${cfg.package}/bin/nixbox-helper config check ${configFile} && touch $out
+            ${cfg.package}/bin/nixbox-helper config check --config ${configFile} && touch $out
           '';
         })
       ];

@@ -45,7 +45,7 @@ in
         checks = [ "agentfs-config" ];
       };
   "the command has its configuration inside" =
-    check.that (lib.hasInfix "export NIXBOX_CONFIG=" one.packages.agentfs.text) one.packages.agentfs.text;
+    check.that (lib.hasInfix "/nixbox-helper --config /" one.packages.agentfs.text) one.packages.agentfs.text;
   "the shell takes complete output or none" =
     check.that (lib.hasInfix "if agentfs_env=$(/package/bin/nixbox-helper env); then eval" one.devShells.agentfs.arguments.shellHook) one.devShells.agentfs.arguments.shellHook;
   "disabled: nothing is there" = check.equal (lib.attrNames

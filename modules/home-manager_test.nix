@@ -62,7 +62,7 @@ in
   "data is the user's" =
     check.equal (fromTOML one.services.agentfs.configFile.text).data_dir "/home/alice/.local/share/agentfs";
   "relative paths start at home" = check.that (lib.any (
-    p: lib.hasInfix "NIXBOX_ROOT=/home/alice\n" (p.text or "")
-  ) one.home.packages) "no NIXBOX_ROOT";
+    p: lib.hasInfix "--root /home/alice " (p.text or "")
+  ) one.home.packages) "no --root";
   "disabled: nothing is there" = check.equal (of { instances.a = { }; }).systemd.user.services { };
 }

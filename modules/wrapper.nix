@@ -1,5 +1,6 @@
 # nixbox-helper with its configuration inside, for hosts that have no
-# environment to put it in, or none that every caller sees.
+# environment to put it in, or none that every caller sees. As arguments: by
+# them the helper knows that a surrounding project's variables are not meant.
 { pkgs }:
 {
   name,
@@ -10,8 +11,8 @@
 pkgs.writeShellApplication {
   inherit name;
   text = ''
-    export NIXBOX_CONFIG=${configFile}
-    ${if root == null then "" else "export NIXBOX_ROOT=${root}"}
-    exec ${package}/bin/nixbox-helper "$@"
+    exec ${package}/bin/nixbox-helper --config ${configFile} ${
+      if root == null then "" else "--root ${root} "
+    }"$@"
   '';
 }

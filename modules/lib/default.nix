@@ -13,6 +13,15 @@ in
   assertions = import ../schema/assertions.nix { inherit lib; };
   literalSecrets = import ../schema/secrets.nix { inherit lib; };
 
+  # Whether an instance may bring a variable of that name: the helper refuses
+  # its own, and what others set for it.
+  mayExport =
+    name:
+    builtins.match "[A-Za-z_][A-Za-z0-9_]*" name != null
+    &&
+      builtins.match "(AGENTFS|NIXBOX|DEVENV)_.*|AGENTFS|TURSO_DB_AUTH_TOKEN|XDG_RUNTIME_DIR|NOTIFY_SOCKET" name
+      == null;
+
   # The instance that is meant where none is named.
   defaultInstance =
     cfg:

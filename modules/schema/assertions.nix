@@ -10,81 +10,37 @@ let
   nixbox = import ../lib { inherit lib; };
   option = name: "services.agentfs.${name}";
   at = name: field: option "instances.${name}.${field}";
-
-  enabled = nixbox.enabled cfg;
-  names = attrNames cfg.instances;
   require = assertion: message: { inherit assertion message; };
-  # Every pair of enabled instances once.
-  pairs = concatMap (a: map (b: { inherit a b; }) (builtins.filter (b: a < b) (attrNames enabled))) (
-    attrNames enabled
-  );
 
-  # where evaluation knows no root, any will do to compare with
-  project = if root == null then "/project" else root;
-  place = nixbox.absolute project;
-  mountOf =
-    name:
-    let
-      m = enabled.${name}.mount;
-    in
-    if m.backend == "none" || m.path == null then null else place m.path;
-  within = inner: outer: inner == outer || lib.hasPrefix "${outer}/" inner;
-  anyAddress = bind: bind == "0.0.0.0" || bind == "::";
-
-  perName = name: [
-    (require (match "[a-z0-9][a-z0-9_-]{0,62}" name != null)
-      "${option "instances"}.\"${name}\": a name is made of lower case letters, digits, - and _, starts with a letter or digit and has at most 63 characters"
-    )
-  ];
+  # as the helper will see it, `settings` included
+  document = nixbox.render cfg;
+  inherit (document) instances;
+  enabled = nixbox.enabled document;
+  names = attrNames instances;
+  default = document.default_instance or null;
 
   perInstance =
     name:
     let
-      inherit (cfg.instances.${name}) mount;
+      instance = instances.${name};
+      mount = instance.mount or { };
+      bind = instance.http.bind or "127.0.0.1";
     in
     [
-      (require (!(mount.allowRoot && mount.allowOther))
+      (require (match "[a-z0-9][a-z0-9_-]{0,62}" name != null)
+        "${option "instances"}.\"${name}\": a name is made of lower case letters, digits, - and _, starts with a letter or digit and has at most 63 characters"
+      )
+      (require (!(mount.allow_root or false && mount.allow_other or false))
         "${at name "mount"}: allowRoot and allowOther exclude each other; allowOther lets root in as well"
       )
+      (require (
+        match "[0-9]{1,3}([.][0-9]{1,3}){3}|[0-9a-fA-F:.]*:[0-9a-fA-F:.]*" bind != null
+      ) "${at name "http.bind"} is \"${bind}\": it must be an address, such as 127.0.0.1 or ::1")
     ]
-    ++ lib.optionals (mount.path != null) [
-      (require
-        (
-          !(builtins.elem (place mount.path) [
-            "/"
-            (place ".")
-          ])
-        )
-        "${at name "mount.path"} is ${mount.path}: a mount would hide everything there; name a folder of its own, such as .agentfs/mnt"
-      )
-    ];
-
-  perPair =
-    { a, b }:
-    let
-      pathA = mountOf a;
-      pathB = mountOf b;
-      httpA = enabled.${a}.http;
-      httpB = enabled.${b}.http;
-    in
-    [
-      (require (nixbox.envName a != nixbox.envName b)
-        "${option "instances"}: ${a} and ${b} would both own the variables AGENTFS_${nixbox.envName a}_…; rename one of them"
-      )
-      (require (pathA == null || pathB == null || !(within pathA pathB || within pathB pathA))
-        "${at a "mount.path"} and ${at b "mount.path"} are the same place or one lies in the other; give each a folder of its own"
-      )
-      (require
-        (
-          httpA == null
-          || httpB == null
-          || httpA.port == 0
-          || httpA.port != httpB.port
-          || !(httpA.bind == httpB.bind || anyAddress httpA.bind || anyAddress httpB.bind)
-        )
-        "${at a "http.port"} and ${at b "http.port"} are both ${toString (httpA.port or 0)}; give each its own, or 0 to pick a free one"
-      )
-    ];
+    ++ map (
+      variable:
+      require (nixbox.mayExport variable) "${at name "env"}.${variable}: AGENTFS_…, NIXBOX_… and what devenv and the system set are not for instances, and a name has letters, digits and _ only"
+    ) (attrNames (instance.env or { }));
 
   # dataDir = "${./data}" would put the databases where nothing can write.
   notInStore =
@@ -102,19 +58,27 @@ let
         "labels"
         "settings"
       ]
-    ) names;
+    ) (attrNames cfg.instances);
 in
-concatMap perName names
-++ concatMap perInstance names
-++ concatMap perPair pairs
+concatMap perInstance names
+++ import ./places.nix { inherit lib; } {
+  inherit
+    at
+    enabled
+    instances
+    option
+    require
+    root
+    ;
+}
 ++ [
-  (require (cfg.defaultInstance == null || enabled ? ${cfg.defaultInstance})
-    "${option "defaultInstance"} is \"${toString cfg.defaultInstance}\", which is not an enabled instance"
-  )
-  (notInStore (option "dataDir") cfg.dataDir)
-  (notInStore (option "runtimeDir") cfg.runtimeDir)
+  (require (
+    default == null || enabled ? ${default}
+  ) "${option "defaultInstance"} is \"${toString default}\", which is not an enabled instance")
+  (notInStore (option "dataDir") (document.data_dir or null))
+  (notInStore (option "runtimeDir") (document.runtime_dir or null))
 ]
-++ map (name: notInStore (at name "mount.path") cfg.instances.${name}.mount.path) names
+++ map (name: notInStore (at name "mount.path") (instances.${name}.mount.path or null)) names
 ++ map (
   where:
   require false "${where} looks like a literal secret, and the Nix store is readable by everyone; name a file instead (…_FILE)"

@@ -93,6 +93,16 @@ in
     };
   };
 
+  "env: a name of our own" = refuses "env.AGENTFS_ID" { instances.a.env.AGENTFS_ID = "x"; };
+  "env: a name of devenv's" = refuses "env.DEVENV_ROOT" { instances.a.env.DEVENV_ROOT = "/x"; };
+  "env: not a name" = refuses "env.A-B" { instances.a.env."A-B" = "x"; };
+  "env: an ordinary name" = accepts { instances.a.env._pip_2 = "x"; };
+
+  "http: a host name" = refuses "must be an address" { instances.a = http "localhost" 0; };
+  "http: an address of version 6" = accepts { instances.a = http "fe80::1" 0; };
+  "settings are looked at, too" = refuses "would hide everything" {
+    instances.a.settings.mount.path = ".";
+  };
   "http: one port twice" = refuses "both 7420" (two (http "127.0.0.1" 7420) (http "127.0.0.1" 7420));
   "http: one port on all addresses" = refuses "both 7420" (
     two (http "127.0.0.1" 7420) (http "0.0.0.0" 7420)

@@ -75,5 +75,5 @@ in
           // sample;
         }
       ]).config.env;
-  }) (removeAttrs samples [ "settings" ]);
+  }) samples;
 }
