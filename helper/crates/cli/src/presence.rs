@@ -93,7 +93,7 @@ pub fn silent(name: &str, holder: Option<&Holder>) -> Failure {
 
 /// What an owner that ended badly had to say: its own failures, where its last lines hold any.
 pub fn owner_failed(name: &str, code: Option<i32>, said: &str) -> Report {
-    let own = relayed(said);
+    let own = [relayed(said), relayed_json(said)].concat();
     if !own.is_empty() {
         return own.into();
     }
@@ -130,6 +130,19 @@ fn relayed(said: &str) -> Vec<Failure> {
     found
 }
 
+/// The same out of `nixbox_report::json`, which is what an owner writes where NIXBOX_LOG_FORMAT says so.
+fn relayed_json(said: &str) -> Vec<Failure> {
+    let reports = said.lines().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
+    let errors =
+        reports.filter_map(|mut report| Some(report.get_mut("errors")?.as_array_mut()?.split_off(0))).flatten();
+    let failure = |error: serde_json::Value| {
+        let text = |field: &str| error[field].as_str().map(str::to_owned);
+        let code = nixbox_report::ALL.iter().find(|code| error["code"] == code.id)?;
+        Some(Failure { why: text("why"), help: text("help"), ..Failure::new(code, text("what")?) })
+    };
+    errors.filter_map(failure).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -138,6 +151,8 @@ mod tests {
     fn a_failure_survives_the_way_through_another_program() {
         let failure = Failure::new(&codes::OWNER_HELD, "held [by 7]").why("it is").help("stop it");
         let said = format!("log line\n{}", nixbox_report::text(&failure.clone().into(), false));
+        assert_eq!(owner_failed("a", Some(4), &said), failure.clone().into());
+        let said = format!("{{\"level\":\"INFO\"}}\n{}\n", nixbox_report::json(&failure.clone().into()));
         assert_eq!(owner_failed("a", Some(4), &said), failure.into());
     }
 

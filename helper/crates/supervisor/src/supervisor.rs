@@ -77,9 +77,10 @@ impl Supervisor {
         self.children.get(id.0)
     }
 
-    /// How many have not ended.
+    /// How many have not ended, as far as `next` has told: whoever waits until there is none misses no end.
     pub fn running(&self) -> usize {
-        self.children.iter().filter(|child| child.running().is_some()).count()
+        let untold = self.queue.iter().filter(|event| matches!(event, Event::Ended { .. })).count();
+        untold + self.children.iter().filter(|child| child.running().is_some()).count()
     }
 
     pub fn stop(&mut self, id: Id, grace: Duration) -> io::Result<()> {

@@ -128,7 +128,13 @@ fn tell(
     story.did(&format!("brought it up: ready, mounted at {}", mount.path.display()), None)?;
 
     let exports = env::exports(project, None)?;
-    let lines: String = exports.iter().map(|(name, value)| Shell::Bash.export(name, value)).collect();
+    // What every instance also has under its own name would only make this longer.
+    let own = nixbox_config::env::prefix(NAME);
+    let lines: String = exports
+        .iter()
+        .filter(|(name, _)| !name.starts_with(&own))
+        .map(|(name, value)| Shell::Bash.export(name, value))
+        .collect();
     story.did("asked for its variables, as a shell would: eval \"$(nixbox-helper env)\"", Some(&lines))?;
 
     let file = mount.path.join("hello.txt");

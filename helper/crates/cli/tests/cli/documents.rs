@@ -1,0 +1,126 @@
+//! What is written for other programs.
+
+use std::process::Command;
+
+use crate::support::{Test, helper, owner};
+
+#[test]
+fn the_reference_pages_are_current() {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../docs/reference");
+    for page in ["cli", "env", "errors", "config"] {
+        let made = Test::new().args(["docs", page]).success().stdout;
+        let kept = std::fs::read_to_string(folder.join(format!("{page}.md"))).unwrap();
+        assert!(made == kept, "docs/reference/{page}.md is out of date: `just docs` makes it anew");
+    }
+}
+
+#[test]
+fn completions_are_code_that_their_shell_takes() {
+    let test = Test::new();
+    for (shell, check) in
+        [("bash", "bash"), ("zsh", "zsh"), ("fish", "fish"), ("nu", ""), ("powershell", ""), ("elvish", "")]
+    {
+        let text = test.args(["completions", shell]).success().stdout;
+        for word in ["quickstart", "--data-dir", "nixbox-helper"] {
+            let word = if shell == "fish" { word.trim_start_matches("--") } else { word };
+            assert!(text.contains(word), "{shell} lacks {word}");
+        }
+        let path = test.path(shell);
+        std::fs::write(&path, text).unwrap();
+        if !check.is_empty() && Command::new(check).arg("--version").output().is_ok() {
+            let output = test.command(check).arg("-n").arg(&path).output().unwrap();
+            assert!(output.status.success(), "{shell}: {}", String::from_utf8_lossy(&output.stderr));
+        }
+    }
+}
+
+#[test]
+fn every_verb_has_a_manual_page() {
+    let test = Test::new();
+    assert!(test.run("man").success().stdout.contains(".TH nixbox-helper 1"));
+    test.run("man pages").success();
+    for page in ["nixbox-helper.1", "nixbox-helper-up.1", "nixbox-helper-config-show.1"] {
+        assert!(test.path("pages").join(page).is_file(), "{page}");
+    }
+}
+
+#[test]
+fn process_managers_get_commands_that_work_from_anywhere() {
+    let test = Test::new().config("[instances.a]\ndescription = \"first\"\n[instances.b]\n");
+    insta::assert_snapshot!(test.run("render --to procfile").success().stdout, @r"
+    agentfs-a: exec [HELPER] --config [DIR]/nixbox.toml serve a
+    agentfs-b: exec [HELPER] --config [DIR]/nixbox.toml serve b
+    ");
+    insta::assert_snapshot!(test.run("render --to process-compose").success().stdout);
+    insta::assert_snapshot!(test.run("render --to systemd --program /usr/bin/nixbox-helper").success().stdout);
+    test.run("render --to systemd --output units").success();
+    assert!(test.path("units/agentfs-b.service").is_file());
+    let other = test.args(["render", "--to", "procfile"]).env("AGENTFS_DATA_DIR", "/elsewhere").success().stdout;
+    assert!(other.contains(" --data-dir /elsewhere "), "{other}");
+}
+
+#[test]
+fn what_nix_makes_is_read_as_json() {
+    let test = Test::new();
+    std::fs::write(test.path("made.json"), r#"{"version":1,"runtime_dir":"run","instances":{"a":{"enable":true}}}"#)
+        .unwrap();
+    let text = test.run("--config made.json --root . render --to toml").success().stdout;
+    assert!(text.contains("[instances.a]"), "{text}");
+    assert!(
+        test.run("--config made.json --root . render --to procfile")
+            .success()
+            .stdout
+            .contains("made.json --root [DIR]")
+    );
+}
+
+/// Each `--json` answer against the schema that is published for it.
+#[test]
+fn answers_are_what_their_schema_says() {
+    let test =
+        Test::new().config("[instances.a]\nmount.backend = \"none\"\nhttp.port = 0\n[instances.off]\nenable = false\n");
+    owner();
+    let check = |verb: &str, call: &str| {
+        let schema = test.args(["schema", verb]).success().json();
+        let answer = test.run(&format!("{call} --json")).success().json();
+        let validator = jsonschema::validator_for(&schema).unwrap();
+        let errors: Vec<_> = validator.iter_errors(&answer).map(|error| error.to_string()).collect();
+        assert!(errors.is_empty(), "{call}: {errors:?}\n{answer:#}");
+        assert_eq!(answer["schema"], 1, "{call}");
+        verb.to_owned()
+    };
+    let mut checked = vec![
+        check("config check", "config check"),
+        check("config show", "config show"),
+        check("env", "env"),
+        check("init", "init"),
+        check("ps", "ps"),
+        check("up", "up -d"),
+        check("ready", "ready a"),
+        check("wait", "wait --all"),
+        check("info", "info"),
+        check("url", "url a"),
+        check("doctor", "doctor"),
+        check("stop", "stop a"),
+        check("down", "down"),
+        check("new", "new plain made"),
+    ];
+    // These two need FUSE, and have tests of their own.
+    checked.extend(["quickstart", "unmount"].map(String::from));
+    checked.sort();
+    let published: Vec<String> = test.run("schema").success().stdout.lines().map(str::to_owned).collect();
+    assert_eq!(checked, published);
+}
+
+#[test]
+fn a_missing_owner_program_is_said_so() {
+    let test = Test::new().config("[instances.a]\n");
+    let alone = test.path("nixbox-helper");
+    std::fs::copy(helper(), &alone).unwrap();
+    for verb in ["serve", "up", "init"] {
+        let output = test.command(&alone).arg(verb).env("PATH", "/nonexistent").output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(8), "{said}");
+        assert!(said.contains("nixbox::owner::missing") && said.contains("NIXBOX_OWNER"), "{said}");
+    }
+}

@@ -1,0 +1,42 @@
+use crate::support::Test;
+
+/// Every verb as its help shows it. `INSTA_UPDATE=always cargo test -p nixbox-helper help` writes them anew.
+#[test]
+fn every_verb_explains_itself_with_examples() {
+    let test = Test::new();
+    let all = test.run("--help").success().stdout;
+    insta::assert_snapshot!("help", all);
+    let verbs: Vec<&str> = all
+        .lines()
+        .skip_while(|line| *line != "Commands:")
+        .skip(1)
+        .take_while(|line| !line.is_empty())
+        .filter(|line| line.starts_with("  ") && !line.starts_with("   "))
+        .filter_map(|line| line.split_whitespace().next())
+        .collect();
+    assert_eq!(verbs.len(), 20, "{verbs:?}");
+    let inner = ["config check", "config show", "config schema"];
+    for verb in verbs.into_iter().chain(inner) {
+        let text = test.run(&format!("{verb} --help")).success().stdout;
+        assert!(
+            text.contains("Examples:\n  nixbox-helper ")
+                || text.contains("Examples:\n  e")
+                || text.contains("Examples:\n  c"),
+            "{verb}: {text}"
+        );
+        insta::assert_snapshot!(format!("help-{}", verb.replace(' ', "-")), text);
+    }
+}
+
+#[test]
+fn the_version_is_the_packages() {
+    Test::new().run("--version").stdout(concat!("nixbox-helper ", env!("CARGO_PKG_VERSION"), "\n")).success();
+}
+
+#[test]
+fn colour_is_for_those_who_see_it() {
+    let test = Test::new().config("[instances.a]\n");
+    assert!(!test.run("ps").success().stdout.contains('\u{1b}'));
+    assert!(test.run("ps --color always").success().stdout.contains('\u{1b}'));
+    assert!(!test.run("ps --color never").success().stdout.contains('\u{1b}'));
+}

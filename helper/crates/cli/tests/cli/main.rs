@@ -1,0 +1,14 @@
+//! The program as it is used: every test runs it in a folder of its own, with an empty environment.
+#![allow(clippy::unwrap_used, clippy::print_stdout)]
+
+mod support;
+
+mod config;
+mod documents;
+mod environment;
+mod help;
+mod leftovers;
+mod lifecycle;
+mod readiness;
+mod starting;
+mod templates;
