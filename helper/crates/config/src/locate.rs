@@ -32,8 +32,10 @@ pub(crate) fn locate(sources: &Sources, real: &mut RealPaths) -> Result<Located,
         (search(&sources.cwd)?, Origin::Default)
     };
     // `env` exports NIXBOX_CONFIG together with the rest. A `--config` that names another project must not put its
-    // databases where this shell's project has them.
-    let environment_is_ours = named.is_none_or(|named| real.same(&named, &file));
+    // databases where this shell's project has them. Two files in the store are two states of one: a shell that is
+    // older than the last edit names the earlier.
+    let environment_is_ours =
+        named.is_none_or(|named| real.same(&named, &file) || (in_store(&named) && in_store(&file)));
     let (root, root_origin) = root(sources, &file, environment_is_ours);
     let devenv = sources.environment.get("DEVENV_ROOT");
     let devenv_is_ours = devenv.is_none_or(|path| real.same(&absolute(&sources.cwd, Path::new(path)), &root));

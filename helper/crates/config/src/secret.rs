@@ -2,7 +2,8 @@
 //! really paste, and refuses nothing that the Nix modules let through.
 
 /// The words of a name that say "secret". `MAX_TOKENS = "4096"` has one too, which is why values count as well.
-const ENDINGS: [&str; 8] = ["TOKEN", "TOKENS", "SECRET", "SECRETS", "PASSWORD", "PASSWD", "PASSPHRASE", "CREDENTIAL"];
+const ENDINGS: [&str; 9] =
+    ["TOKEN", "TOKENS", "SECRET", "SECRETS", "PASSWORD", "PASSWD", "PASSPHRASE", "CREDENTIAL", "CREDENTIALS"];
 const KEYS: [&str; 6] = ["API", "PRIVATE", "ACCESS", "ENCRYPTION", "AGENTFS", "SIGNING"];
 /// Names of places where a secret is, rather than secrets.
 const REFERENCES: [&str; 7] = ["_FILE", "_COMMAND", "_ENV", "_PATH", "_DIR", "_SOCK", "_SOCKET"];
@@ -27,7 +28,6 @@ fn secret_name(name: &str) -> bool {
     words.iter().enumerate().any(|(at, word)| {
         let after = |before: &str| at > 0 && words[at - 1].ends_with(before);
         *word == "AUTH"
-            || *word == "CREDENTIALS"
             || ENDINGS.iter().any(|end| word.ends_with(end))
             || KEYS.iter().any(|key| word.ends_with(&format!("{key}KEY")) || (*word == "KEY" && after(key)))
     })
@@ -44,11 +44,12 @@ fn private_key(value: &str) -> bool {
 /// `scheme://user:password@host`
 fn password_in_url(value: &str) -> bool {
     value.match_indices("://").any(|(at, mark)| {
-        let authority = value[at + mark.len()..].split(['/', '?', '#']).next().unwrap_or_default();
+        let authority =
+            value[at + mark.len()..].split(|c: char| c.is_whitespace() || "/?#".contains(c)).next().unwrap_or_default();
         authority
             .rsplit_once('@')
             .and_then(|(user, _)| user.split_once(':'))
-            .is_some_and(|(user, password)| !password.is_empty() && !user.contains(char::is_whitespace))
+            .is_some_and(|(_, password)| !password.is_empty())
     })
 }
 
@@ -61,15 +62,19 @@ fn token_in_query(value: &str) -> bool {
 
 /// Tokens of well-known services, and signed JSON tokens.
 fn known_shape(value: &str) -> bool {
-    let word = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
-    value.split(|c| !word(c)).any(|word| {
-        let long = |prefix: &str, least: usize| word.strip_prefix(prefix).is_some_and(|rest| rest.len() >= least);
-        let jwt = || word.starts_with("eyJ") && word.split('.').filter(|part| !part.is_empty()).count() == 3;
-        ["ghp_", "gho_", "ghu_", "ghs_", "ghr_", "github_pat_", "sk-"].iter().any(|prefix| long(prefix, 20))
-            || (word.len() == 20
-                && long("AKIA", 16)
-                && word.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit()))
-            || jwt()
+    let part_of_word = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
+    value.split(|c| !part_of_word(c)).any(|word| {
+        // A prefix, then at least twenty characters of its alphabet.
+        let long = |prefix: &str, others: &str| {
+            let rest = word.strip_prefix(prefix).unwrap_or_default();
+            rest.chars().take_while(|c| c.is_ascii_alphanumeric() || others.contains(*c)).count() >= 20
+        };
+        let upper = |c: u8| c.is_ascii_uppercase() || c.is_ascii_digit();
+        ["ghp_", "gho_", "ghu_", "ghs_", "ghr_"].iter().any(|prefix| long(prefix, ""))
+            || long("github_pat_", "_")
+            || long("sk-", "_-")
+            || (word.starts_with("AKIA") && word.len() == 20 && word.bytes().all(upper))
+            || (word.starts_with("eyJ") && word.split('.').filter(|part| !part.is_empty()).count() == 3)
     })
 }
 
@@ -130,7 +135,15 @@ mod tests {
         ] {
             assert!(looks_like_one("URL", value), "{value}");
         }
-        for value in ["http://localhost:8080/a@b", "https://x/?page=2", "sk-short", "http://user@host/", "1.2.3"] {
+        for value in [
+            "http://localhost:8080/a@b",
+            "https://x/?page=2",
+            "sk-short",
+            "http://user@host/",
+            "1.2.3",
+            "ghp_short-words-and-more-words",
+            "see http://x: me@y",
+        ] {
             assert!(!looks_like_one("URL", value), "{value}");
         }
     }

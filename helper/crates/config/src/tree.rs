@@ -80,6 +80,15 @@ pub(crate) fn parse<'t>(bytes: &'t [u8], format: Format, problems: &Problems) ->
 /// `key` as it is written in a dotted path.
 pub(crate) fn join(path: &str, name: &str) -> String {
     let bare = !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-');
-    let dot = if path.is_empty() { "" } else { "." };
-    if bare { format!("{path}{dot}{name}") } else { format!("{path}{dot}{name:?}") }
+    let mut key = String::with_capacity(path.len() + name.len() + 3);
+    key.push_str(path);
+    if !path.is_empty() {
+        key.push('.');
+    }
+    if bare {
+        key.push_str(name);
+    } else {
+        key.push_str(&format!("{name:?}"));
+    }
+    key
 }

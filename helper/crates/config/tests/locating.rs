@@ -172,6 +172,14 @@ fn variables_that_another_configuration_exported_are_not_ours() {
 }
 
 #[test]
+fn a_shell_older_than_the_last_edit_still_speaks_of_the_project() {
+    let scene = Scene::bare();
+    let [old, new] = ["0", "1"].map(|first| scene.write(&format!("store/{first}{}-nixbox.toml", &HASH[1..]), ONE));
+    let scene = scene.variable("NIXBOX_CONFIG", old).variable("AGENTFS_DATA_DIR", "/data");
+    assert_eq!(scene.with(|sources, _| sources.config = Some(new)).project().data_dir, Path::new("/data"));
+}
+
+#[test]
 fn the_log_level_is_flag_then_variable_then_file_then_default() {
     let scene = Scene::new(ONE);
     assert_eq!(scene.project().log_level, LogLevel::Info);

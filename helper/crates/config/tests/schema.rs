@@ -94,6 +94,22 @@ fn the_whole_file_uses_every_key_and_the_schema_takes_it() {
     }
 }
 
+#[test]
+fn numbers_have_the_same_range_in_both() {
+    for (table, key, most) in [("http", "port", 65535_i64), ("mount", "uid", 4294967294), ("mount", "gid", 4294967294)]
+    {
+        for number in [-1, 0, most, most + 1] {
+            let document = json!({ "version": 1, "instances": { "x": { table: { key: number } } } });
+            let loads = Scene::new(&toml::to_string(&document).unwrap()).load().is_ok();
+            assert_eq!(
+                (loads, VALIDATOR.is_valid(&document)),
+                ((0..=most).contains(&number), loads),
+                "{key} = {number}"
+            );
+        }
+    }
+}
+
 /// Anything at all. No float without a fraction: to JSON Schema 1.0 is an integer, to TOML it is not.
 fn anything() -> impl Strategy<Value = Value> {
     prop_oneof![
@@ -139,7 +155,10 @@ fn flag() -> BoxedStrategy<Value> {
 }
 
 fn number(most: u32) -> BoxedStrategy<Value> {
-    mostly(prop_oneof![0..=most, Just(most), Just(0)].prop_map(Value::from)).boxed()
+    let beyond = Just(i64::from(most) + 1);
+    let within = (0..=most).prop_map(i64::from);
+    let right = prop_oneof![6 => within, 6 => Just(i64::from(most)), 6 => Just(0), 2 => beyond];
+    mostly(right.prop_map(Value::from)).boxed()
 }
 
 fn instance() -> impl Strategy<Value = Value> {
