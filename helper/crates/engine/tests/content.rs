@@ -161,7 +161,7 @@ fn gaps_left_by_others_read_as_zeroes_and_can_be_written() {
         ))
         .unwrap();
     let files = scratch.open();
-    let mut expected = b"\0\0\0\0\0\0\0\0\0\0abc\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\00123456789".to_vec();
+    let mut expected = b"\0\0\0\0\0\0\0\0\0\0abc\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\x000123456789".to_vec();
     expected.extend(b"0123456");
     assert_eq!(files.read(ino, 0, 100).unwrap(), expected);
     files.write(ino, 15, b"xy").unwrap();
