@@ -2,47 +2,67 @@
 { lib }:
 let
   enabled = cfg: lib.filterAttrs (_: instance: instance.enable) cfg.instances;
+
+  nixbox = {
+    inherit enabled;
+
+    render = import ../render.nix { inherit lib; };
+    toTOML = import ./to-toml.nix { inherit lib; };
+    absolute = import ./paths.nix { inherit lib; };
+    environment = import ../environment.nix { inherit lib; };
+    assertions = import ../schema/assertions.nix { inherit lib; };
+    literalSecrets = import ../schema/secrets.nix { inherit lib; };
+
+    # Whether an instance may bring a variable of that name: the helper refuses
+    # its own, and what others set for it.
+    mayExport =
+      name:
+      builtins.match "[A-Za-z_][A-Za-z0-9_]*" name != null
+      &&
+        builtins.match "(AGENTFS|NIXBOX|DEVENV)_.*|AGENTFS|TURSO_DB_AUTH_TOKEN|XDG_RUNTIME_DIR|NOTIFY_SOCKET" name
+        == null;
+
+    # The instance that is meant where none is named.
+    defaultInstance =
+      cfg:
+      let
+        names = builtins.attrNames (enabled cfg);
+      in
+      if builtins.length names == 1 then
+        builtins.head names
+      else if builtins.elem "default" names then
+        "default"
+      else
+        null;
+
+    # `AGENTFS_<this>_…`
+    envName = name: lib.toUpper (builtins.replaceStrings [ "-" ] [ "_" ] name);
+
+    # The document of a project that has no host: mkConfig { inherit pkgs; instances.sandbox = { }; }
+    mkConfig =
+      { pkgs, ... }@agentfs:
+      let
+        cfg =
+          (lib.evalModules {
+            specialArgs = { inherit pkgs; };
+            modules = [
+              ../schema
+              { services.agentfs = removeAttrs agentfs [ "pkgs" ]; }
+            ];
+          }).config.services.agentfs;
+      in
+      nixbox.check {
+        failed = builtins.filter (a: !a.assertion) (nixbox.assertions { inherit cfg; });
+        value = cfg.configFile;
+      };
+
+    # For hosts that have no `assertions` of their own.
+    check =
+      { failed, value }:
+      if failed == [ ] then
+        value
+      else
+        throw "nixbox: ${builtins.concatStringsSep "\n" (map (a: "- ${a.message}") failed)}";
+  };
 in
-{
-  inherit enabled;
-
-  render = import ../render.nix { inherit lib; };
-  toTOML = import ./to-toml.nix { inherit lib; };
-  absolute = import ./paths.nix { inherit lib; };
-  environment = import ../environment.nix { inherit lib; };
-  assertions = import ../schema/assertions.nix { inherit lib; };
-  literalSecrets = import ../schema/secrets.nix { inherit lib; };
-
-  # Whether an instance may bring a variable of that name: the helper refuses
-  # its own, and what others set for it.
-  mayExport =
-    name:
-    builtins.match "[A-Za-z_][A-Za-z0-9_]*" name != null
-    &&
-      builtins.match "(AGENTFS|NIXBOX|DEVENV)_.*|AGENTFS|TURSO_DB_AUTH_TOKEN|XDG_RUNTIME_DIR|NOTIFY_SOCKET" name
-      == null;
-
-  # The instance that is meant where none is named.
-  defaultInstance =
-    cfg:
-    let
-      names = builtins.attrNames (enabled cfg);
-    in
-    if builtins.length names == 1 then
-      builtins.head names
-    else if builtins.elem "default" names then
-      "default"
-    else
-      null;
-
-  # `AGENTFS_<this>_…`
-  envName = name: lib.toUpper (builtins.replaceStrings [ "-" ] [ "_" ] name);
-
-  # For hosts that have no `assertions` of their own.
-  check =
-    { failed, value }:
-    if failed == [ ] then
-      value
-    else
-      throw "nixbox: ${builtins.concatStringsSep "\n" (map (a: "- ${a.message}") failed)}";
-}
+nixbox

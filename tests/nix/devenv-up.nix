@@ -25,17 +25,12 @@ let
       {
         services.agentfs = {
           enable = true;
-          package = pkgs.runCommand "nixbox" { } ''
-            mkdir -p $out/bin
-            for program in nixbox-helper nixbox-owner; do
-              ln -s ${builtins.dirOf helper}/$program $out/bin/$program
-            done
-          '';
+          package = import ./this-build.nix { inherit pkgs helper; };
           instances.sandbox.mount.path = ".agentfs/mnt";
         };
         # starts when devenv itself has seen the instance ready
         processes.dependent = {
-          exec = "date +%s.%N > $DEVENV_STATE/dependent; exec sleep 1000";
+          exec = "date +%s.%N > $DEVENV_ROOT/dependent; exec sleep 1000";
           after = [ "devenv:processes:agentfs-sandbox" ];
         };
       }

@@ -98,6 +98,21 @@ in
         systems
       ];
   "lib renders" = check.equal (self.lib.toTOML { a = 1; }) "a = 1\n";
+  "lib makes a document" =
+    check.equal
+      (fromTOML
+        (self.lib.mkConfig {
+          inherit pkgs;
+          instances.a = { };
+        }).text
+      ).default_instance
+      "a";
+  "lib refuses a wrong one" = check.throws (
+    (self.lib.mkConfig {
+      inherit pkgs;
+      instances.A = { };
+    }).text
+  );
   "a module brings this flake's package" =
     let
       evaluated = import ./hosts/small-devenv.nix {
@@ -193,5 +208,14 @@ in
             (root + "/dev/devenv.nix")
           ];
     in
-    check.equal (lib.attrNames own.config.processes) [ "agentfs-sandbox" ];
+    check.equal
+      [
+        (lib.attrNames own.config.processes)
+        # what .envrc falls back to where there is no devenv
+        (lib.attrNames (fromTOML (builtins.readFile (root + "/dev/nixbox.toml"))).instances)
+      ]
+      [
+        [ "agentfs-sandbox" ]
+        [ "sandbox" ]
+      ];
 }

@@ -1,11 +1,34 @@
 # The option reference as Markdown, sorted by name.
 let
   lib = import ./lib;
-  inherit (import ./schema.nix { inherit lib; } [ ]) options;
-  listed = builtins.filter (o: !o.internal && !(lib.hasInfix "_module" o.name)) (
-    lib.optionAttrSetToDocList options
-  );
-  sorted = builtins.sort (a: b: a.name < b.name) listed;
+  pkgs = import ./pkgs { inherit lib; };
+  documented =
+    options:
+    builtins.sort (a: b: a.name < b.name) (
+      builtins.filter (o: !o.internal && !(lib.hasInfix "_module" o.name)) (
+        lib.optionAttrSetToDocList options
+      )
+    );
+
+  shared = documented (import ./schema.nix { inherit lib; } [ ]).options;
+  # what a host adds, without what it shares
+  nixos =
+    documented
+      (lib.evalModules {
+        modules = [
+          {
+            inherit
+              (import ../../modules/nixos.nix {
+                inherit lib pkgs;
+                config = { };
+                options = { };
+              })
+              options
+              ;
+          }
+        ];
+      }).options;
+
   code =
     value:
     if value._type == "literalMD" then
@@ -23,12 +46,19 @@ let
     - default: ${code o.default}
     - example: ${code o.example}
   '';
+  sections = lib.concatMapStringsSep "\n" section;
 in
 ''
   # Options
 
   The same on every host: devenv, process-compose-flake, flake-parts, NixOS and home-manager. Made from
-  `modules/schema/` by `tests/nix/options-doc`; a test keeps it current.
+  `modules/` by `tests/nix/options-doc`; a test keeps it current.
 
 ''
-+ builtins.concatStringsSep "\n" (map section sorted)
++ sections shared
++ ''
+
+  # Options on NixOS only
+
+''
++ sections nixos

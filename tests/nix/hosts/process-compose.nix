@@ -4,9 +4,10 @@
   path,
   names,
   services ? null,
+  real ? false,
 }:
 let
-  pkgs = import ../pkgs { inherit lib names; };
+  pkgs = import ../pkgs { inherit lib names real; };
   pc = import (/. + path + "/nix/lib.nix") { inherit lib pkgs; };
   multi =
     lib.optional (services != null) (/. + services + "/nix/process-compose")
