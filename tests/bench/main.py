@@ -22,6 +22,9 @@ def main():
     if unknown := set(args.only) - set(benches):
         sys.exit(f"no such bench: {', '.join(sorted(unknown))}")
     figures = [figure for name in args.only or benches for figure in benches[name](args.smoke)]
+    if args.smoke:
+        for figure in figures:
+            figure.budgets = {}
     shown = sys.stderr if args.json == "-" else sys.stdout
     for figure in figures:
         print(figure.line(), file=shown)
@@ -33,7 +36,7 @@ def main():
             with open(args.json, "w", encoding="utf-8") as file:
                 file.write(report + "\n")
     overrun = [figure.name for figure in figures if figure.overruns()]
-    if overrun and not args.smoke:
+    if overrun:
         sys.exit(f"over budget: {', '.join(overrun)}")
 
 
