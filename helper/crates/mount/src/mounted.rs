@@ -16,9 +16,10 @@ use nixbox_engine::FileSystem;
 use crate::attach::attach;
 use crate::detach;
 use crate::error::{Error, Result};
-use crate::front::{Front, Gate};
+use crate::front::{Front, Link};
 use crate::mountinfo::{MountEntry, mount_at};
 use crate::options::{Access, Options};
+use crate::stale::is_dead;
 use crate::users::{User, users_of};
 
 /// Measured: two clearly beat one, more gained nothing.
@@ -36,7 +37,7 @@ const LAST_ANSWERS: Duration = Duration::from_millis(500);
 pub struct Mounted {
     path: PathBuf,
     entry: MountEntry,
-    closed: Gate,
+    link: Arc<Link>,
     /// Set, then told, when the kernel has let go.
     over: Arc<AtomicBool>,
     ended: Receiver<()>,
@@ -61,8 +62,8 @@ pub fn mount(
     options: &Options,
     on_end: impl FnOnce(io::Result<()>) + Send + 'static,
 ) -> Result<Mounted> {
-    let closed: Gate = Arc::new(AtomicBool::new(false));
-    let front = Front::new(tree, options.uid, options.gid, closed.clone());
+    let link = Arc::new(Link::default());
+    let front = Front::new(tree, options.uid, options.gid, link.clone());
     let mut config = Config::default();
     config.n_threads = Some(THREADS);
     config.clone_fd = true;
@@ -94,7 +95,7 @@ pub fn mount(
         Ok(None) => return Err(Error::Refused { reason: "the mount vanished at once".into() }),
         Err(error) => return Err(refused(error)),
     };
-    Ok(Mounted { path: mountpoint.to_owned(), entry, closed, over, ended, gone: false })
+    Ok(Mounted { path: mountpoint.to_owned(), entry, link, over, ended, gone: false })
 }
 
 impl Mounted {
@@ -126,7 +127,7 @@ impl Mounted {
                 let _ = detach::abort(&self.entry.device);
             }
         }
-        self.closed.store(true, Ordering::Release);
+        self.link.closed.store(true, Ordering::Release);
         Ok(how)
     }
 
@@ -153,20 +154,39 @@ impl Mounted {
     }
 
     fn force(&self) -> Result<()> {
-        let path = self.path.clone();
-        // What programs have written through a mapping is only in the kernel's memory yet.
-        let _ = aside(WRITE_BACK, move || File::open(path).map(|root| nix::unistd::syncfs(&root)));
-        self.closed.store(true, Ordering::Release);
+        self.write_back();
+        self.link.closed.store(true, Ordering::Release);
         detach::forcibly(&self.path, &self.entry.device)
             .map_err(|source| Error::Stale { path: self.path.clone(), source })?;
         let _ = self.ended.recv_timeout(LAST_ANSWERS);
         Ok(())
     }
 
+    /// What programs have written through a mapping is only in the kernel's memory yet. On Linux 6.18 syncfs was seen
+    /// only to begin writing it back to a FUSE mount, not to wait; so the end is when no more writes come.
+    fn write_back(&self) {
+        let deadline = Instant::now() + WRITE_BACK;
+        let path = self.path.clone();
+        if aside(WRITE_BACK, move || File::open(path).map(|root| nix::unistd::syncfs(&root))).is_none() {
+            return;
+        }
+        let mut before = None;
+        loop {
+            let writes = self.link.writes.load(Ordering::Acquire);
+            if before == Some(writes) || Instant::now() >= deadline {
+                return;
+            }
+            before = Some(writes);
+            thread::sleep(RETRY);
+        }
+    }
+
     /// Not so when somebody has unmounted it, or mounted something else over it: that is then not ours to unmount.
-    /// The device alone does not tell: its number is given to the next mount as soon as ours has ended.
+    /// When the kernel has let go, the mount is most often gone, and the number of its device is given to the next one
+    /// at once. But it can also be there still, dead: when the connection was aborted.
     fn is_ours(&self) -> bool {
-        !self.over.load(Ordering::Acquire) && matches!(mount_at(&self.path), Ok(Some(entry)) if entry == self.entry)
+        matches!(mount_at(&self.path), Ok(Some(entry)) if entry == self.entry)
+            && (!self.over.load(Ordering::Acquire) || is_dead(&self.path))
     }
 }
 

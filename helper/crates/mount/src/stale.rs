@@ -40,7 +40,7 @@ fn is_stale(entry: &MountEntry, held: &Path) -> bool {
 }
 
 /// A dead one says so at once. One that says nothing may be busy, so it counts as alive.
-fn is_dead(mount: &Path) -> bool {
+pub(crate) fn is_dead(mount: &Path) -> bool {
     let (say, answer) = mpsc::channel();
     let path = mount.to_owned();
     // If the mount hangs, so does this thread, until the mount or the process ends.

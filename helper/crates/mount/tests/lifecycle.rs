@@ -115,6 +115,24 @@ fn an_unmount_from_outside_is_noticed_and_nothing_is_unmounted_twice() {
     assert!(Command::new("umount").arg(&path).status().unwrap().success());
 }
 
+/// The kernel lets go of such a mount and leaves it in the tree, where it answers nobody.
+#[test]
+fn a_mount_whose_connection_was_aborted_is_taken_away_too() {
+    if !can_mount() || !nix::unistd::geteuid().is_root() {
+        return;
+    }
+    let mut test = mounted();
+    let path = test.path();
+    let open = File::create(path.join("f")).unwrap();
+    let aborted = nix::mount::umount2(&path, nix::mount::MntFlags::MNT_FORCE);
+    assert_eq!(aborted, Err(nix::errno::Errno::EBUSY));
+    assert!(test.has_ended());
+    drop(open);
+    assert!(is_mounted(&path));
+    assert_eq!(test.take().unmount(|| false).unwrap(), Unmounted::Cleanly);
+    assert!(!is_mounted(&path));
+}
+
 fn bind(from: &Path, to: &Path) {
     assert!(Command::new("mount").arg("--bind").arg(from).arg(to).status().unwrap().success());
 }

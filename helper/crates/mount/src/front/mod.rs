@@ -8,7 +8,7 @@ use std::ffi::OsStr;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
 use fuser::{
@@ -32,23 +32,29 @@ const MAX_WRITE: u32 = 1024 * 1024;
 /// Files have no handle of their own: the tree knows them by inode.
 const NO_HANDLE: FileHandle = FileHandle(0);
 
-/// Set when the tree may no longer be asked.
-pub(crate) type Gate = Arc<AtomicBool>;
+/// What the mount's owner and its front end tell each other.
+#[derive(Debug, Default)]
+pub(crate) struct Link {
+    /// The tree may no longer be asked.
+    pub(crate) closed: AtomicBool,
+    /// How many writes have been answered.
+    pub(crate) writes: AtomicU64,
+}
 
 pub(crate) struct Front {
     tree: Arc<dyn FileSystem>,
     shown: Shown,
     listings: Listings,
-    closed: Gate,
+    link: Arc<Link>,
 }
 
 impl Front {
-    pub(crate) fn new(tree: Arc<dyn FileSystem>, uid: Option<u32>, gid: Option<u32>, closed: Gate) -> Self {
-        Self { tree, shown: Shown { uid, gid }, listings: Listings::default(), closed }
+    pub(crate) fn new(tree: Arc<dyn FileSystem>, uid: Option<u32>, gid: Option<u32>, link: Arc<Link>) -> Self {
+        Self { tree, shown: Shown { uid, gid }, listings: Listings::default(), link }
     }
 
     fn ask<T>(&self, question: impl FnOnce(&dyn FileSystem) -> Result<T>) -> Result<T, Errno> {
-        if self.closed.load(Ordering::Acquire) {
+        if self.link.closed.load(Ordering::Acquire) {
             return Err(Errno::ENODEV);
         }
         question(&*self.tree).map_err(errno)
@@ -269,7 +275,9 @@ impl Filesystem for Front {
         _: Option<LockOwner>,
         reply: ReplyWrite,
     ) {
-        match self.ask(|tree| tree.write(ino.0, offset, data)) {
+        let written = self.ask(|tree| tree.write(ino.0, offset, data));
+        self.link.writes.fetch_add(1, Ordering::AcqRel);
+        match written {
             Ok(size) => reply.written(size),
             Err(error) => reply.error(error),
         }
