@@ -238,6 +238,11 @@ in
   "shell entry runs nothing where all is static" = check.that (
     !(lib.hasInfix "nixbox-helper" one.config.enterShell)
   ) one.config.enterShell;
+  "shell entry runs nothing without HTTP" =
+    let
+      text = (of { instances.a = { }; }).config.enterShell;
+    in
+    check.that (!(lib.hasInfix "nixbox-helper" text)) text;
   "shell entry asks for a picked port" =
     check.that (lib.hasInfix "$(${helper} env 2>/dev/null)" two.config.enterShell) two.config.enterShell;
 

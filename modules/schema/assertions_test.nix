@@ -94,6 +94,7 @@ in
   };
 
   "env: a name of our own" = refuses "env.AGENTFS_ID" { instances.a.env.AGENTFS_ID = "x"; };
+  "env: another name of our own" = refuses "env.NIXBOX_X" { instances.a.env.NIXBOX_X = "x"; };
   "env: a name of devenv's" = refuses "env.DEVENV_ROOT" { instances.a.env.DEVENV_ROOT = "/x"; };
   "env: not a name" = refuses "env.A-B" { instances.a.env."A-B" = "x"; };
   "env: an ordinary name" = accepts { instances.a.env._pip_2 = "x"; };
