@@ -33,6 +33,8 @@ const STEP_MAY_FINISH: Duration = Duration::from_millis(1500);
 pub(crate) fn run(plan: Plan) -> Result<(), Report> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
+        // Threads aside are needed at the start and at the end, years apart.
+        .thread_keep_alive(Duration::from_millis(100))
         .build()
         .map_err(|error| Failure::new(&codes::UNEXPECTED, "the owner cannot start").why(error))?;
     let end = runtime.block_on(serve(plan));

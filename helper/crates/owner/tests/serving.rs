@@ -157,7 +157,7 @@ fn an_owner_rests_while_nothing_happens() {
     let test = Test::with("mount.path = \"mnt\"\nhttp.port = 0");
     let owner = test.ready();
     // Threads that were needed for the start end by themselves.
-    std::thread::sleep(Duration::from_secs(11));
+    std::thread::sleep(Duration::from_secs(1));
     let switches = || {
         let tasks = fs::read_dir(format!("/proc/{}/task", owner.pid())).unwrap();
         let count = |text: String| -> u64 {
