@@ -79,6 +79,8 @@ pub enum Verb {
     Schema(schema::Args),
     #[command(hide = true)]
     Docs(docs::Args),
+    #[command(hide = true)]
+    WatchFolders(watch_folders::Args),
 }
 
 pub fn command() -> clap::Command {

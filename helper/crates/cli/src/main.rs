@@ -1,6 +1,7 @@
 //! nixbox-helper: every verb a person or a process manager calls. It decides; owners do.
 #![allow(clippy::print_stdout, clippy::print_stderr, clippy::exit)]
 
+mod changes;
 mod cli;
 mod context;
 mod doctor;

@@ -131,14 +131,16 @@ impl Output {
         self.data(text)
     }
 
+    /// Cell after cell, each looked for behind the last: a name may be the same word as a state.
     fn colour_cells(&self, line: &str, row: Option<&Vec<Cell>>) -> String {
-        let mut line = line.to_owned();
-        for cell in row.into_iter().flatten() {
-            if let (true, Some(tone)) = (self.colour, cell.tone) {
-                line = line.replacen(&cell.text, &paint(true, tone, &cell.text), 1);
-            }
+        let (mut out, mut rest) = (String::new(), line);
+        for cell in row.into_iter().flatten().filter(|cell| !cell.text.is_empty()) {
+            let Some((before, after)) = rest.split_once(&cell.text) else { break };
+            out += before;
+            out += &cell.tone.map_or_else(|| cell.text.clone(), |tone| self.paint(tone, &cell.text));
+            rest = after;
         }
-        line
+        out + rest
     }
 
     fn stderr(&self, line: &str) {

@@ -12,16 +12,18 @@ use nixbox_control::Status;
 use nixbox_report::{Failure, Report, codes};
 use nixbox_supervisor::{Ended, Event, Id, Sink, Spec, Supervisor};
 
+use crate::changes::Changes;
 use crate::context::Context;
 use crate::output::Tone;
 use crate::presence::owner_failed;
-use crate::readiness::{Changes, NotReady, not_ready, until_ready};
+use crate::readiness::{NotReady, not_ready, until_ready};
 use crate::stopping;
 
 pub struct Crew<'c> {
     context: &'c Context,
     supervisor: Supervisor,
-    changes: Arc<Changes>,
+    /// Until all are settled: who only supervises must not be woken by what happens in the runtime folder.
+    changes: Option<Arc<Changes>>,
     deadline: Option<Instant>,
     members: Vec<Member>,
     tell: Sender<(usize, Result<Status, NotReady>)>,
@@ -60,7 +62,7 @@ pub enum Turn {
 impl<'c> Crew<'c> {
     pub fn new(context: &'c Context, supervisor: Supervisor, changes: Changes, deadline: Option<Instant>) -> Self {
         let (tell, told) = channel();
-        let changes = Arc::new(changes);
+        let changes = Some(Arc::new(changes));
         Self { context, supervisor, changes, deadline, members: Vec::new(), tell, told, failure: None, mute: false }
     }
 
@@ -85,10 +87,13 @@ impl<'c> Crew<'c> {
         let member =
             Member { instance: instance.clone(), child, log_from, begun: Instant::now(), stage: Stage::Starting };
         self.members.push(member);
-        let (tell, changes, waker) = (self.tell.clone(), Arc::clone(&self.changes), self.supervisor.waker());
+        let Some(changes) = self.changes.clone() else { return };
+        let (tell, waker) = (self.tell.clone(), self.supervisor.waker());
         let deadline = self.deadline;
         let wait = move || {
-            let _ = tell.send((index, until_ready(&instance, &changes, deadline)));
+            let outcome = until_ready(&instance, &changes, deadline);
+            drop(changes);
+            let _ = tell.send((index, outcome));
             waker.wake();
         };
         if std::thread::Builder::new().stack_size(256 * 1024).spawn(wait).is_err() {
@@ -204,6 +209,9 @@ impl<'c> Crew<'c> {
                     self.failed(&failure.into());
                 }
             }
+        }
+        if self.unsettled() == 0 {
+            self.changes = None;
         }
     }
 

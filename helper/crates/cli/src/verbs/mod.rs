@@ -21,6 +21,7 @@ pub mod unmount;
 pub mod up;
 pub mod url;
 pub mod wait;
+pub mod watch_folders;
 
 use nixbox_report::Report;
 
@@ -53,5 +54,6 @@ pub fn run(verb: Verb, context: &Context) -> Result<u8, Report> {
         Verb::Man(args) => man::run(args, context),
         Verb::Schema(args) => schema::run(args, context),
         Verb::Docs(args) => docs::run(args, context),
+        Verb::WatchFolders(args) => watch_folders::run(args),
     }
 }

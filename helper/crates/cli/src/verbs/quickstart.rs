@@ -9,10 +9,10 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::{DONE, env};
+use crate::changes::{Changes, Place};
 use crate::context::{Context, io_failure};
 use crate::doctor::machine;
 use crate::output::Tone;
-use crate::readiness::Changes;
 use crate::shell::Shell;
 use crate::watching::{Crew, Turn};
 use crate::{owner_binary, stopping};
@@ -64,8 +64,12 @@ pub fn run(args: Args, context: &Context) -> Result<u8, Report> {
     story.did(&format!("declared an instance in {}", project.file.display()), Some(CONFIG))?;
     let instance = &project.instances[NAME];
 
-    let mut crew =
-        Crew::new(context, supervisor, Changes::watch(&project, &[instance])?, Some(begun + Duration::from_secs(20)));
+    let mut crew = Crew::new(
+        context,
+        supervisor,
+        Changes::new(&project, &[instance], Place::Here)?,
+        Some(begun + Duration::from_secs(20)),
+    );
     let told = tell(&mut story, &mut crew, &owner, &project, instance);
     // Whatever came in between, nothing stays behind.
     let stopped = crew.stop(GRACE).and_then(|()| stopping::clear(instance));

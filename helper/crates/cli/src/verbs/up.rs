@@ -7,10 +7,10 @@ use nixbox_report::Report;
 use nixbox_supervisor::{Placement, Sink, Spec, Supervisor};
 
 use super::{DONE, ps};
+use crate::changes::{Changes, Place};
 use crate::context::Context;
 use crate::owner_binary;
 use crate::presence::{Presence, deadline, presences};
-use crate::readiness::Changes;
 use crate::select::{self, Unnamed};
 use crate::watching::{Crew, Turn};
 
@@ -43,7 +43,7 @@ pub fn run(args: Args, context: &Context) -> Result<u8, Report> {
     let owner = owner_binary::find()?;
     // Before any thread exists, or it would be that thread which Ctrl-C ends.
     let supervisor = Supervisor::new(&[Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP])?;
-    let changes = Changes::watch(&project, &instances)?;
+    let changes = Changes::new(&project, &instances, Place::Here)?;
     let mut crew = Crew::new(context, supervisor, changes, deadline(args.timeout));
 
     let mut begun = Vec::new();

@@ -7,10 +7,11 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::DONE;
+use crate::changes::{Changes, Place};
 use crate::context::Context;
 use crate::output::Tone;
 use crate::presence::deadline;
-use crate::readiness::{Changes, NotReady, not_ready, until_ready};
+use crate::readiness::{NotReady, not_ready, until_ready};
 use crate::select::{self, Unnamed};
 
 /// Wait until instances are ready
@@ -56,7 +57,7 @@ pub fn run(args: Args, context: &Context) -> Result<u8, Report> {
     let unnamed = if args.all { Unnamed::AllEnabled } else { Unnamed::Default };
     let instances = select::many(&project, &args.names, unnamed)?;
     let (begun, until) = (Instant::now(), deadline(args.timeout));
-    let changes = Arc::new(Changes::watch(&project, &instances)?);
+    let changes = Arc::new(Changes::new(&project, &instances, Place::Apart)?);
 
     let (tell, told) = mpsc::channel::<(usize, Result<Status, NotReady>)>();
     for (index, instance) in instances.iter().enumerate() {

@@ -77,3 +77,44 @@ fn quickstart_shows_everything_and_leaves_nothing() {
     let mounts = std::fs::read_to_string("/proc/self/mountinfo").unwrap();
     assert!(!mounts.contains(&test.root().display().to_string()));
 }
+
+/// In a mount namespace of its own with an empty /dev.
+#[test]
+fn without_fuse_quickstart_says_what_is_missing() {
+    let test = Test::new();
+    let script = "mount -t tmpfs none /dev && exec \"$0\" quickstart";
+    let output = test.command("unshare").args(["-m", "sh", "-c", script]).arg(helper()).output();
+    let Some(output) = output.ok().filter(|_| nix::unistd::geteuid().is_root()) else {
+        println!("skipped: needs root and unshare");
+        return;
+    };
+    let said = String::from_utf8_lossy(&output.stderr);
+    if said.starts_with("unshare:") || said.starts_with("mount:") {
+        println!("skipped: {said}");
+        return;
+    }
+    assert_eq!(output.status.code(), Some(8), "{said}");
+    assert!(said.contains("nixbox::mount::no-fuse") && said.contains("modprobe fuse"), "{said}");
+    assert_eq!(std::fs::read_dir(test.path("tmp")).unwrap().count(), 0);
+}
+
+#[test]
+fn a_quickstart_that_is_interrupted_leaves_nothing_either() {
+    owner();
+    if !fuse() {
+        return;
+    }
+    for wait in [0, 3, 8, 15, 25, 40] {
+        let test = Test::new();
+        let run = test.spawn("quickstart");
+        std::thread::sleep(std::time::Duration::from_millis(wait));
+        // It may have ended before.
+        let _ = nix::sys::signal::kill(nix::unistd::Pid::from_raw(run.pid()), nix::sys::signal::Signal::SIGINT);
+        let done = run.finish();
+        // Killed before it had begun, interrupted, or done.
+        assert!([None, Some(130), Some(0)].contains(&done.code), "{wait} ms: {:?} {}", done.code, done.stderr);
+        assert_eq!(std::fs::read_dir(test.path("tmp")).unwrap().count(), 0, "{wait} ms: {}", done.stdout);
+        let mounts = std::fs::read_to_string("/proc/self/mountinfo").unwrap();
+        assert!(!mounts.contains(&test.root().display().to_string()), "{wait} ms");
+    }
+}
