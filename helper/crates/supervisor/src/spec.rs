@@ -16,7 +16,8 @@ pub struct Spec {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Placement {
     /// A process group of its own, so that Ctrl-C reaches only this process, which then decides. Gets TERM when
-    /// this process dies, however it dies.
+    /// this process dies, however it dies (to the kernel: when the thread that started it ends, so start it from
+    /// one that stays).
     Tied,
     /// A session of its own, without a terminal and without inherited descriptors: it outlives this process, and
     /// nobody who waits for the end of our output waits for it.

@@ -132,7 +132,7 @@ fn a_detached_child_leads_its_own_session_and_writes_a_private_log() {
     let log = dir.path().join("child.log");
     std::fs::write(&log, "before\n").unwrap();
     let spec =
-        sh("ps -o sid= -p $$ || echo $$; echo pid $$; readlink /proc/self/fd/0").output(Sink::Append(log.clone()));
+        sh("cut -d' ' -f6 /proc/$$/stat; echo pid $$; readlink /proc/self/fd/0").output(Sink::Append(log.clone()));
     let mut supervisor = Supervisor::new(&[]).unwrap();
     let id = supervisor.start(spec.placement(Placement::Detached)).unwrap();
     let pid = supervisor.child(id).unwrap().process().unwrap().pid.to_string();

@@ -39,6 +39,6 @@ fn colour_is_for_those_who_see_it() {
     let test = Test::new().config("[instances.stopped]\n");
     assert!(!test.run("ps").success().stdout.contains('\u{1b}'));
     let coloured = test.run("ps --color always").success().stdout;
-    assert!(coloured.contains("\nstopped  \u{1b}[2mstopped\u{1b}[0m  "), "{coloured:?}");
+    assert!(coloured.contains("\nstopped   \u{1b}[2mstopped\u{1b}[0m  "), "{coloured:?}");
     assert!(!test.run("ps --color never").success().stdout.contains('\u{1b}'));
 }

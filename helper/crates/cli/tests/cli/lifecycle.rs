@@ -151,3 +151,22 @@ fn an_owner_from_another_environment_is_found_by_its_lock() {
     test.run("stop a").env("XDG_RUNTIME_DIR", &other).success();
     test.run("ready a").env("XDG_RUNTIME_DIR", &one).code(3);
 }
+
+#[test]
+fn a_second_ctrl_c_does_not_wait() {
+    let test = Test::bare(&["a", "b"]);
+    let up = test.spawn("up");
+    test.run("wait --all").success();
+    let (hangs, polite) = (test.pid("a"), test.pid("b"));
+    kill(Pid::from_raw(hangs), Signal::SIGSTOP).unwrap();
+    up.signal(Signal::SIGINT);
+    until("the polite one is gone", || !alive(polite));
+    assert!(alive(hangs));
+    let begun = std::time::Instant::now();
+    up.signal(Signal::SIGINT);
+    let done = up.finish();
+    assert!(begun.elapsed() < std::time::Duration::from_secs(3), "{}", done.stderr);
+    assert_eq!(done.code, Some(0), "{}", done.stderr);
+    assert!(!alive(hangs));
+    assert_eq!(test.runtime_files(), [""; 0]);
+}
