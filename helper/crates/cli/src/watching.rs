@@ -30,6 +30,9 @@ pub struct Crew<'c> {
     told: Receiver<(usize, Result<Status, NotReady>)>,
     /// The first thing that went wrong.
     failure: Option<Report>,
+    /// How often somebody wanted us to stop, and by what at first.
+    signals: usize,
+    interrupted: Option<Signal>,
     /// Somebody else tells the story: neither output nor failures are printed here.
     mute: bool,
 }
@@ -63,7 +66,19 @@ impl<'c> Crew<'c> {
     pub fn new(context: &'c Context, supervisor: Supervisor, changes: Changes, deadline: Option<Instant>) -> Self {
         let (tell, told) = channel();
         let changes = Some(Arc::new(changes));
-        Self { context, supervisor, changes, deadline, members: Vec::new(), tell, told, failure: None, mute: false }
+        Self {
+            context,
+            supervisor,
+            changes,
+            deadline,
+            members: Vec::new(),
+            tell,
+            told,
+            failure: None,
+            signals: 0,
+            interrupted: None,
+            mute: false,
+        }
     }
 
     pub fn start(&mut self, instance: &Instance, spec: Spec) -> Result<(), Report> {
@@ -125,29 +140,14 @@ impl<'c> Crew<'c> {
         self.mute = true;
     }
 
-    /// A signal that came while nobody listened.
-    pub fn pending_signal(&mut self) -> Result<Option<Signal>, Report> {
-        loop {
-            match self.supervisor.next(Some(Instant::now()))? {
-                Event::Deadline => return Ok(None),
-                event => {
-                    if let Turn::Signal(signal) = self.take(event)? {
-                        return Ok(Some(signal));
-                    }
-                }
-            }
-        }
-    }
-
     /// Sleeps until something happens and tells it.
     pub fn turn(&mut self) -> Result<Turn, Report> {
-        let event = self.supervisor.next(None)?;
-        self.take(event)
-    }
-
-    fn take(&mut self, event: Event) -> Result<Turn, Report> {
-        match event {
-            Event::Signal(signal) => return Ok(Turn::Signal(signal)),
+        match self.supervisor.next(None)? {
+            Event::Signal(signal) => {
+                self.signals += 1;
+                self.interrupted.get_or_insert(signal);
+                return Ok(Turn::Signal(signal));
+            }
             Event::Line { child, line } => self.line(child, &line),
             Event::Ended { child, ended } => self.ended(child, &ended)?,
             Event::GraceOver { child } => {
@@ -161,14 +161,19 @@ impl<'c> Crew<'c> {
         Ok(Turn::Went)
     }
 
-    /// Stops what was started here, all at once. A further signal kills what is left.
+    pub fn interrupted(&self) -> Option<Signal> {
+        self.interrupted
+    }
+
+    /// Stops what was started here, all at once. The second signal of all kills what is left: the first may have
+    /// come when the stopping had begun for another reason.
     pub fn stop(&mut self, grace: Duration) -> Result<(), Report> {
         if self.running() > 0 {
             self.note(format!("stopping {}", self.running()));
         }
         self.supervisor.stop_all(grace)?;
         while self.running() > 0 {
-            if let Turn::Signal(_) = self.turn()? {
+            if matches!(self.turn()?, Turn::Signal(_)) && self.signals > 1 {
                 self.supervisor.kill_all()?;
             }
         }

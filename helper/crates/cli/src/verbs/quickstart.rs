@@ -73,9 +73,9 @@ pub fn run(args: Args, context: &Context) -> Result<u8, Report> {
     let told = tell(&mut story, &mut crew, &owner, &project, instance);
     // Whatever came in between, nothing stays behind.
     let stopped = crew.stop(GRACE).and_then(|()| stopping::clear(instance));
-    let interrupted = told?;
+    told?;
     stopped?;
-    if let Some(signal) = interrupted {
+    if let Some(signal) = crew.interrupted() {
         return Ok(128 + signal as u8);
     }
     story.did("took it down: no process, no mount", None)?;
@@ -107,22 +107,22 @@ pub fn run(args: Args, context: &Context) -> Result<u8, Report> {
     Ok(DONE)
 }
 
-/// The part with an owner in it. `Some` when somebody wants us to stop.
+/// The part with an owner in it.
 fn tell(
     story: &mut Story<'_>,
     crew: &mut Crew<'_>,
     owner: &Path,
     project: &Project,
     instance: &Instance,
-) -> Result<Option<Signal>, Report> {
+) -> Result<(), Report> {
     crew.start(
         instance,
         Spec::new(owner).args(["serve", NAME]).args(words(project)).env("NIXBOX_LOG_FORMAT", "human"),
     )?;
     crew.mute();
     while crew.unsettled() > 0 {
-        if let Turn::Signal(signal) = crew.turn()? {
-            return Ok(Some(signal));
+        if let Turn::Signal(_) = crew.turn()? {
+            return Ok(());
         }
     }
     if let Some(report) = crew.first_failure() {
@@ -144,8 +144,7 @@ fn tell(
     let file = mount.path.join("hello.txt");
     std::fs::write(&file, TEXT).map_err(|error| io_failure("write", &file, error))?;
     let read = std::fs::read_to_string(&file).map_err(|error| io_failure("read", &file, error))?;
-    story.did(&format!("wrote {}", file.display()), Some(&read))?;
-    crew.pending_signal()
+    story.did(&format!("wrote {}", file.display()), Some(&read))
 }
 
 fn words(project: &Project) -> Vec<std::ffi::OsString> {
