@@ -7,10 +7,10 @@ use std::path::Path;
 use nix::errno::Errno;
 use nix::mount::MsFlags;
 use nix::unistd::{getegid, geteuid};
+use nixbox_mounts::{fusermount, source_of};
 
 use crate::error::{Error, Result};
-use crate::fusermount;
-use crate::options::{Access, Options, source_of};
+use crate::options::{Access, Options};
 
 pub(crate) fn attach(mountpoint: &Path, options: &Options) -> Result<OwnedFd> {
     if geteuid().is_root()
@@ -22,6 +22,7 @@ pub(crate) fn attach(mountpoint: &Path, options: &Options) -> Result<OwnedFd> {
     words.push(if options.read_only { "ro" } else { "rw" });
     words.extend(allow(options));
     fusermount::mount(mountpoint, &source_of(&options.database), &words)
+        .map_err(|error| Error::Refused { reason: error.to_string() })
 }
 
 /// `None` where root is not allowed to mount, as in some containers.

@@ -12,15 +12,12 @@ use std::time::{Duration, Instant};
 use fuser::{Config, Session, SessionACL};
 use nix::sys::statvfs::statvfs;
 use nixbox_engine::FileSystem;
+use nixbox_mounts::{Health, MountEntry, User, detach, mount_at, users_of, within};
 
 use crate::attach::attach;
-use crate::detach;
 use crate::error::{Error, Result};
 use crate::front::{Front, Link};
-use crate::mountinfo::{MountEntry, mount_at};
 use crate::options::{Access, Options};
-use crate::stale::is_dead;
-use crate::users::{User, users_of};
 
 /// Measured: two clearly beat one, more gained nothing.
 const THREADS: usize = 2;
@@ -105,12 +102,12 @@ impl Mounted {
 
     /// Proves that the mount is there and answers: mountinfo shows ours on top, and statfs, which only we can
     /// answer, comes back.
-    pub fn prove(&self, within: Duration) -> Result<()> {
+    pub fn prove(&self, time: Duration) -> Result<()> {
         if !self.is_ours() {
             return Err(Error::Refused { reason: "another mount covers it".into() });
         }
         let path = self.path.clone();
-        match aside(within, move || statvfs(&path).map(drop)) {
+        match within(time, move || statvfs(&path).map(drop)) {
             Some(Ok(())) => Ok(()),
             Some(Err(error)) => Err(Error::Refused { reason: error.desc().to_owned() }),
             None => Err(Error::Silent),
@@ -167,7 +164,7 @@ impl Mounted {
     fn write_back(&self) {
         let deadline = Instant::now() + WRITE_BACK;
         let path = self.path.clone();
-        if aside(WRITE_BACK, move || File::open(path).map(|root| nix::unistd::syncfs(&root))).is_none() {
+        if within(WRITE_BACK, move || File::open(path).map(|root| nix::unistd::syncfs(&root))).is_none() {
             return;
         }
         let mut before = None;
@@ -186,7 +183,7 @@ impl Mounted {
     /// at once. But it can also be there still, dead: when the connection was aborted.
     fn is_ours(&self) -> bool {
         matches!(mount_at(&self.path), Ok(Some(entry)) if entry == self.entry)
-            && (!self.over.load(Ordering::Acquire) || is_dead(&self.path))
+            && (!self.over.load(Ordering::Acquire) || self.entry.health() == Health::Dead)
     }
 }
 
@@ -196,15 +193,4 @@ impl Drop for Mounted {
             let _ = self.force();
         }
     }
-}
-
-/// Does something that may never come back on a thread of its own; `None` when it did not come back in time.
-fn aside<T: Send + 'static>(within: Duration, work: impl FnOnce() -> T + Send + 'static) -> Option<T> {
-    let (tell, told) = mpsc::channel();
-    thread::Builder::new()
-        .spawn(move || {
-            let _ = tell.send(work());
-        })
-        .ok()?;
-    told.recv_timeout(within).ok()
 }

@@ -4,8 +4,9 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use nixbox_mounts::mount_at;
+
 use crate::error::{Error, Result};
-use crate::mountinfo::mount_at;
 use crate::stale;
 
 /// As many links as the kernel follows.

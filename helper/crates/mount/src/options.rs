@@ -1,8 +1,4 @@
-use std::ffi::{OsStr, OsString};
-use std::path::{Path, PathBuf};
-
-/// What the source of a mount begins with, here as in upstream's tools.
-pub(crate) const SOURCE_PREFIX: &str = "agentfs:";
+use std::path::PathBuf;
 
 /// Whom the kernel lets in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -22,17 +18,4 @@ pub struct Options {
     /// Show every file as this user's, whatever the tree says.
     pub uid: Option<u32>,
     pub gid: Option<u32>,
-}
-
-/// The source under which a database is mounted.
-pub fn source_of(database: &Path) -> OsString {
-    let mut source = OsString::from(SOURCE_PREFIX);
-    source.push(database);
-    source
-}
-
-/// The database that a source names.
-pub(crate) fn database_of(source: &OsStr) -> Option<&Path> {
-    use std::os::unix::ffi::OsStrExt;
-    source.as_bytes().strip_prefix(SOURCE_PREFIX.as_bytes()).map(|path| Path::new(OsStr::from_bytes(path)))
 }

@@ -3,9 +3,9 @@
 use std::fs::{self, OpenOptions};
 
 use nix::unistd::geteuid;
+use nixbox_mounts::fusermount;
 
 use crate::error::{Error, Result};
-use crate::fusermount;
 use crate::options::Access;
 
 pub fn check(access: Access) -> Result<()> {

@@ -12,7 +12,8 @@ use std::time::{Duration, Instant};
 
 use common::memory::Memory;
 use common::{Mapped, Test, can_mount, is_mounted};
-use nixbox_mount::{Error, Mountpoint, Unmounted, mount_at, source_of};
+use nixbox_mount::{Error, Mountpoint, Unmounted};
+use nixbox_mounts::{mount_at, source_of};
 
 fn mounted() -> Test {
     Test::new(Arc::new(Memory::default()))
@@ -30,7 +31,7 @@ fn mountinfo_names_the_database_whatever_it_is_called() {
     });
     let entry = mount_at(&test.path()).unwrap().unwrap();
     assert_eq!(Some(entry.source.clone()), name);
-    assert!(entry.is_fuse());
+    assert!(entry.database().is_some());
 }
 
 #[test]

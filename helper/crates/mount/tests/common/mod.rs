@@ -63,7 +63,7 @@ impl Test {
 }
 
 pub fn is_mounted(path: &Path) -> bool {
-    nixbox_mount::mount_at(path).unwrap().is_some()
+    nixbox_mounts::mount_at(path).unwrap().is_some()
 }
 
 /// A shared mapping of a whole file.

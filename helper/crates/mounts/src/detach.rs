@@ -8,10 +8,10 @@ use nix::errno::Errno;
 use nix::mount::{MntFlags, umount2};
 
 use crate::fusermount;
-use crate::mountinfo::connection;
+use crate::table::connection;
 
 /// Fails with `ResourceBusy` while somebody is in it. The kernel first writes back what it still holds.
-pub(crate) fn politely(path: &Path) -> io::Result<()> {
+pub fn politely(path: &Path) -> io::Result<()> {
     match umount2(path, MntFlags::UMOUNT_NOFOLLOW) {
         Err(Errno::EPERM) => fusermount::unmount(path, false),
         other => Ok(other?),
@@ -19,7 +19,7 @@ pub(crate) fn politely(path: &Path) -> io::Result<()> {
 }
 
 /// Out of the tree at once; those who still have a file open keep it until the connection ends.
-pub(crate) fn lazily(path: &Path) -> io::Result<()> {
+pub fn lazily(path: &Path) -> io::Result<()> {
     match umount2(path, MntFlags::MNT_DETACH | MntFlags::UMOUNT_NOFOLLOW) {
         Err(Errno::EPERM) => fusermount::unmount(path, true),
         other => Ok(other?),
@@ -28,7 +28,7 @@ pub(crate) fn lazily(path: &Path) -> io::Result<()> {
 
 /// Ends the connection, so that whoever still uses the mount gets an error instead of waiting. Root can do so with the
 /// unmount itself; others only where the control filesystem is mounted, else it ends with this process.
-pub(crate) fn forcibly(path: &Path, device: &str) -> io::Result<()> {
+pub fn forcibly(path: &Path, device: &str) -> io::Result<()> {
     let _ = abort(device);
     let flags = MntFlags::MNT_FORCE | MntFlags::MNT_DETACH | MntFlags::UMOUNT_NOFOLLOW;
     match umount2(path, flags) {
@@ -38,7 +38,7 @@ pub(crate) fn forcibly(path: &Path, device: &str) -> io::Result<()> {
 }
 
 /// Needs the control filesystem at its usual place.
-pub(crate) fn abort(device: &str) -> io::Result<()> {
+pub fn abort(device: &str) -> io::Result<()> {
     let number = connection(device).ok_or(io::ErrorKind::InvalidInput)?;
     fs::write(format!("/sys/fs/fuse/connections/{number}/abort"), "1")
 }

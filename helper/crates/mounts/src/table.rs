@@ -6,6 +6,16 @@ use std::io;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
+/// What the source of an AgentFS mount begins with, here as in upstream's tools.
+const SOURCE_PREFIX: &[u8] = b"agentfs:";
+
+/// The source under which a database is mounted, so that mountinfo names it.
+pub fn source_of(database: &Path) -> OsString {
+    let mut source = OsString::from_vec(SOURCE_PREFIX.to_vec());
+    source.push(database);
+    source
+}
+
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MountEntry {
     /// `major:minor`; the minor number of a FUSE mount is also the number of its connection.
@@ -16,9 +26,17 @@ pub struct MountEntry {
 }
 
 impl MountEntry {
-    pub fn is_fuse(&self) -> bool {
-        self.kind == "fuse" || self.kind.as_bytes().starts_with(b"fuse.")
+    /// The database behind it, where it is an AgentFS mount, ours or upstream's.
+    pub fn database(&self) -> Option<&Path> {
+        let fuse = self.kind == "fuse" || self.kind.as_bytes().starts_with(b"fuse.");
+        let path = self.source.as_bytes().strip_prefix(SOURCE_PREFIX).filter(|_| fuse)?;
+        Some(Path::new(OsStr::from_bytes(path)))
     }
+}
+
+/// Every mount that this process sees, in the order in which they were made.
+pub fn all() -> io::Result<Vec<MountEntry>> {
+    Ok(fs::read("/proc/self/mountinfo")?.split(|byte| *byte == b'\n').filter_map(parse).collect())
 }
 
 /// The mount that is seen at exactly this path: of several stacked ones the topmost.
@@ -81,9 +99,9 @@ mod tests {
 
     #[test]
     fn of_stacked_mounts_the_topmost_is_seen() {
-        let entry =
-            topmost(TABLE, Path::new("/a b")).map(|entry| (entry.device.clone(), entry.is_fuse(), entry.source));
-        assert_eq!(entry, Some(("0:46".into(), true, "top".into())));
+        let entry = topmost(TABLE, Path::new("/a b"))
+            .map(|entry| (entry.device.clone(), entry.database().is_some(), entry.source));
+        assert_eq!(entry, Some(("0:46".into(), false, "top".into())));
     }
 
     #[test]
@@ -98,6 +116,7 @@ mod tests {
                 source: "agentfs:/x,y\\z.db".into()
             })
         );
+        assert_eq!(line.as_ref().and_then(MountEntry::database), Some(Path::new("/x,y\\z.db")));
         assert_eq!(connection("0:45"), Some("45"));
     }
 

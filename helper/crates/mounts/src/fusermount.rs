@@ -15,12 +15,10 @@ use nix::sys::socket::{
     AddressFamily, ControlMessageOwned, MsgFlags, SockFlag, SockType, UnixAddr, recvmsg, socketpair,
 };
 
-use crate::error::{Error, Result};
-
 /// On NixOS only the wrapper is setuid, and the plain program of a shell's `fuse3` would hide it on PATH.
 const WRAPPER: &str = "/run/wrappers/bin/fusermount3";
 
-pub(crate) fn find() -> Option<PathBuf> {
+pub fn find() -> Option<PathBuf> {
     let path = env::var_os("PATH").unwrap_or_default();
     let on_path = env::split_paths(&path).filter(|dir| dir.is_absolute()).map(|dir| dir.join("fusermount3"));
     let usual = ["/usr/bin/fusermount3", "/bin/fusermount3"].map(PathBuf::from);
@@ -28,13 +26,11 @@ pub(crate) fn find() -> Option<PathBuf> {
 }
 
 /// Mounts, and hands over the open /dev/fuse that fusermount3 sends back.
-pub(crate) fn mount(mountpoint: &Path, source: &OsStr, options: &[&str]) -> Result<OwnedFd> {
-    let program = find().ok_or(Error::NoFusermount)?;
-    let refused = |reason: String| Error::Refused { reason };
-    let io = |error: Errno| refused(error.to_string());
+pub fn mount(mountpoint: &Path, source: &OsStr, options: &[&str]) -> io::Result<OwnedFd> {
+    let program = find().ok_or_else(not_found)?;
     // The child's end must survive its exec, ours must not be there at all.
-    let (ours, theirs) = socketpair(AddressFamily::Unix, SockType::Stream, None, SockFlag::empty()).map_err(io)?;
-    fcntl(&ours, FcntlArg::F_SETFD(FdFlag::FD_CLOEXEC)).map_err(io)?;
+    let (ours, theirs) = socketpair(AddressFamily::Unix, SockType::Stream, None, SockFlag::empty())?;
+    fcntl(&ours, FcntlArg::F_SETFD(FdFlag::FD_CLOEXEC))?;
     let mut option = OsString::from(options.join(","));
     option.push(if options.is_empty() { "fsname=" } else { ",fsname=" });
     option.push(escape(source));
@@ -49,20 +45,16 @@ pub(crate) fn mount(mountpoint: &Path, source: &OsStr, options: &[&str]) -> Resu
         .stdout(Stdio::null())
         .stderr(Stdio::piped())
         .spawn()
-        .map_err(|error| refused(format!("{}: {error}", program.display())))?;
+        .map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", program.display())))?;
     drop(theirs);
     let received = receive_fd(&ours);
-    let output = child.wait_with_output().map_err(|error| refused(error.to_string()))?;
-    match received {
-        Ok(Some(device)) => Ok(device),
-        Ok(None) => Err(refused(said(&output))),
-        Err(error) => Err(refused(error.to_string())),
-    }
+    let output = child.wait_with_output()?;
+    received?.ok_or_else(|| io::Error::other(said(&output)))
 }
 
 /// `ResourceBusy` when somebody is still in the mount and `lazy` is off.
-pub(crate) fn unmount(mountpoint: &Path, lazy: bool) -> io::Result<()> {
-    let program = find().ok_or_else(|| io::Error::new(io::ErrorKind::NotFound, Error::NoFusermount.to_string()))?;
+pub fn unmount(mountpoint: &Path, lazy: bool) -> io::Result<()> {
+    let program = find().ok_or_else(not_found)?;
     let output = Command::new(program)
         .arg(if lazy { "-uz" } else { "-u" })
         .arg("--")
@@ -76,6 +68,10 @@ pub(crate) fn unmount(mountpoint: &Path, lazy: bool) -> io::Result<()> {
     let said = said(&output);
     let kind = if said.contains("busy") { io::ErrorKind::ResourceBusy } else { io::ErrorKind::Other };
     Err(io::Error::new(kind, said))
+}
+
+fn not_found() -> io::Error {
+    io::Error::new(io::ErrorKind::NotFound, "fusermount3 was not found")
 }
 
 fn said(output: &Output) -> String {

@@ -5,7 +5,7 @@ use std::fs;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-use crate::mountinfo::covers;
+use crate::table::covers;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct User {
@@ -20,7 +20,7 @@ impl std::fmt::Display for User {
 }
 
 /// At most `limit` processes with a file open or mapped, or their working folder, below `mount`.
-pub(crate) fn users_of(mount: &Path, limit: usize) -> Vec<User> {
+pub fn users_of(mount: &Path, limit: usize) -> Vec<User> {
     let Ok(processes) = fs::read_dir("/proc") else { return Vec::new() };
     processes
         .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse::<i32>().ok())
