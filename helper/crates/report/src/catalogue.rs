@@ -76,6 +76,7 @@ catalogue! {
     CONTROL_MALFORMED = "nixbox::control::malformed", Usage, "A request on the control socket was not a JSON object with a `request`.";
     CONTROL_UNKNOWN_REQUEST = "nixbox::control::unknown-request", Unavailable, "The owner does not know the request. It is older or newer than the program that asked: restart it.";
 
+    DATABASE_MISSING = "nixbox::database::missing", NotFound, "The instance has no database yet. `nixbox-helper init` creates it, and so does bringing it up.";
     DATABASE_BUSY = "nixbox::database::busy", Held, "A program other than a nixbox owner has the database open, such as upstream's `agentfs mount`.";
     DATABASE_FOREIGN = "nixbox::database::foreign", Refused, "The file is not an AgentFS database. nixbox leaves it as it is.";
     DATABASE_OLD = "nixbox::database::old", Refused, "The database has a schema older than 0.4. Upstream's `agentfs migrate` brings it up to date.";
@@ -83,6 +84,9 @@ catalogue! {
     DATABASE_OVERLAY = "nixbox::database::overlay", Refused, "The database is an overlay over a base folder.";
     DATABASE_DAMAGED = "nixbox::database::damaged", Unavailable, "SQLite says that the file is damaged.";
     DATABASE_FAILED = "nixbox::database::failed", Unavailable, "The database could not be opened or created.";
+
+    FILE_MISSING = "nixbox::file::missing", NotFound, "The database has no file at that path.";
+    FILE_KIND = "nixbox::file::kind", Usage, "What lies at that path is not a regular file.";
 
     MOUNT_NO_FUSE = "nixbox::mount::no-fuse", Unavailable, "`/dev/fuse` is missing or may not be opened.";
     MOUNT_NO_FUSERMOUNT = "nixbox::mount::no-fusermount", Unavailable, "`fusermount3` is not installed; users other than root need it.";
