@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use rusqlite::config::DbConfig;
 use rusqlite::types::{ToSqlOutput, ValueRef};
-use rusqlite::{Connection, ErrorCode, OpenFlags, ToSql};
+use rusqlite::{Connection, ErrorCode, OpenFlags, ToSql, ffi};
 
 use super::{Arg, Disk, EachRow, Row, Store};
 use crate::error::{Error, Result, StoreError, StoreErrorKind};
@@ -91,6 +91,7 @@ impl Guest {
         db.pragma_update(None, "cache_size", -CACHE_KIB)?;
         // SQLite would fold the log in at a commit, and an fsync(2) would wait for work that it has no need of.
         db.pragma_update(None, "wal_autocheckpoint", 0)?;
+        db.pragma_update(None, "journal_size_limit", LOG_KEPT)?;
         // Takes the exclusive lock now, so that a second opener fails at its start and not in the middle.
         db.execute_batch("BEGIN IMMEDIATE; COMMIT")
     }
@@ -109,6 +110,10 @@ impl Guest {
 }
 
 const CACHE_KIB: i64 = 16 * 1024;
+/// A page in the log, with its header.
+const FRAME: u64 = 4096 + 24;
+/// What the log's file may keep when it is begun anew.
+const LOG_KEPT: i64 = 64 << 20;
 
 impl Store for SqliteStore {
     fn execute(&mut self, sql: &str, args: &[Arg<'_>]) -> Result<usize> {
@@ -130,21 +135,48 @@ impl Store for SqliteStore {
     }
 
     fn log_bytes(&self) -> u64 {
-        self.wal.0.metadata().map_or(0, |meta| meta.len())
+        self.pages_in_log(false) * FRAME
     }
 
+    /// Keeps the log's file: the next batches overwrite it, and syncing those moves no file size and no blocks.
     fn fold_log(&mut self) -> Result<()> {
-        let kept_back: i64 =
-            self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0)).map_err(store_error)?;
-        match kept_back {
-            0 => Ok(()),
-            _ => Err(StoreError::new(StoreErrorKind::Busy, "the write-ahead log could not be folded in").into()),
-        }
+        self.checkpoint("PRAGMA wal_checkpoint(PASSIVE)")
     }
 
     fn close(mut self: Box<Self>) -> Result<()> {
-        self.fold_log()?;
+        self.checkpoint("PRAGMA wal_checkpoint(TRUNCATE)")?;
         self.connection.close().map_err(|(_, error)| store_error(error))
+    }
+}
+
+impl SqliteStore {
+    fn checkpoint(&mut self, pragma: &str) -> Result<()> {
+        let (busy, frames, folded): (i64, i64, i64) = self
+            .connection
+            .query_row(pragma, [], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
+            .map_err(store_error)?;
+        if busy != 0 || folded < frames {
+            return Err(StoreError::new(StoreErrorKind::Busy, "the write-ahead log could not be folded in").into());
+        }
+        self.pages_in_log(true);
+        Ok(())
+    }
+
+    /// Counted, as the file's length says nothing about the log in it; at will from here on anew.
+    fn pages_in_log(&self, anew: bool) -> u64 {
+        let (mut pages, mut highest) = (0, 0);
+        // SAFETY: the handle is that of a connection that lives as long as `self` and is used by one thread at a
+        // time, and both counters outlive the call.
+        unsafe {
+            ffi::sqlite3_db_status(
+                self.connection.handle(),
+                ffi::SQLITE_DBSTATUS_CACHE_WRITE,
+                &raw mut pages,
+                &raw mut highest,
+                i32::from(anew),
+            );
+        }
+        u64::try_from(pages).unwrap_or(0)
     }
 }
 
