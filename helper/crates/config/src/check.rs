@@ -39,7 +39,7 @@ impl<'a> Checker<'a> {
         for instance in self.project.enabled() {
             let Some(other) = seen.insert(prefix(&instance.name), &instance.name) else { continue };
             let what = format!("{other} and {} share the variables {}…", instance.name, prefix(&instance.name));
-            self.report(&codes::CONFIG_NAME_CLASH, &instance.name, &[], what, "Rename one of them");
+            self.report(&codes::CONFIG_NAME_CLASH, &instance.name, &[], what, "rename one of them");
         }
     }
 
@@ -49,7 +49,7 @@ impl<'a> Checker<'a> {
             let Some(http) = instance.http.as_ref().filter(|http| http.port != 0) else { continue };
             let Some(other) = seen.insert((http.bind, http.port), &instance.name) else { continue };
             let what = format!("{other} and {} both listen on {} port {}", instance.name, http.bind, http.port);
-            let help = "Give each a port of its own, or 0 to have a free one picked";
+            let help = "give each a port of its own, or 0 to have a free one picked";
             self.report(&codes::CONFIG_PORT_CLASH, &instance.name, &["http", "port"], what, help);
         }
     }
@@ -83,12 +83,12 @@ impl<'a> Checker<'a> {
                 // Such a mount has everything inside it; to say so of each other mount would help nobody.
                 Some(covered) => {
                     let what = format!("A mount at {} would cover {covered}", point.mount.path.display());
-                    let help = "Name a folder of its own, such as \".agentfs/mnt\"";
+                    let help = "name a folder of its own, such as \".agentfs/mnt\"";
                     self.at_mount(&codes::CONFIG_MOUNT_COVERS, point, what, help);
                 }
                 None if is_not_a_folder(&point.real) => {
                     let what = format!("The mountpoint {} is not a folder", point.mount.path.display());
-                    self.at_mount(&codes::CONFIG_MOUNT_IS_FILE, point, what, "Remove it, or name another path");
+                    self.at_mount(&codes::CONFIG_MOUNT_IS_FILE, point, what, "remove it, or name another path");
                 }
                 None => {}
             }
@@ -105,12 +105,12 @@ impl<'a> Checker<'a> {
             match outer {
                 Some(above) if point.real == above.real => {
                     let what = format!("{} and {} have one mountpoint", above.instance.name, point.instance.name);
-                    self.at_mount(&codes::CONFIG_MOUNT_CLASH, point, what, "Give each instance a folder of its own");
+                    self.at_mount(&codes::CONFIG_MOUNT_CLASH, point, what, "give each instance a folder of its own");
                 }
                 Some(above) if point.real.starts_with(&above.real) => {
                     let what =
                         format!("The mountpoint of {} lies in that of {}", point.instance.name, above.instance.name);
-                    self.at_mount(&codes::CONFIG_MOUNT_NESTED, point, what, "Put them side by side");
+                    self.at_mount(&codes::CONFIG_MOUNT_NESTED, point, what, "put them side by side");
                 }
                 _ => outer = Some(point),
             }

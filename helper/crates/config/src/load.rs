@@ -46,10 +46,10 @@ fn read(file: &Path) -> Result<Vec<u8>, Report> {
         let place = Place { file: file.to_owned(), line: None, key: None };
         match error.kind() {
             ErrorKind::NotFound => Failure::new(&codes::CONFIG_MISSING, format!("There is no {}", file.display()))
-                .help("Make one with `nixbox-helper init`, or name another with --config or NIXBOX_CONFIG"),
+                .help("make one with `nixbox-helper new plain`, or name another with --config or NIXBOX_CONFIG"),
             _ => Failure::new(&codes::CONFIG_UNREADABLE, format!("{} could not be read", file.display()))
                 .why(error)
-                .help("Name a file that this user may read"),
+                .help("name a file that this user may read"),
         }
         .at(place)
         .into()

@@ -64,7 +64,7 @@ fn search(cwd: &Path) -> Result<PathBuf, Report> {
     let found = cwd.ancestors().map(|folder| folder.join(FILE_NAME)).find(|file| file.is_file());
     found.ok_or_else(|| {
         Failure::new(&codes::CONFIG_MISSING, format!("No {FILE_NAME} in {} or any folder above", cwd.display()))
-            .help("Make one with `nixbox-helper init`, or name one with --config")
+            .help("make one with `nixbox-helper new plain`, or name one with --config")
             .into()
     })
 }

@@ -69,7 +69,7 @@ fn http(table: &mut Table<'_, '_>) -> HttpDocument {
 struct Other;
 
 fn version(top: &mut Table<'_, '_>) -> Result<At<u32>, Other> {
-    let help = format!("Write `version = {VERSION}` as the first line");
+    let help = format!("write `version = {VERSION}` as the first line");
     let here = At { value: VERSION, line: 1 };
     match top.take("version") {
         None => {
@@ -117,7 +117,7 @@ impl<'t, 'p> Table<'t, 'p> {
     fn flag(&mut self, name: &'static str) -> Option<At<bool>> {
         match self.take(name)? {
             Entry { value: Value::Bool(value), line, .. } => Some(At { value, line }),
-            entry => self.wrong_type(&entry, "a boolean", "Write true or false, without quotes"),
+            entry => self.wrong_type(&entry, "a boolean", "write true or false, without quotes"),
         }
     }
 
@@ -131,10 +131,10 @@ impl<'t, 'p> Table<'t, 'p> {
                 Ok(value) if value >= least && value <= most => Some(At { value, line }),
                 _ => {
                     let what = format!("`{name}` is out of range");
-                    self.report(&codes::CONFIG_VALUE, line, &name, what, &format!("Write {range}"))
+                    self.report(&codes::CONFIG_VALUE, line, &name, what, &format!("write {range}"))
                 }
             },
-            entry => self.wrong_type(&entry, "an integer", &format!("Write {range}, without quotes")),
+            entry => self.wrong_type(&entry, "an integer", &format!("write {range}, without quotes")),
         }
     }
 
@@ -145,7 +145,7 @@ impl<'t, 'p> Table<'t, 'p> {
         }
         let quoted: Vec<_> = T::WORDS.iter().map(|word| format!("\"{word}\"")).collect();
         let help = match schema::nearest(&value, T::WORDS.iter().copied()) {
-            Some(near) => format!("Did you mean \"{near}\"? Possible are {}", quoted.join(", ")),
+            Some(near) => format!("did you mean \"{near}\"? possible are {}", quoted.join(", ")),
             None => format!("Possible are {}", quoted.join(", ")),
         };
         self.report(&codes::CONFIG_TYPE, line, name, format!("{value:?} is no possible `{name}`"), &help)
@@ -162,7 +162,7 @@ impl<'t, 'p> Table<'t, 'p> {
                     line,
                     name,
                     what,
-                    "Write \"127.0.0.1\" or \"::1\"; names are not looked up",
+                    "write \"127.0.0.1\" or \"::1\"; names are not looked up",
                 )
             }
         }
@@ -205,14 +205,14 @@ impl<'t, 'p> Table<'t, 'p> {
                 table.finish();
                 Some(At { value, line })
             }
-            entry => self.wrong_type(&entry, "a table", &format!("Write [{path}] and its keys on the lines below")),
+            entry => self.wrong_type(&entry, "a table", &format!("write [{path}] and its keys on the lines below")),
         }
     }
 
     fn string(&mut self, entry: Entry<'t>) -> Option<At<String>> {
         match entry {
             Entry { value: Value::Text(text), line, .. } => Some(At { value: text.into_owned(), line }),
-            entry => self.wrong_type(&entry, "a string", "Put the value in double quotes"),
+            entry => self.wrong_type(&entry, "a string", "put the value in double quotes"),
         }
     }
 

@@ -44,7 +44,7 @@ pub(crate) fn resolve(
     let paths = [&located.file, &located.root, &data_dir, &runtime_dir];
     if let Some(path) = paths.into_iter().find(|path| path.to_str().is_none()) {
         let failure = Failure::new(&codes::CONFIG_VALUE, format!("The path {} is not UTF-8", path.display()));
-        problems.in_text(None, None, failure.help("Rename the folder, or name another"));
+        problems.in_text(None, None, failure.help("rename the folder, or name another"));
     }
     let origins = Origins { file: located.file_origin, root: located.root_origin, settings: resolver.settings };
     let (file, root) = (located.file.clone(), located.root.clone());
@@ -104,7 +104,7 @@ impl Resolver<'_> {
             Err(unknown) => {
                 let what = "AGENTFS_LOG_LEVEL holds no log level";
                 let failure = Failure::new(&codes::CONFIG_ENVIRONMENT, what).why(unknown);
-                self.problems.push(failure.help("Set it to one of these, or unset it"));
+                self.problems.push(failure.help("set it to one of these, or unset it"));
                 None
             }
         });
@@ -167,7 +167,7 @@ impl Resolver<'_> {
             self.problems.at(
                 at.line,
                 &key,
-                failure.why(why).help("Set a shorter `runtime_dir`, such as one below /tmp"),
+                failure.why(why).help("set a shorter `runtime_dir`, such as one below /tmp"),
             );
         }
         instance
@@ -179,7 +179,7 @@ impl Resolver<'_> {
         let possible = name.bytes().next().is_some_and(first) && name.bytes().all(rest) && name.len() <= 63;
         if !possible {
             let what = format!("{name:?} is not possible as an instance name");
-            let help = "A name has lower case letters, digits, - and _, begins with a letter or digit, and has at most 63 characters";
+            let help = "a name has lower case letters, digits, - and _, begins with a letter or digit, and has at most 63 characters";
             self.report(&codes::CONFIG_INSTANCE_NAME, line, key, what, help);
         }
     }
@@ -194,11 +194,11 @@ impl Resolver<'_> {
             if let Some(why) = env::not_for_users(name) {
                 let what = format!("`{name}` is not possible as a variable here");
                 let failure = Failure::new(&codes::CONFIG_ENV_NAME, what).why(why);
-                this.problems.at(*line, &key, failure.help("Choose another name"));
+                this.problems.at(*line, &key, failure.help("choose another name"));
             }
             if value.contains('\0') {
                 let what = format!("`{name}` holds a NUL character, which no variable can");
-                this.report(&codes::CONFIG_VALUE, *line, &key, what, "Leave it out");
+                this.report(&codes::CONFIG_VALUE, *line, &key, what, "leave it out");
             }
         })
     }
@@ -218,7 +218,7 @@ impl Resolver<'_> {
                 let failure = Failure::new(&codes::CONFIG_SECRET, what)
                     .why("this file, the shell's variables and the Nix store are read by others")
                     .help(format!(
-                        "Put it into a file only you can read, and name that: {}_FILE = \"…\"",
+                        "put it into a file only you can read, and name that: {}_FILE = \"…\"",
                         name.to_uppercase()
                     ));
                 self.problems.at(at.line, &join(key, name), failure);
@@ -249,7 +249,7 @@ impl Resolver<'_> {
         };
         if let (Some(At { value: true, line }), true) = (&table.allow_root, mount.allow_other) {
             let what = "`allow_root` and `allow_other` exclude each other".to_owned();
-            let help = "Keep `allow_other` alone; it lets root in as well";
+            let help = "keep `allow_other` alone; it lets root in as well";
             self.report(&codes::CONFIG_VALUE, *line, &join(key, "allow_root"), what, help);
         }
         (mount.backend != Backend::None).then_some(mount)
@@ -260,7 +260,7 @@ impl Resolver<'_> {
         if let Some(At { value, line }) = table.bind.as_ref().filter(|at| !at.value.is_loopback()) {
             let what = format!("{value} is not a loopback address");
             let failure = Failure::new(&codes::CONFIG_EXPOSED, what).why("other machines could reach the instance");
-            self.problems.at(*line, &join(key, "bind"), failure.help("Write \"127.0.0.1\" or \"::1\""));
+            self.problems.at(*line, &join(key, "bind"), failure.help("write \"127.0.0.1\" or \"::1\""));
         }
         Http { bind, port: self.pick(key, "port", table.port.as_ref(), 0) }
     }
@@ -275,15 +275,15 @@ impl Resolver<'_> {
     fn path(&self, key: &str, written: Option<&At<String>>) -> Option<(PathBuf, Origin)> {
         let At { value, line } = written?;
         let wrong = if value.is_empty() {
-            Some(("is empty", "Leave the key out to have the default"))
+            Some(("is empty", "leave the key out to have the default"))
         } else if value.chars().any(char::is_control) {
-            Some(("holds a control character", "Leave it out"))
+            Some(("holds a control character", "leave it out"))
         } else if value.starts_with('~') || value.starts_with('$') {
-            Some(("is taken as it stands: neither ~ nor $ is expanded", "Write the path out"))
+            Some(("is taken as it stands: neither ~ nor $ is expanded", "write the path out"))
         } else if in_store(Path::new(value)) {
             Some((
                 "lies in the Nix store, where nothing can be written",
-                "Name a folder of the project, as a plain string",
+                "name a folder of the project, as a plain string",
             ))
         } else {
             None

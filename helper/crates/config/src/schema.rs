@@ -43,13 +43,13 @@ fn tidy(schema: &mut Schema) {
 /// What to do about an unknown key in a table that has the `known` ones.
 pub(crate) fn suggest(name: &str, known: &[&str]) -> String {
     if let Some(near) = nearest(name, known.iter().copied()) {
-        return format!("Did you mean `{near}`?");
+        return format!("did you mean `{near}`?");
     }
     let elsewhere = homes(&schema(), &name.to_lowercase().replace('-', "_"));
     match elsewhere.first() {
         Some(table) => format!("`{name}` belongs into {table}"),
-        None if known.is_empty() => "Leave it out".to_owned(),
-        None => format!("Leave it out; possible here are {}", known.join(", ")),
+        None if known.is_empty() => "leave it out".to_owned(),
+        None => format!("leave it out; possible here are {}", known.join(", ")),
     }
 }
 

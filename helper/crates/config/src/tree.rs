@@ -67,7 +67,7 @@ pub(crate) fn parse<'t>(bytes: &'t [u8], format: Format, problems: &Problems) ->
             let line = 1 + readable.matches('\n').count();
             let key = if format == Format::Toml { toml::key_on(line, readable) } else { None };
             let failure = Failure::new(&codes::CONFIG_SYNTAX, "The file is not UTF-8 text");
-            problems.in_text(Some(line), key, failure.help("Save the file in UTF-8"));
+            problems.in_text(Some(line), key, failure.help("save the file in UTF-8"));
             return None;
         }
     };

@@ -72,19 +72,19 @@ fn the_version_is_asked_for_and_checked() {
 
 #[test]
 fn unknown_keys_are_answered_with_the_nearest_or_with_where_they_belong() {
-    assert_eq!(help("log_levle = \"info\""), "Did you mean `log_level`?");
-    assert_eq!(help("[instances.a.mount]\nreadOnly = true"), "Did you mean `read_only`?");
+    assert_eq!(help("log_levle = \"info\""), "did you mean `log_level`?");
+    assert_eq!(help("[instances.a.mount]\nreadOnly = true"), "did you mean `read_only`?");
     assert_eq!(help("[instances.a]\nport = 1"), "`port` belongs into [instances.NAME.http]");
     assert_eq!(help("mount = {}"), "`mount` belongs into [instances.NAME]");
     assert_eq!(help("[instances.a]\nlog_level = \"info\""), "`log_level` belongs into the top of the file");
-    assert_eq!(help("[instances.a.http]\nzzz = 1"), "Leave it out; possible here are bind, port");
+    assert_eq!(help("[instances.a.http]\nzzz = 1"), "leave it out; possible here are bind, port");
     assert_eq!(
         help("log_level = \"warning\""),
-        "Did you mean \"warn\"? Possible are \"error\", \"warn\", \"info\", \"debug\", \"trace\""
+        "did you mean \"warn\"? possible are \"error\", \"warn\", \"info\", \"debug\", \"trace\""
     );
     assert_eq!(
         help("log_level = \"Debug\""),
-        "Did you mean \"debug\"? Possible are \"error\", \"warn\", \"info\", \"debug\", \"trace\""
+        "did you mean \"debug\"? possible are \"error\", \"warn\", \"info\", \"debug\", \"trace\""
     );
 }
 

@@ -29,7 +29,7 @@ pub(super) fn parse<'t>(text: &'t str, problems: &Problems) -> Option<Vec<Entry<
         Value::Table(entries) => Some(entries),
         other => {
             let what = format!("The file must hold an object, not {}", other.kind());
-            let failure = Failure::new(&codes::CONFIG_SYNTAX, what).help("Begin with `{ \"version\": 1 }`");
+            let failure = Failure::new(&codes::CONFIG_SYNTAX, what).help("begin with `{ \"version\": 1 }`");
             problems.in_text(Some(1), None, failure);
             None
         }
@@ -45,7 +45,7 @@ struct Source<'t, 'p> {
 impl<'t> Source<'t, '_> {
     fn refuse(&self, line: usize, key: Option<String>, why: &dyn fmt::Display) {
         let failure = Failure::new(&codes::CONFIG_SYNTAX, "The file is not valid JSON").why(why);
-        self.problems.in_text(Some(line.max(1)), key, failure.help("Write the file again, or use TOML"));
+        self.problems.in_text(Some(line.max(1)), key, failure.help("write the file again, or use TOML"));
     }
 
     fn line_of(&self, raw: &RawValue) -> usize {
