@@ -8,7 +8,6 @@ mod doctor;
 mod mounts;
 mod output;
 mod owner_binary;
-mod patience;
 mod presence;
 mod readiness;
 mod reference;

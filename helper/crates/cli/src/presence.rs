@@ -5,10 +5,9 @@ use std::time::{Duration, Instant};
 
 use nixbox_config::Instance;
 use nixbox_control::{Client, Error, Status};
+use nixbox_mounts::within;
 use nixbox_report::{Failure, Report, codes};
 use nixbox_state::{Holder, Lock};
-
-use crate::patience::within;
 
 #[derive(Debug)]
 pub enum Presence {

@@ -4,13 +4,13 @@ use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
 use nixbox_config::Instance;
+use nixbox_mounts::{Health, within};
 use nixbox_report::{Failure, Report, codes};
 use nixbox_state::{Holder, Lock, LockError, Process};
 use nixbox_supervisor::Handle;
 
 use crate::context::io_failure;
-use crate::mounts::{self, Health};
-use crate::patience::within;
+use crate::mounts;
 use crate::presence::{connect, now};
 
 /// A kill takes effect at once, but a process in the middle of disk writes goes when these are done.

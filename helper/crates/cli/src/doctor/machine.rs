@@ -36,7 +36,7 @@ fn fuse_device() -> Finding {
 }
 
 fn fusermount() -> Finding {
-    match (on_path("fusermount3"), nix::unistd::geteuid().is_root()) {
+    match (nixbox_mounts::fusermount::find(), nix::unistd::geteuid().is_root()) {
         (Some(program), _) => Finding::ok("fusermount3", program.display().to_string()),
         (None, true) => Finding::info("fusermount3", "not installed; root mounts without it"),
         (None, false) => Finding::fail(
@@ -117,8 +117,7 @@ pub fn companions() -> Vec<Finding> {
 
 fn on_path(name: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH")?;
-    let folders =
-        std::env::split_paths(&path).chain(["/usr/bin", "/bin", "/usr/sbin", "/run/wrappers/bin"].map(PathBuf::from));
+    let folders = std::env::split_paths(&path);
     folders.map(|folder| folder.join(name)).find(|program: &PathBuf| is_program(program))
 }
 

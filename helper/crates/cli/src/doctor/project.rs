@@ -6,11 +6,11 @@ use std::path::Path;
 
 use nix::sys::statfs::statfs;
 use nixbox_config::{Instance, Project};
+use nixbox_mounts::{Health, mount_at};
 use nixbox_report::codes;
 use nixbox_state::Lock;
 
 use super::Finding;
-use crate::mounts::{self, Health};
 
 pub fn findings(project: &Project) -> Vec<Finding> {
     let mut findings = vec![data_dir(project), runtime_dir(project)];
@@ -94,7 +94,7 @@ fn leftovers(instance: &Instance) -> Vec<Finding> {
         return vec![Finding::ok(&subject, format!("served by process {}", holder.process.pid))];
     }
     let mut findings = Vec::new();
-    let mounted = instance.mount.as_ref().and_then(|mount| mounts::at(&mount.path).ok().flatten());
+    let mounted = instance.mount.as_ref().and_then(|mount| mount_at(&mount.path).ok().flatten());
     if let Some(mounted) = mounted {
         let path = mounted.path.display();
         findings.push(match (mounted.database(), mounted.health()) {
@@ -108,7 +108,7 @@ fn leftovers(instance: &Instance) -> Vec<Finding> {
             (None, _) => Finding::fail(
                 &subject,
                 &codes::MOUNT_BUSY,
-                format!("{} is mounted at {path}", mounted.source),
+                format!("{} is mounted at {path}", mounted.source.display()),
                 "choose another `mount.path`, or unmount it",
             ),
         });

@@ -3,6 +3,7 @@ use std::time::Duration;
 use nixbox_config::Instance;
 use nixbox_control::Phase;
 use nixbox_report::Report;
+use nixbox_state::Lock;
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -71,7 +72,10 @@ pub fn run(args: Args, context: &Context) -> Result<u8, Report> {
 
 pub fn rows(instances: &[&Instance]) -> Result<Vec<Row>, Report> {
     let found = presences(instances, Duration::from_secs(2));
-    instances.iter().zip(found).map(|(instance, presence)| row(instance, presence?)).collect()
+    // One that cannot be asked must not hide the others.
+    let silent = |instance: &Instance| Presence::Silent(Lock::live_holder(&instance.paths.lock));
+    let all = instances.iter().zip(found);
+    all.map(|(instance, found)| row(instance, found.unwrap_or_else(|_| silent(instance)))).collect()
 }
 
 fn row(instance: &Instance, presence: Presence) -> Result<Row, Report> {

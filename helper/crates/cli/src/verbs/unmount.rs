@@ -1,6 +1,7 @@
 use std::path::{Path, PathBuf};
 
 use nixbox_config::Project;
+use nixbox_mounts::{Health, MountEntry, mount_at};
 use nixbox_report::{Failure, Report, codes};
 use nixbox_state::Lock;
 use schemars::JsonSchema;
@@ -8,7 +9,7 @@ use serde::Serialize;
 
 use super::DONE;
 use crate::context::{Context, here};
-use crate::mounts::{self, Mounted};
+use crate::mounts;
 use crate::{select, stopping};
 
 /// Take away a mount that nobody stands behind any more
@@ -40,18 +41,18 @@ pub fn run(args: Args, context: &Context) -> Result<u8, Report> {
         Some(path) if path.contains('/') => absolute(Path::new(path))?,
         name => mountpoint(&context.project()?, name.as_deref())?,
     };
-    let Some(mounted) = mounts::at(&path)? else {
+    let Some(mounted) = mount_at(&path)? else {
         return Err(not_mounted(&path, "nothing is mounted there"));
     };
     let Some(database) = mounted.database() else {
         return Err(not_mounted(
             &path,
-            format!("the mount there is {} of {}, not of AgentFS", mounted.source, mounted.kind),
+            format!("the mount there is {} of {}, not of AgentFS", mounted.source.display(), mounted.kind.display()),
         ));
     };
     refuse_if_served(&mounted, database)?;
     // A dead mount has no owner that a lazy one could be taken from under.
-    let dead = mounted.health() == mounts::Health::Dead;
+    let dead = mounted.health() == Health::Dead;
     mounts::unmount(&path, args.lazy || dead)?;
     context.output.note(format!("unmounted {}", path.display()));
     if context.output.json {
@@ -79,7 +80,7 @@ fn mountpoint(project: &Project, name: Option<&str>) -> Result<PathBuf, Report> 
 }
 
 /// Every owner's lock lies beside its database, so it is found from the mount alone.
-fn refuse_if_served(mounted: &Mounted, database: &Path) -> Result<(), Report> {
+fn refuse_if_served(mounted: &MountEntry, database: &Path) -> Result<(), Report> {
     let lock = database.with_extension("d").join(stopping::LOCK_NAME);
     let Some(holder) = Lock::live_holder(&lock) else { return Ok(()) };
     let name = database.file_stem().unwrap_or_default().to_string_lossy();

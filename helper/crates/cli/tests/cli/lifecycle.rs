@@ -170,3 +170,22 @@ fn a_second_ctrl_c_does_not_wait() {
     assert!(!alive(hangs));
     assert_eq!(test.runtime_files(), [""; 0]);
 }
+
+/// Something that is no owner, or one of another age, listens at an instance's socket.
+#[test]
+fn one_that_talks_nonsense_does_not_hide_the_others() {
+    let test = Test::bare(&["a", "b"]);
+    test.run("up -d b").success();
+    let socket = std::os::unix::net::UnixListener::bind(test.path("run/a.sock")).unwrap();
+    let speaker = std::thread::spawn(move || {
+        use std::io::Write;
+        for _ in 0..2 {
+            socket.accept().unwrap().0.write_all(b"hello\n").unwrap();
+        }
+    });
+    let rows = test.run("ps --json").success().json();
+    assert_eq!(rows["instances"][0]["state"], "silent");
+    assert_eq!(rows["instances"][1]["state"], "ready");
+    test.run("ready a").stderr("speaks another protocol").code(6);
+    speaker.join().unwrap();
+}
