@@ -144,6 +144,15 @@ impl Drop for Test {
         if self.path("run").is_dir() {
             let _ = self.command(helper()).args(["down", "--timeout", "5"]).output();
         }
+        // An owner that was started with other options than the file's is not found that way.
+        for entry in std::fs::read_dir(self.path("run")).into_iter().flatten().flatten() {
+            let record = std::fs::read(entry.path()).unwrap_or_default();
+            let Ok(process) = serde_json::from_slice::<nixbox_state::Process>(&record) else { continue };
+            if process.is_alive() {
+                let _ =
+                    nix::sys::signal::kill(nix::unistd::Pid::from_raw(process.pid), nix::sys::signal::Signal::SIGTERM);
+            }
+        }
     }
 }
 
