@@ -178,9 +178,12 @@ fn one_that_talks_nonsense_does_not_hide_the_others() {
     test.run("up -d b").success();
     let socket = std::os::unix::net::UnixListener::bind(test.path("run/a.sock")).unwrap();
     let speaker = std::thread::spawn(move || {
-        use std::io::Write;
+        use std::io::{BufRead, BufReader, Write};
         for _ in 0..2 {
-            socket.accept().unwrap().0.write_all(b"hello\n").unwrap();
+            let mut stream = BufReader::new(socket.accept().unwrap().0);
+            // Closing with something unread would take back what was said.
+            stream.read_line(&mut String::new()).unwrap();
+            stream.get_mut().write_all(b"hello\n").unwrap();
         }
     });
     let rows = test.run("ps --json").success().json();
