@@ -84,6 +84,8 @@ impl Guest {
         let db = &self.connection;
         db.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, false)?;
         db.set_prepared_statement_cache_capacity(128);
+        // The bundled SQLite plans by bound values, too, and would prepare a cached statement anew at each call.
+        db.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
         db.pragma_update(None, "journal_mode", "WAL")?;
         // The log is synced by `Disk` at the end of each batch; SQLite itself only has to order its checkpoints.
         db.pragma_update(None, "synchronous", "NORMAL")?;
