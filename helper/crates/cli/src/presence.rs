@@ -71,8 +71,13 @@ fn look(instance: &Instance, patience: Duration) -> Result<Seen, Report> {
                 &codes::OWNER_SILENT,
                 format!("the owner of `{}` cannot be asked", instance.name),
             )
-            .why(error)
-            .help(format!("stop it with `nixbox-helper stop {}`", instance.name))
+            .why(&error)
+            .help(match &error {
+                Error::Io(io) if io.kind() == std::io::ErrorKind::PermissionDenied => {
+                    "another user has started it: ask or stop it as that user".to_owned()
+                }
+                _ => format!("stop it with `nixbox-helper stop {}`", instance.name),
+            })
             .into());
         }
     }))

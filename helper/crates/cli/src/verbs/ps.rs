@@ -71,7 +71,14 @@ pub fn run(args: Args, context: &Context) -> Result<u8, Report> {
     let mut project = context.project()?;
     let undeclared = recorded::adopt_undeclared(&mut project);
     let answer = Answer { instances: rows(&select::any_of(&project, &args.names)?)? };
+    let running: Vec<_> = answer.instances.iter().filter(|row| row.ready).map(|row| row.instance.clone()).collect();
     show(answer, context)?;
+    for instance in running.iter().filter_map(|name| project.instances.get(name)).filter(|one| !one.paths.db.exists()) {
+        let (name, db) = (&instance.name, instance.paths.db.display());
+        context.output.warn(format!(
+            "{name}: {db} was deleted while its owner runs; save what you need out of it, for it is lost when that ends"
+        ));
+    }
     for name in undeclared {
         let file = project.file.display();
         context.output.note(format!("{name} runs and {file} does not declare it; `nixbox-helper stop {name}` ends it"));

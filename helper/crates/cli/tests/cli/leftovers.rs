@@ -79,6 +79,9 @@ fn down_ends_an_owner_whose_data_folder_was_deleted() {
     test.run("up -d").success();
     let pid = test.pid("a");
     std::fs::remove_dir_all(test.path(".agentfs")).unwrap();
+    test.run("ps").stderr("a.db was deleted while its owner runs").success();
+    let doctor = test.run("doctor").code(3);
+    assert!(doctor.stdout.contains("a.db was deleted while process"), "{}", doctor.stdout);
     test.run("down").stderr("a: stopped").success();
     assert!(!alive(pid));
     assert_eq!(test.runtime_files(), [""; 0]);
