@@ -143,6 +143,8 @@ part_bench() { check 'bench --smoke' "$tests_dir/bench/run" --smoke; }
 
 part_deny() {
   command -v cargo-deny >/dev/null || { skip cargo-deny 'not installed (tests/setup)'; return; }
+  # It looks at the packages of every platform, and a build fetches only this one's.
+  in_helper cargo fetch --locked --quiet
   # Not the advisories: those need the network, and change without us.
   check 'licences, bans, sources' in_helper cargo-deny --offline check licenses bans sources
 }
