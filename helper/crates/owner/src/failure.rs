@@ -63,6 +63,21 @@ pub(crate) fn database(path: &Path, error: Database) -> Failure {
     }
 }
 
+/// Of a request on a database that is open.
+pub(crate) fn working(error: Database) -> Failure {
+    match error.errno() {
+        libc::EROFS => Failure::new(&codes::FILE_READ_ONLY, "the instance is read-only")
+            .why("it is declared with `mount.read_only`")
+            .help("turn that off and restart its owner"),
+        libc::ENOSPC | libc::EDQUOT => Failure::new(&codes::FILE_NO_ROOM, "there is no room left")
+            .why("the disk that holds the database is full")
+            .help("make room there and try again"),
+        _ => Failure::new(&codes::FILE_FAILED, "the database could not do it")
+            .why(error)
+            .help("look at the owner's log"),
+    }
+}
+
 fn damaged(path: &dyn std::fmt::Display, error: &Database) -> Failure {
     Failure::new(&codes::DATABASE_DAMAGED, format!("{path} is damaged"))
         .why(error)
