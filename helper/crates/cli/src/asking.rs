@@ -138,9 +138,10 @@ enum Untaken {
 }
 
 impl Talk {
-    /// Sends the body that the owner waits for, all that `from` gives.
-    pub fn send(&mut self, from: &mut dyn Read, name: &str) -> Result<(), Report> {
+    /// Sends the body that the owner waits for, all that `from` gives, and says how much that was.
+    pub fn send(&mut self, from: &mut dyn Read, name: &str) -> Result<u64, Report> {
         let mut buffer = vec![0; nixbox_control::MAX_FRAME];
+        let mut sent = 0;
         loop {
             let length = match from.read(&mut buffer) {
                 Ok(0) => break,
@@ -153,10 +154,12 @@ impl Talk {
             };
             let wanted = self.conversation.send(&buffer[..length]);
             if !wanted.map_err(|error| failed(&self.instance.name, error, None))? {
-                return Ok(());
+                return Ok(sent);
             }
+            sent += length as u64;
         }
-        self.conversation.end().map_err(|error| failed(&self.instance.name, error, None))
+        self.conversation.end().map_err(|error| failed(&self.instance.name, error, None))?;
+        Ok(sent)
     }
 
     /// The last word, once the owner has let go of the database if it was started for this.

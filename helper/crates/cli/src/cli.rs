@@ -72,6 +72,7 @@ pub enum Verb {
     Doctor(doctor::Args),
     Info(info::Args),
     Url(url::Args),
+    Fs(fs::Args),
     Kv(kv::Args),
     Tool(tool::Args),
     Timeline(timeline::Args),

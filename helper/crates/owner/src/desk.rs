@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use nixbox_engine::{Kv, ToolCalls};
+use nixbox_engine::{ByPath, Kv, ToolCalls};
 use nixbox_report::{Failure, codes};
 use tokio::sync::{Semaphore, broadcast, watch};
 use tokio::time::timeout;
@@ -20,6 +20,7 @@ const BEHIND: usize = 256;
 
 /// What can be asked.
 pub(crate) struct Open {
+    pub(crate) files: ByPath,
     pub(crate) kv: Kv,
     pub(crate) calls: ToolCalls,
 }

@@ -78,6 +78,32 @@ pub(crate) fn working(error: Database) -> Failure {
     }
 }
 
+/// Of a request on one file of the instance.
+pub(crate) fn file(path: &Path, error: Database) -> Failure {
+    let shown = path.display();
+    let new = |code, what: &str| Failure::new(code, format!("{shown} {what}"));
+    match error.errno() {
+        libc::ENOENT => new(&codes::FILE_MISSING, "is not in the instance")
+            .help("paths start at the instance's root; `nixbox-helper fs ls` shows what is there"),
+        libc::EEXIST => new(&codes::FILE_EXISTS, "is there already").help("remove it first, or choose another name"),
+        libc::ENOTEMPTY => new(&codes::FILE_NOT_EMPTY, "is not empty").help("remove what is in it first"),
+        libc::EISDIR => new(&codes::FILE_KIND, "is a folder").help("name a file; folders need `-r` where there is one"),
+        libc::ENOTDIR => new(&codes::FILE_KIND, "is no folder, or leads through a file")
+            .help("`nixbox-helper fs stat` says what it is"),
+        libc::ENXIO => new(&codes::FILE_KIND, "is no regular file").help("`nixbox-helper fs stat` says what it is"),
+        libc::EINVAL => new(&codes::FILE_NAME, "cannot be used for that").why("it is a name that no file can have, or lies within itself"),
+        libc::EBUSY => new(&codes::FILE_KIND, "is the root of the instance").help("name what is in it"),
+        libc::ELOOP => new(&codes::FILE_LOOP, "leads through links in a circle").help("`nixbox-helper fs stat` shows where a link leads"),
+        libc::EILSEQ => new(&codes::FILE_NAME, "is not UTF-8")
+            .why("the AgentFS format stores names as text")
+            .help("choose another name"),
+        libc::ENAMETOOLONG => new(&codes::FILE_NAME, "has a name that is too long")
+            .why("a name may have 255 bytes")
+            .help("choose a shorter one"),
+        _ => working(error),
+    }
+}
+
 fn damaged(path: &dyn std::fmt::Display, error: &Database) -> Failure {
     Failure::new(&codes::DATABASE_DAMAGED, format!("{path} is damaged"))
         .why(error)

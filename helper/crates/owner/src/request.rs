@@ -3,6 +3,7 @@
 
 use std::os::fd::AsFd;
 use std::os::unix::net;
+use std::sync::Arc;
 use std::time::Duration;
 
 use nixbox_engine::Database;
@@ -34,7 +35,7 @@ pub(crate) fn run(plan: &Plan) -> Result<(), Report> {
         let mut held = None;
         let answered = control::converse(caller()?, &desk, &stop, || {
             let (lock, database) = hold(plan)?;
-            desk.open(serve::open(&database));
+            desk.open(serve::open(&database, Arc::new(())));
             held = Some((lock, database));
             Ok(())
         })

@@ -2,11 +2,13 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
+use nix::unistd::{getegid, geteuid};
 use nixbox_config::Instance;
 use nixbox_control::{HttpStatus, Phase, Status};
-use nixbox_engine::Database;
+use nixbox_engine::{ByPath, Caller, Database, Witness};
 use nixbox_report::{Failure, Report, codes};
 use nixbox_state::{Lock, Process};
 use sd_notify::NotifyState;
@@ -133,7 +135,11 @@ impl Owner {
         }
         let address = self.offer_http().await?;
         if let Some(database) = &self.database {
-            self.desk.open(open(database));
+            let witness: Arc<dyn Witness> = match &self.folder {
+                Some(folder) => Arc::new(folder.notices()),
+                None => Arc::new(()),
+            };
+            self.desk.open(open(database, witness));
         }
         self.tell_ready(address);
         Ok(())
@@ -209,9 +215,11 @@ impl Owner {
     }
 }
 
-/// What requests may ask of a database.
-pub(crate) fn open(database: &Database) -> Open {
-    Open { kv: database.kv(), calls: database.tool_calls() }
+/// What requests may ask of a database. `witness`: the mount that shows it, if there is one.
+pub(crate) fn open(database: &Database, witness: Arc<dyn Witness>) -> Open {
+    let caller = Caller { uid: geteuid().as_raw(), gid: getegid().as_raw() };
+    let files = ByPath::new(database.files(), witness, caller);
+    Open { files, kv: database.kv(), calls: database.tool_calls() }
 }
 
 fn first_status(instance: &Instance, since: u64) -> std::io::Result<Status> {

@@ -6,6 +6,7 @@ pub mod docs;
 pub mod doctor;
 pub mod down;
 pub mod env;
+pub mod fs;
 pub mod info;
 pub mod init;
 pub mod kv;
@@ -51,6 +52,7 @@ pub fn run(verb: Verb, context: &Context) -> Result<u8, Report> {
         Verb::Doctor(args) => doctor::run(args, context),
         Verb::Info(args) => info::run(args, context),
         Verb::Url(args) => url::run(args, context),
+        Verb::Fs(args) => fs::run(args, context),
         Verb::Kv(args) => kv::run(args, context),
         Verb::Tool(args) => tool::run(args, context),
         Verb::Timeline(args) => timeline::run(args, context),

@@ -1,5 +1,6 @@
 //! The control socket: verbs ask here. A peer that says nothing, too much or never listens costs only itself.
 
+mod files;
 mod kv;
 mod talk;
 mod timeline;
@@ -143,7 +144,9 @@ async fn work(asked: Request, talk: &mut Talk, desk: &Desk, stop: &Stop) -> io::
             Request::Kv(asked) => kv::answer(asked, talk, &request).await,
             Request::Tool(asked) => tools::answer(asked, talk, &request).await,
             Request::Timeline(asked) => timeline::answer(asked, talk, &request).await,
-            Request::Files(_) | Request::Status | Request::Subscribe | Request::Stop => Ok(()),
+            Request::Files(asked) => files::answer(asked, talk, &request).await,
+            // Answered before they come here.
+            Request::Status | Request::Subscribe | Request::Stop => Ok(()),
         },
     };
     match done {
