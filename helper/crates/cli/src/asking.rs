@@ -190,10 +190,7 @@ impl Talk {
     }
 
     /// The same where it is a JSON object a line. A frame holds whole lines or parts of them.
-    pub fn lines<T: DeserializeOwned>(
-        self,
-        mut each: impl FnMut(T) -> Result<bool, Report>,
-    ) -> Result<(), Report> {
+    pub fn lines<T: DeserializeOwned>(self, mut each: impl FnMut(T) -> Result<bool, Report>) -> Result<(), Report> {
         let name = self.instance.name.clone();
         let mut rest = Vec::new();
         self.body(|piece| {

@@ -8,12 +8,20 @@ use crate::name::Name;
 #[serde(tag = "do", rename_all = "kebab-case")]
 pub enum KvRequest {
     /// Answered with a body of one [`KvEntry`].
-    Get { key: String },
+    Get {
+        key: String,
+    },
     /// Its body is the value, JSON.
-    Set { key: String },
+    Set {
+        key: String,
+    },
     /// Answered with a body of [`KvEntry`] lines, by key.
-    List { prefix: String },
-    Delete { key: String },
+    List {
+        prefix: String,
+    },
+    Delete {
+        key: String,
+    },
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -89,20 +97,49 @@ pub struct ToolCall {
 #[serde(tag = "do", rename_all = "kebab-case")]
 pub enum FilesRequest {
     /// Answered with a body of [`FileEntry`] lines: what the folder holds, by name; the file itself where it is none.
-    List { path: Name, recursive: bool },
+    List {
+        path: Name,
+        recursive: bool,
+    },
     /// Answered with a body: the content.
-    Read { path: Name },
+    Read {
+        path: Name,
+    },
     /// Its body is the content. Nothing of it is seen before all of it has come, unless it is appended.
-    Write { path: Name, append: bool },
-    Copy { from: Name, to: Name, recursive: bool },
-    Move { from: Name, to: Name },
-    Remove { path: Name, recursive: bool },
+    Write {
+        path: Name,
+        append: bool,
+    },
+    Copy {
+        from: Name,
+        to: Name,
+        recursive: bool,
+    },
+    Move {
+        from: Name,
+        to: Name,
+    },
+    Remove {
+        path: Name,
+        recursive: bool,
+    },
     /// `parents`: those above it too, and it may be there.
-    MakeFolder { path: Name, parents: bool },
+    MakeFolder {
+        path: Name,
+        parents: bool,
+    },
     /// Answered with a body of one [`FileEntry`]. Links are not followed.
-    Stat { path: Name },
+    Stat {
+        path: Name,
+    },
     /// Answered with a body of [`FileEntry`] lines: what lies below and is all that is asked for.
-    Find { path: Name, glob: String, kind: Option<FileKind>, min_size: Option<u64>, newer: Option<f64> },
+    Find {
+        path: Name,
+        glob: String,
+        kind: Option<FileKind>,
+        min_size: Option<u64>,
+        newer: Option<f64>,
+    },
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

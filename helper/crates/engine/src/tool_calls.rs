@@ -192,4 +192,3 @@ fn call(row: &dyn Row) -> Result<ToolCall> {
 fn now_ms() -> i64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as i64)
 }
-

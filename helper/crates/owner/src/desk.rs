@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use nixbox_engine::{ByPath, Kv, ToolCalls};
-use nixbox_report::{Failure, codes};
+use nixbox_report::{Failure, Report, codes};
 use tokio::sync::{Semaphore, broadcast, watch};
 use tokio::time::timeout;
 
@@ -63,7 +63,7 @@ impl Desk {
     }
 
     /// Waits for the start to be over. The answer counts as a request at work for as long as it is kept.
-    pub(crate) async fn take(&self, stop: &Stop) -> Result<Request, Failure> {
+    pub(crate) async fn take(&self, stop: &Stop) -> Result<Request, Report> {
         let mut state = self.state.subscribe();
         let known = tokio::select! {
             known = state.wait_for(|state| !matches!(state, State::NotYet)) => known.map(|state| state.clone()),
@@ -73,7 +73,7 @@ impl Desk {
             (Ok(State::Open(open)), Ok(place)) if !stop.is_requested() => {
                 Ok(Request { open, desk: self.clone(), stop: stop.clone(), _place: place })
             }
-            _ => Err(stopping()),
+            _ => Err(stopping().into()),
         }
     }
 }
@@ -96,9 +96,11 @@ impl Request {
     /// Runs what blocks on a thread aside, when one is free.
     pub(crate) async fn work<T: Send + 'static>(
         &self,
-        work: impl FnOnce(&Open) -> Result<T, Failure> + Send + 'static,
-    ) -> Result<T, Failure> {
-        let broken = |error: &dyn std::fmt::Display| Failure::new(&codes::UNEXPECTED, "a request broke off").why(error);
+        work: impl FnOnce(&Open) -> Result<T, Report> + Send + 'static,
+    ) -> Result<T, Report> {
+        let broken = |error: &dyn std::fmt::Display| {
+            Report::from(Failure::new(&codes::UNEXPECTED, "a request broke off").why(error))
+        };
         let open = self.open.clone();
         let worker = self.desk.workers.clone().acquire_owned().await.map_err(|error| broken(&error))?;
         let done = tokio::task::spawn_blocking(move || {

@@ -54,7 +54,9 @@ pub enum What {
         string: bool,
     },
     /// List the keys, or only those that begin with a prefix
-    #[command(after_help = "Examples:\n  nixbox-helper kv list\n  nixbox-helper kv list user/ --json | jq '.entries[].value'")]
+    #[command(
+        after_help = "Examples:\n  nixbox-helper kv list\n  nixbox-helper kv list user/ --json | jq '.entries[].value'"
+    )]
     List {
         #[command(flatten)]
         which: Which,

@@ -14,7 +14,7 @@ fn every_verb_explains_itself_with_examples() {
         .filter(|line| line.starts_with("  ") && !line.starts_with("   "))
         .filter_map(|line| line.split_whitespace().next())
         .collect();
-    assert_eq!(verbs.len(), 23, "{verbs:?}");
+    assert_eq!(verbs.len(), 24, "{verbs:?}");
     let inner = [
         "config check",
         "config show",
@@ -23,6 +23,16 @@ fn every_verb_explains_itself_with_examples() {
         "kv set",
         "kv list",
         "kv delete",
+        "fs ls",
+        "fs cat",
+        "fs write",
+        "fs cp",
+        "fs mv",
+        "fs rm",
+        "fs mkdir",
+        "fs stat",
+        "fs find",
+        "fs tree",
         "tool record",
         "tool start",
         "tool finish",

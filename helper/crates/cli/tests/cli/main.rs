@@ -6,6 +6,7 @@ mod support;
 mod config;
 mod documents;
 mod environment;
+mod files;
 mod help;
 mod kv;
 mod leftovers;

@@ -11,9 +11,19 @@ use crate::support::{Test, helper};
 fn calls_are_recorded_and_shown() {
     let test = Test::bare(&["a"]);
     test.run("init").success();
-    test.args(["tool", "record", "grep", "--params", "{\"path\":\"/src/a.rs\"}", "--result", "3", "--duration-ms", "1500"])
-        .stdout("1\n")
-        .success();
+    test.args([
+        "tool",
+        "record",
+        "grep",
+        "--params",
+        "{\"path\":\"/src/a.rs\"}",
+        "--result",
+        "3",
+        "--duration-ms",
+        "1500",
+    ])
+    .stdout("1\n")
+    .success();
     test.run("up -d").success();
     test.run("tool start build").stdout("2\n").success();
     test.args(["tool", "record", "fetch", "--error", "no route"]).stdout("3\n").success();

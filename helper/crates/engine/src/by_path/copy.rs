@@ -81,7 +81,9 @@ impl ByPath {
         let caller = self.caller;
         let attr = match source.kind {
             Kind::Symlink => self.files.symlink(directory, name, &self.files.readlink(source.ino)?, caller)?,
-            kind => self.files.create(directory, name, NewNode { kind, perm: source.perm, rdev: source.rdev, caller })?,
+            kind => {
+                self.files.create(directory, name, NewNode { kind, perm: source.perm, rdev: source.rdev, caller })?
+            }
         };
         let _held = Held::new(&self.files, attr);
         self.told_of(directory, name);

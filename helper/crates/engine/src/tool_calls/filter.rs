@@ -8,6 +8,9 @@ use crate::error::Result;
 /// How many calls are looked at under one hold of the lock.
 const PAGE: u32 = 512;
 
+/// Where a page ended: when its last call started, and its number.
+pub type Behind = (f64, i64);
+
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Filter {
     pub tool: Option<String>,
@@ -32,7 +35,7 @@ impl Filter {
 impl ToolCalls {
     /// Some of those that are wanted and were started before `behind`, newest first; with it the place to go on from,
     /// `None` at the end. A page may hold nothing and still not be the last.
-    pub fn page(&self, filter: &Filter, behind: Option<(f64, i64)>) -> Result<(Vec<ToolCall>, Option<(f64, i64)>)> {
+    pub fn page(&self, filter: &Filter, behind: Option<Behind>) -> Result<(Vec<ToolCall>, Option<Behind>)> {
         let sql = format!(
             "{COLUMNS} WHERE (?1 IS NULL OR name = ?1) AND (?2 IS NULL OR status = ?2) \
              AND (?3 IS NULL OR started_at >= ?3) AND (?4 IS NULL OR started_at < ?4) \

@@ -34,7 +34,9 @@ pub struct Args {
 #[derive(Debug, clap::Subcommand)]
 pub enum What {
     /// List a folder: a table on a terminal, one name a line elsewhere
-    #[command(after_help = "Examples:\n  nixbox-helper fs ls\n  nixbox-helper fs ls -R /src | grep test\n  nixbox-helper fs ls --json | jq '.entries[].size'")]
+    #[command(
+        after_help = "Examples:\n  nixbox-helper fs ls\n  nixbox-helper fs ls -R /src | grep test\n  nixbox-helper fs ls --json | jq '.entries[].size'"
+    )]
     Ls {
         #[command(flatten)]
         which: Which,
@@ -59,7 +61,9 @@ pub enum What {
     ///
     /// Nothing of it is seen before all has come, so a pipe that breaks leaves the file as it was. An existing file
     /// keeps its mode and owner.
-    #[command(after_help = "Examples:\n  echo hello | nixbox-helper fs write /greeting\n  date | nixbox-helper fs write -a /log")]
+    #[command(
+        after_help = "Examples:\n  echo hello | nixbox-helper fs write /greeting\n  date | nixbox-helper fs write -a /log"
+    )]
     Write {
         #[command(flatten)]
         which: Which,
@@ -81,7 +85,9 @@ pub enum What {
         recursive: bool,
     },
     /// Move or rename
-    #[command(after_help = "Examples:\n  nixbox-helper fs mv /draft.md /final.md\n  nixbox-helper fs mv /final.md /docs")]
+    #[command(
+        after_help = "Examples:\n  nixbox-helper fs mv /draft.md /final.md\n  nixbox-helper fs mv /final.md /docs"
+    )]
     Mv {
         #[command(flatten)]
         which: Which,
@@ -112,7 +118,9 @@ pub enum What {
         parents: bool,
     },
     /// Show what is known of a file; links are not followed
-    #[command(after_help = "Examples:\n  nixbox-helper fs stat /notes.md\n  nixbox-helper fs stat /notes.md --json | jq .size")]
+    #[command(
+        after_help = "Examples:\n  nixbox-helper fs stat /notes.md\n  nixbox-helper fs stat /notes.md --json | jq .size"
+    )]
     Stat {
         #[command(flatten)]
         which: Which,

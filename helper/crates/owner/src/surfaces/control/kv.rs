@@ -40,8 +40,7 @@ async fn list(prefix: String, talk: &mut Talk, request: &Request) -> Result<(), 
     let mut begun = false;
     loop {
         let (prefix, after) = (prefix.clone(), behind.take());
-        let page =
-            request.work(move |open| open.kv.page(&prefix, after.as_deref()).map_err(failure::working)).await?;
+        let page = request.work(move |open| open.kv.page(&prefix, after.as_deref()).map_err(failure::working)).await?;
         if !std::mem::replace(&mut begun, true) {
             talk.begin_body().await?;
         }

@@ -110,14 +110,11 @@ pub(crate) async fn converse(
         let failure = Failure::new(&codes::OWNER_NOT_RUNNING, "no owner serves this instance")
             .why("only an owner that serves it can be asked for that")
             .help("start it with `nixbox-helper up`");
-        return talk.refuse(&failure).await;
+        return talk.refuse(&failure.into()).await;
     }
     match open() {
         Ok(()) => work(request, &mut talk, desk, stop).await,
-        Err(report) => match report.failures.first() {
-            Some(failure) => talk.refuse(failure).await,
-            None => Ok(()),
-        },
+        Err(report) => talk.refuse(&report).await,
     }
 }
 
@@ -127,9 +124,9 @@ async fn hear(talk: &mut Talk) -> io::Result<Option<Request>> {
         Ok(None) => return Ok(None),
         Ok(Some(line)) => match understand(&line) {
             Ok(request) => return Ok(Some(request)),
-            Err(failure) => failure,
+            Err(report) => report,
         },
-        Err(Ended::Refused(failure)) => failure,
+        Err(Ended::Refused(report)) => report,
         Err(Ended::Peer(error)) => return Err(error),
     };
     talk.refuse(&refused).await?;
@@ -139,7 +136,7 @@ async fn hear(talk: &mut Talk) -> io::Result<Option<Request>> {
 /// What is done with the database.
 async fn work(asked: Request, talk: &mut Talk, desk: &Desk, stop: &Stop) -> io::Result<()> {
     let done = match desk.take(stop).await {
-        Err(failure) => Err(failure.into()),
+        Err(report) => Err(report.into()),
         Ok(request) => match asked {
             Request::Kv(asked) => kv::answer(asked, talk, &request).await,
             Request::Tool(asked) => tools::answer(asked, talk, &request).await,
@@ -151,7 +148,7 @@ async fn work(asked: Request, talk: &mut Talk, desk: &Desk, stop: &Stop) -> io::
     };
     match done {
         Ok(()) => Ok(()),
-        Err(Ended::Refused(failure)) => talk.refuse(&failure).await,
+        Err(Ended::Refused(report)) => talk.refuse(&report).await,
         Err(Ended::Peer(error)) => Err(error),
     }
 }
@@ -169,18 +166,19 @@ async fn tell(mut status: watch::Receiver<nixbox_control::Status>, talk: &mut Ta
 }
 
 /// The request, or why there is none.
-fn understand(line: &[u8]) -> Result<Request, Box<Failure>> {
+fn understand(line: &[u8]) -> Result<Request, Report> {
     decode::<Request>(line).map_err(|error| {
         let said = decode::<serde_json::Value>(line).ok();
         let name = said.as_ref().and_then(|value| value.get("request")?.as_str());
-        Box::new(match name {
+        let failure = match name {
             Some(name) if error.to_string().starts_with("unknown variant") => {
                 Failure::new(&codes::CONTROL_UNKNOWN_REQUEST, format!("this owner knows no request `{name}`"))
                     .why("it is older or newer than the program that asks")
                     .help("restart the owner")
             }
             _ => Failure::new(&codes::CONTROL_MALFORMED, "the request was not understood").why(error),
-        })
+        };
+        failure.into()
     })
 }
 
@@ -198,7 +196,7 @@ mod tests {
     fn code(line: &str) -> String {
         match understand(line.as_bytes()) {
             Ok(request) => format!("{request:?}"),
-            Err(failure) => failure.code.id.to_owned(),
+            Err(report) => report.failures[0].code.id.to_owned(),
         }
     }
 

@@ -4,7 +4,7 @@ use std::io;
 use std::time::Duration;
 
 use nixbox_control::{BROKEN_OFF, Frame, MAX_FRAME, MAX_LINE, Refusal, Response, encode, frame_header};
-use nixbox_report::{Failure, codes};
+use nixbox_report::{Failure, Report, codes};
 use serde::Serialize;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::UnixStream;
@@ -29,7 +29,7 @@ pub(crate) struct Talk {
 /// Why a conversation is over early.
 pub(crate) enum Ended {
     /// The peer is still to be told.
-    Refused(Box<Failure>),
+    Refused(Report),
     /// There is nobody left to tell.
     Peer(io::Error),
 }
@@ -43,6 +43,12 @@ impl From<io::Error> for Ended {
 impl From<Failure> for Ended {
     fn from(failure: Failure) -> Self {
         Self::Refused(failure.into())
+    }
+}
+
+impl From<Report> for Ended {
+    fn from(report: Report) -> Self {
+        Self::Refused(report)
     }
 }
 
@@ -71,7 +77,8 @@ impl Talk {
         timeout(TAKES_WITHIN, self.write.write_all(&encode(response))).await?
     }
 
-    pub(super) async fn refuse(&mut self, failure: &Failure) -> io::Result<()> {
+    pub(super) async fn refuse(&mut self, report: &Report) -> io::Result<()> {
+        let Some(failure) = report.failures.first() else { return Ok(()) };
         if self.in_body {
             timeout(TAKES_WITHIN, self.write.write_all(&BROKEN_OFF.to_be_bytes())).await??;
         }

@@ -2,7 +2,7 @@
 
 use nixbox_control::{Response, ToolDetails, ToolRequest};
 use nixbox_engine::{Finished, Outcome};
-use nixbox_report::{Failure, codes};
+use nixbox_report::{Failure, Report, codes};
 
 use super::json;
 use super::talk::{Ended, Talk};
@@ -25,13 +25,11 @@ pub(super) async fn answer(asked: ToolRequest, talk: &mut Talk, request: &Reques
                 ToolRequest::Start { name } => {
                     open.calls.start(&name, parameters.as_deref()).map_err(failure::working)?
                 }
-                ToolRequest::Finish { id } => {
-                    match open.calls.finish(id, outcome).map_err(failure::working)? {
-                        Finished::Now => id,
-                        Finished::Before => return Err(finished(id)),
-                        Finished::NoSuchCall => return Err(missing(id)),
-                    }
-                }
+                ToolRequest::Finish { id } => match open.calls.finish(id, outcome).map_err(failure::working)? {
+                    Finished::Now => id,
+                    Finished::Before => return Err(finished(id).into()),
+                    Finished::NoSuchCall => return Err(missing(id).into()),
+                },
             };
             open.calls.flush().map_err(failure::working)?;
             Ok(id)
@@ -42,15 +40,15 @@ pub(super) async fn answer(asked: ToolRequest, talk: &mut Talk, request: &Reques
 }
 
 /// What is to be recorded, its JSON proved to be some.
-fn details(body: Vec<u8>) -> Result<ToolDetails, Failure> {
-    let malformed = |error: serde_json::Error| {
-        Failure::new(&codes::CONTROL_MALFORMED, "what is to be recorded was not understood").why(error)
+fn details(body: Vec<u8>) -> Result<ToolDetails, Report> {
+    let malformed = |error: serde_json::Error| -> Report {
+        Failure::new(&codes::CONTROL_MALFORMED, "what is to be recorded was not understood").why(error).into()
     };
     let details: ToolDetails = serde_json::from_slice(&body).map_err(malformed)?;
     let proved = |text: Option<String>, what: &str| {
         text.map(|text| json(text.into_bytes()))
             .transpose()
-            .map_err(|why| Failure::new(&codes::TOOL_VALUE, format!("{what} not JSON")).why(why))
+            .map_err(|why| Report::from(Failure::new(&codes::TOOL_VALUE, format!("{what} not JSON")).why(why)))
     };
     Ok(ToolDetails {
         parameters: proved(details.parameters, "the parameters are")?,

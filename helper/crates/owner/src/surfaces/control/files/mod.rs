@@ -10,6 +10,7 @@ use std::time::Instant;
 
 use nixbox_control::{FilesRequest, Name, Response};
 use nixbox_engine::{Links, Walk};
+use nixbox_report::Report;
 use serde_json::json;
 
 use self::record::Recorded;
@@ -89,7 +90,7 @@ async fn work(asked: FilesRequest, talk: &mut Talk, request: &Request) -> Result
 /// What is done in one go, and on disk when that is told.
 async fn change(
     request: &Request,
-    change: impl FnOnce(&nixbox_engine::ByPath) -> Result<(), nixbox_report::Failure> + Send + 'static,
+    change: impl FnOnce(&nixbox_engine::ByPath) -> Result<(), Report> + Send + 'static,
 ) -> Result<Told, Ended> {
     request
         .work(move |open| {
@@ -125,9 +126,8 @@ async fn read(path: Name, talk: &mut Talk, request: &Request) -> Result<Told, En
 
 async fn write(path: Name, append: bool, talk: &mut Talk, request: &Request) -> Result<Told, Ended> {
     let wanted = path.clone();
-    let begin = move |open: &crate::desk::Open| {
-        open.files.write(&wanted.0, append).map_err(|error| failed(&wanted, error))
-    };
+    let begin =
+        move |open: &crate::desk::Open| open.files.write(&wanted.0, append).map_err(|error| failed(&wanted, error));
     let mut writing = request.work(begin).await?;
     talk.say(&Response::Go).await?;
     let mut bytes = 0;
@@ -136,7 +136,11 @@ async fn write(path: Name, append: bool, talk: &mut Talk, request: &Request) -> 
             Ok(frame) => frame,
             Err(ended) => {
                 // Takes away what had come so far, which is work too.
-                request.work(move |_| Ok(drop(writing))).await?;
+                let away = move |_: &crate::desk::Open| {
+                    drop(writing);
+                    Ok(())
+                };
+                request.work(away).await?;
                 return Err(ended);
             }
         };
@@ -146,9 +150,8 @@ async fn write(path: Name, append: bool, talk: &mut Talk, request: &Request) -> 
             return Ok(Told::Nothing(json!({ "bytes": bytes })));
         };
         bytes += frame.len() as u64;
-        writing = request
-            .work(move |_| writing.push(&frame).map_err(|error| failed(&at, error)).map(|()| writing))
-            .await?;
+        writing =
+            request.work(move |_| writing.push(&frame).map_err(|error| failed(&at, error)).map(|()| writing)).await?;
     }
 }
 
@@ -181,17 +184,12 @@ async fn tell(
     }
 }
 
-fn failed(path: &Name, error: nixbox_engine::Error) -> nixbox_report::Failure {
+fn failed(path: &Name, error: nixbox_engine::Error) -> Report {
     failure::file(&PathBuf::from(path.as_os_str()), error)
 }
 
 /// Of two paths, the one that is at fault.
-fn either(
-    files: &nixbox_engine::ByPath,
-    from: &Name,
-    to: &Name,
-    error: nixbox_engine::Error,
-) -> nixbox_report::Failure {
+fn either(files: &nixbox_engine::ByPath, from: &Name, to: &Name, error: nixbox_engine::Error) -> Report {
     let missing = files.stat(from.as_os_str(), Links::Keep).is_err();
     let is_of_the_source = error.errno() == libc::EISDIR
         && files.stat(from.as_os_str(), Links::Follow).is_ok_and(|it| it.attr.kind == nixbox_engine::Kind::Directory);

@@ -6,8 +6,8 @@ use nixbox_control::{FilesRequest, Name};
 use nixbox_engine::Outcome;
 use serde_json::{Value, json};
 
-use super::Told;
 use super::super::talk::Ended;
+use super::Told;
 use crate::desk::Request;
 use crate::failure;
 
@@ -27,7 +27,9 @@ impl Recorded {
                 ("fs.cp", json!({"from": path(from), "to": path(to), "recursive": recursive}))
             }
             FilesRequest::Move { from, to } => ("fs.mv", json!({"from": path(from), "to": path(to)})),
-            FilesRequest::Remove { path: at, recursive } => ("fs.rm", json!({"path": path(at), "recursive": recursive})),
+            FilesRequest::Remove { path: at, recursive } => {
+                ("fs.rm", json!({"path": path(at), "recursive": recursive}))
+            }
             FilesRequest::MakeFolder { path: at, parents } => {
                 ("fs.mkdir", json!({"path": path(at), "parents": parents}))
             }
@@ -41,7 +43,7 @@ impl Recorded {
     pub(super) async fn put(self, done: &Result<Told, Ended>, took: Duration, request: &Request) {
         let (result, error) = match done {
             Ok(Told::Nothing(result) | Told::Body(result)) => (Some(result.to_string()), None),
-            Err(Ended::Refused(failure)) => (None, Some(failure.what.clone())),
+            Err(Ended::Refused(report)) => (None, report.failures.first().map(|failure| failure.what.clone())),
             Err(Ended::Peer(_)) => (None, Some("the caller went away".to_owned())),
         };
         let put = request.work(move |open| {
@@ -59,7 +61,7 @@ impl Recorded {
         match put.await {
             Ok(Some(id)) => request.recorded(id),
             Ok(None) => {}
-            Err(failure) => tracing::warn!(why = failure.what, "a call could not be put on record"),
+            Err(report) => tracing::warn!(why = ?report.failures, "a call could not be put on record"),
         }
     }
 }

@@ -3,7 +3,7 @@
 use globset::GlobBuilder;
 use nixbox_control::FileKind;
 use nixbox_engine::{Found, Time, Wanted};
-use nixbox_report::{Failure, codes};
+use nixbox_report::{Failure, Report, codes};
 
 use super::entry;
 
@@ -13,16 +13,15 @@ pub(super) fn wanted(
     kind: Option<FileKind>,
     min_size: Option<u64>,
     newer: Option<f64>,
-) -> Result<impl Fn(&Found) -> bool + Clone + Send + 'static, Failure> {
+) -> Result<impl Fn(&Found) -> bool + Clone + Send + 'static, Report> {
     let pattern = glob.trim_start_matches('/');
     let by_path = glob.contains('/');
     let matcher = GlobBuilder::new(pattern)
         .literal_separator(true)
         .build()
         .map_err(|error| {
-            Failure::new(&codes::FILE_PATTERN, format!("`{glob}` is no pattern"))
-                .why(error.kind())
-                .help("`*` stands for any part of a name, `**/` for any folders, `{a,b}` for either, `[ab]` for one letter")
+            let failure = Failure::new(&codes::FILE_PATTERN, format!("`{glob}` is no pattern")).why(error.kind());
+            Report::from(failure.help("`*` stands for part of a name, `**/` for any folders, `{a,b}` for either"))
         })?
         .compile_matcher();
     let newer = newer.map(|at| Time { sec: at.floor() as i64, nsec: ((at - at.floor()) * 1e9) as u32 });
@@ -64,10 +63,12 @@ mod tests {
     #[test]
     fn patterns_are_for_names_or_for_paths() {
         let is = |glob: &str, path: &str| wanted(glob, None, None, None).unwrap()(&found(path, Kind::File, 1, 1));
-        assert!(is("*.rs", "src/a/main.rs") && is("src/**/*.rs", "src/a/main.rs") && is("/src/*/main.rs", "src/a/main.rs"));
+        assert!(
+            is("*.rs", "src/a/main.rs") && is("src/**/*.rs", "src/a/main.rs") && is("/src/*/main.rs", "src/a/main.rs")
+        );
         assert!(is("src/**/*.rs", "src/main.rs") && is("{a,b}.txt", "b.txt") && is("*", "x/y"));
         assert!(!is("*.rs", "main.rsx") && !is("src/*.rs", "src/a/main.rs") && !is("main", "main.rs"));
-        assert_eq!(wanted("a[", None, None, None).err().unwrap().code, &codes::FILE_PATTERN);
+        assert_eq!(wanted("a[", None, None, None).err().unwrap().failures[0].code, &codes::FILE_PATTERN);
     }
 
     #[test]
