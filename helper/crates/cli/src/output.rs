@@ -3,7 +3,7 @@
 use std::io::{self, IsTerminal, Write};
 
 use clap::ValueEnum;
-use nixbox_report::Report;
+use nixbox_report::{Failure, Report, codes};
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -68,8 +68,14 @@ impl Output {
     pub fn open_data(&self, text: impl AsRef<[u8]>) -> Result<bool, Report> {
         let mut out = io::stdout().lock();
         match out.write_all(text.as_ref()).and_then(|()| out.flush()) {
+            // Whoever read us has seen enough.
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(false),
-            done => Ok(done.map(|()| true)?),
+            done => done.map(|()| true).map_err(|error| {
+                Failure::new(&codes::IO, "the standard output cannot be written")
+                    .why(error)
+                    .help("see where it was sent to: what is there now is not whole")
+                    .into()
+            }),
         }
     }
 
