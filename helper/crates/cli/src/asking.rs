@@ -101,6 +101,19 @@ impl Asked {
         self.ask(request)?.finish()
     }
 
+    /// The same with a body that is at hand: until all of it was taken nothing was done, so it may be tried again.
+    pub fn tell_with(&self, request: &Request, body: &[u8], name: &str) -> Result<Response, Report> {
+        let until = Instant::now() + SETTLES_WITHIN;
+        loop {
+            let mut talk = self.ask(request)?;
+            talk.send(&mut &*body, name)?;
+            match talk.finish() {
+                Err(report) if is_stopping(&report) && Instant::now() < until => thread::sleep(RETRY),
+                done => return done,
+            }
+        }
+    }
+
     fn talk(&self, client: Client, alone: Option<Alone>, request: &Request) -> Result<Talk, Untaken> {
         let conversation = match client.ask(request, Some(SILENCE)) {
             Ok(conversation) => conversation,
@@ -239,6 +252,10 @@ impl Talk {
         drop(conversation);
         alone
     }
+}
+
+fn is_stopping(report: &Report) -> bool {
+    report.failures.iter().any(|failure| failure.code.id == codes::OWNER_STOPPING.id)
 }
 
 fn may_be_repeated(request: &Request) -> bool {

@@ -116,9 +116,7 @@ pub fn run(args: Args, context: &Context) -> Result<u8, Report> {
                 false => given(&value)?,
             };
             let request = Request::Kv(KvRequest::Set { key: key.clone() });
-            let mut talk = Asked::new(&which, context)?.ask(&request)?;
-            talk.send(&mut value.as_slice(), "the value")?;
-            talk.finish()?;
+            Asked::new(&which, context)?.tell_with(&request, &value, "the value")?;
             if output.json {
                 output.json(Written { key })?;
             }

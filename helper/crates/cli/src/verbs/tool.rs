@@ -102,9 +102,9 @@ pub fn run(args: Args, context: &Context) -> Result<u8, Report> {
         result: given(result, "the value of `--result`")?,
         error,
     };
-    let mut talk = Asked::new(&which, context)?.ask(&Request::Tool(request))?;
-    talk.send(&mut serde_json::to_vec(&details).map_err(std::io::Error::other)?.as_slice(), "the call")?;
-    if let Response::Call { id } = talk.finish()? {
+    let details = serde_json::to_vec(&details).map_err(std::io::Error::other)?;
+    let asked = Asked::new(&which, context)?;
+    if let Response::Call { id } = asked.tell_with(&Request::Tool(request), &details, "the call")? {
         match context.output.json {
             true => context.output.json(Answer { id })?,
             false => context.output.data(format!("{id}\n"))?,

@@ -88,9 +88,11 @@ impl Talk {
         Ok(())
     }
 
-    /// Asks for the body, and waits for it as long as the peer takes, but for this owner's own end.
+    /// The next part of the peer's body. Waits for as long as the peer takes, but for this owner's own end.
     pub(super) async fn frame(&mut self, stop: &Stop) -> Result<Option<Vec<u8>>, Ended> {
         tokio::select! {
+            // What is there already is taken, and answered.
+            biased;
             frame = next_frame(&mut self.read) => Ok(frame?),
             () = stop.requested() => Err(desk::stopping().into()),
         }
@@ -129,6 +131,7 @@ impl Talk {
             io::Result::Ok(())
         };
         tokio::select! {
+            biased;
             sent = send => Ok(sent?),
             // In the middle of a frame nothing more can be said.
             () = stop.requested() => Err(Ended::Peer(io::ErrorKind::Interrupted.into())),
