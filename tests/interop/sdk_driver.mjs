@@ -25,6 +25,11 @@ const calls = {
   get: (key) => kv.get(key),
   record: (name, result) => tools.record(name, 1, 2, { n: 1 }, result),
   recorded: async (name) => (await tools.getByName(name)).map((call) => call.result),
+  record_at: (name, started, completed) => tools.record(name, started, completed),
+  calls: async (name) =>
+    (await tools.getByName(name)).map(({ id, parameters, result, error, status, started_at, duration_ms }) => {
+      return { id, parameters, result: result ?? null, error, status, started_at, duration_ms };
+    }),
   // The two below are not in the Python SDK.
   symlink: (path, target) => fs.symlink(target, path),
   readlink: (path) => fs.readlink(path),

@@ -36,6 +36,12 @@ async def answer(agent, call, path, *args):
             return await agent.tools.record(path, 1, 2, parameters={"n": 1}, result=args[0])
         case "recorded":
             return [call.result for call in await agent.tools.get_by_name(path)]
+        case "record_at":
+            return await agent.tools.record(path, args[0], args[1])
+        case "calls":
+            found = await agent.tools.get_by_name(path)
+            wanted = ["id", "parameters", "result", "error", "status", "started_at", "duration_ms"]
+            return [{name: getattr(call, name) for name in wanted} for call in found]
         case "hold":
             print("held", file=sys.stderr, flush=True)
             return await asyncio.sleep(60)

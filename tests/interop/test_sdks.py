@@ -1,8 +1,11 @@
 """P9: a database is read and written by upstream's SDKs and by ours in turn, byte for byte."""
 
+import json
 import os
 import sqlite3
 import stat
+import time
+from datetime import datetime
 
 import pytest
 from support import HELPER
@@ -128,6 +131,42 @@ def test_values_and_tool_calls_outlive_a_mount(mounted, sdk):
         [{"found": 3}],
         ["file"],
     ]
+
+
+def test_values_set_by_either_are_got_by_the_other(project, sdk):
+    project.helper("init")
+    value = {"name": "agent", "n": [1, 2.5, None], "text": "déjà \"vu\""}
+    project.helper("kv", "set", "ours", json.dumps(value))
+    project.helper("kv", "set", "text", "--string", "plain")
+    assert sdk.calls(["get", "ours"], ["get", "text"], ["get", "none"]) == [value, "plain", None]
+    sdk.calls(["set", "theirs", value], ["set", "ours", 7])
+    assert json.loads(project.helper("kv", "get", "theirs").stdout) == value
+    assert project.helper("kv", "get", "ours").stdout == "7\n"
+    listed = json.loads(project.helper("kv", "list", "--json").stdout)["entries"]
+    assert [(entry["key"], entry["value"]) for entry in listed] == [("ours", 7), ("text", "plain"), ("theirs", value)]
+    assert all(entry["created_at"] and entry["updated_at"] for entry in listed)
+
+
+def test_tool_calls_of_either_are_seen_by_the_other(project, sdk):
+    project.helper("init")
+    project.helper("tool", "record", "grep", "--params", '{"n": 1}', "--result", '{"found": 3}', "--duration-ms", "12")
+    project.helper("tool", "record", "grep", "--error", "no such file")
+    project.helper("tool", "start", "build")
+    ours, failed = sorted(sdk.call("calls", "grep"), key=lambda call: call["id"])
+    assert (ours["parameters"], ours["result"], ours["status"]) == ({"n": 1}, {"found": 3}, "success")
+    assert ours["duration_ms"] == 12
+    assert (failed["status"], failed["error"], failed["result"]) == ("error", "no such file", None)
+    assert [call["status"] for call in sdk.call("calls", "build")] == ["pending"]
+    begun = time.time() - 5
+    sdk.call("record", "theirs", {"found": 4})
+    sdk.call("record_at", "fraction", begun, begun + 0.25)
+    calls = json.loads(project.helper("timeline", "--json").stdout)["calls"]
+    named = {call["name"]: call for call in calls}
+    assert (named["theirs"]["result"], named["theirs"]["started_at"]) == ({"found": 4}, "1970-01-01T00:00:01Z")
+    shown = datetime.fromisoformat(named["fraction"]["started_at"]).timestamp()
+    assert abs(shown - begun) < 1.0
+    # Sorted by when they started, fractions or not.
+    assert [call["name"] for call in calls].index("fraction") > [call["name"] for call in calls].index("build")
 
 
 def test_holes_and_links_of_npm_are_read_through_the_mount(mounted, sdk):

@@ -1,6 +1,7 @@
 //! nixbox-helper: every verb a person or a process manager calls. It decides; owners do.
 #![allow(clippy::print_stdout, clippy::print_stderr, clippy::exit)]
 
+mod asking;
 mod changes;
 mod cli;
 mod context;
@@ -16,7 +17,9 @@ mod render;
 mod select;
 mod shell;
 mod stopping;
+mod stored;
 mod templates;
+mod times;
 mod verbs;
 mod watching;
 

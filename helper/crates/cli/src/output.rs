@@ -61,11 +61,16 @@ impl Output {
 
     /// Data, as it is.
     pub fn data(&self, text: impl AsRef<[u8]>) -> Result<(), Report> {
+        self.open_data(text).map(drop)
+    }
+
+    /// Data of which there may be more. False when whoever read us has seen enough.
+    pub fn open_data(&self, text: impl AsRef<[u8]>) -> Result<bool, Report> {
         let mut out = io::stdout().lock();
         match out.write_all(text.as_ref()).and_then(|()| out.flush()) {
             // Whoever read us has seen enough.
-            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-            done => done.map_err(|error| {
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(false),
+            done => done.map(|()| true).map_err(|error| {
                 Failure::new(&codes::IO, "the standard output cannot be written")
                     .why(error)
                     .help("see where it was sent to: what is there now is not whole")

@@ -3,7 +3,8 @@ use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use crate::message::{Request, Response, Status};
+use crate::body::{Frame, frame_header, read_frame, write_frame};
+use crate::message::{Refusal, Request, Response, Status};
 use crate::wire::{MAX_LINE, decode, encode};
 
 #[derive(Debug, thiserror::Error)]
@@ -17,8 +18,8 @@ pub enum Error {
     /// The owner went away in the middle of the conversation.
     #[error("the owner closed the connection")]
     Closed,
-    #[error("{message}")]
-    Refused { code: String, message: String },
+    #[error("{}", .0.message)]
+    Refused(Refusal),
     #[error("the owner speaks another protocol: {0}")]
     Protocol(String),
     #[error("control socket: {0}")]
@@ -30,7 +31,7 @@ impl From<std::io::Error> for Error {
         match error.kind() {
             ErrorKind::NotFound | ErrorKind::ConnectionRefused => Self::NotRunning,
             ErrorKind::WouldBlock | ErrorKind::TimedOut => Self::TimedOut,
-            ErrorKind::ConnectionReset | ErrorKind::BrokenPipe => Self::Closed,
+            ErrorKind::ConnectionReset | ErrorKind::BrokenPipe | ErrorKind::UnexpectedEof => Self::Closed,
             _ => Self::Io(error),
         }
     }
@@ -40,11 +41,24 @@ impl From<std::io::Error> for Error {
 #[derive(Debug)]
 pub struct Client {
     stream: BufReader<UnixStream>,
+    /// What has come of the next line: a deadline may pass in the middle of one.
+    line: Vec<u8>,
 }
 
 impl Client {
     pub fn connect(socket: &Path) -> Result<Self, Error> {
-        Ok(Self { stream: BufReader::new(UnixStream::connect(socket)?) })
+        Ok(Self::over(UnixStream::connect(socket)?))
+    }
+
+    /// One end of a pair, with an owner for one request at the other.
+    pub fn over(stream: UnixStream) -> Self {
+        Self { stream: BufReader::new(stream), line: Vec::new() }
+    }
+
+    /// Sends a request that works on the database. What comes back is for [`Conversation`] to say.
+    pub fn ask(mut self, request: &Request, within: Option<Duration>) -> Result<Conversation, Error> {
+        self.send(request, within.map(|d| Instant::now() + d))?;
+        Ok(Conversation { client: self })
     }
 
     pub fn status(mut self, within: Option<Duration>) -> Result<Status, Error> {
@@ -93,23 +107,92 @@ impl Client {
     }
 
     fn receive(&mut self, deadline: Option<Instant>) -> Result<Response, Error> {
-        let mut line = Vec::new();
         // A line may come in pieces, so the deadline is set anew before each.
         loop {
             self.stream.get_mut().set_read_timeout(remaining(deadline)?)?;
-            let room = (MAX_LINE - line.len()) as u64;
-            match self.stream.by_ref().take(room).read_until(b'\n', &mut line) {
-                Ok(_) if line.ends_with(b"\n") => break,
+            let room = (MAX_LINE - self.line.len()) as u64;
+            match self.stream.by_ref().take(room).read_until(b'\n', &mut self.line) {
+                Ok(_) if self.line.ends_with(b"\n") => break,
                 Ok(0) => return Err(Error::Closed),
-                Ok(_) if line.len() >= MAX_LINE => return Err(Error::Protocol("line too long".into())),
+                Ok(_) if self.line.len() >= MAX_LINE => return Err(Error::Protocol("line too long".into())),
                 Ok(_) => {}
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) => return Err(error.into()),
             }
         }
-        match decode(&line).map_err(|error| Error::Protocol(error.to_string()))? {
-            Response::Refused { code, message } => Err(Error::Refused { code, message }),
+        match decode(&std::mem::take(&mut self.line)).map_err(|error| Error::Protocol(error.to_string()))? {
+            Response::Refused(refusal) => Err(Error::Refused(refusal)),
             response => Ok(response),
+        }
+    }
+}
+
+/// What follows a request that works on the database.
+#[derive(Debug)]
+pub struct Conversation {
+    client: Client,
+}
+
+impl Conversation {
+    /// The next line. After `TimedOut` it may be asked for again.
+    pub fn answer(&mut self, within: Option<Duration>) -> Result<Response, Error> {
+        self.client.receive(within.map(|d| Instant::now() + d))
+    }
+
+    /// Sends a part of the body. False when the owner has already said what it has to say: no more is wanted then.
+    pub fn send(&mut self, bytes: &[u8]) -> Result<bool, Error> {
+        if self.has_spoken()? {
+            return Ok(false);
+        }
+        let stream = self.client.stream.get_mut();
+        stream.set_write_timeout(None)?;
+        match write_frame(stream, bytes).map_err(Error::from) {
+            Ok(()) => Ok(true),
+            // Why it does not listen any more is what it has said.
+            Err(Error::Closed) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The body was whole.
+    pub fn end(&mut self) -> Result<(), Error> {
+        match self.client.stream.get_mut().write_all(&frame_header(0)).map_err(Error::from) {
+            Ok(()) | Err(Error::Closed) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The next part of the owner's body, in place of what `buffer` held. False after the last.
+    pub fn next(&mut self, buffer: &mut Vec<u8>) -> Result<bool, Error> {
+        self.client.stream.get_mut().set_read_timeout(None)?;
+        match read_frame(&mut self.client.stream, buffer)? {
+            Frame::Bytes(_) => Ok(true),
+            Frame::End => Ok(false),
+            Frame::BrokenOff => match self.client.receive(None) {
+                Err(error) => Err(error),
+                Ok(other) => Err(Error::Protocol(format!("unexpected answer {other:?}"))),
+            },
+        }
+    }
+
+    /// Returns when the owner has closed, which one that answered this request alone does when it has let go.
+    pub fn close(mut self) -> Result<(), Error> {
+        self.client.stream.get_mut().shutdown(std::net::Shutdown::Write)?;
+        self.client.wait_closed(None)
+    }
+
+    fn has_spoken(&mut self) -> Result<bool, Error> {
+        if !self.client.stream.buffer().is_empty() {
+            return Ok(true);
+        }
+        let stream = self.client.stream.get_mut();
+        stream.set_nonblocking(true)?;
+        let filled = self.client.stream.fill_buf().map(|_| ());
+        self.client.stream.get_mut().set_nonblocking(false)?;
+        match filled {
+            Ok(()) => Ok(true),
+            Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => Ok(false),
+            Err(error) => Err(error.into()),
         }
     }
 }

@@ -1,12 +1,32 @@
-//! How a verb and an owner talk: one JSON object a line over a Unix socket.
+//! How a verb and an owner talk: one JSON object a line over a Unix socket, and bodies of any size in frames.
 //!
-//! A connection carries one request. `status` and `stop` get one answer; `subscribe` gets the status now and
-//! again after every change, until either side closes.
+//! A connection carries one request.
+//!
+//! - `status` and `stop` get one answer; `subscribe` gets the status now and again after every change, until either
+//!   side closes.
+//! - `kv`, `tool`, `timeline` and `files` get one answer. A request that brings a body ([`Request::has_body`]) is first
+//!   answered with `go`; only then the body is sent, so a refusal costs nothing and can be tried again elsewhere.
+//!   The answer `body` is followed by one.
+//!
+//! A body is a row of frames: four bytes, big-endian, say how long a frame is ([`MAX_FRAME`] at most), then come its
+//! bytes as they are. A frame of length 0 is the end of a whole body. The length `FF FF FF FF` says that the sender
+//! cannot go on; from an owner, a line `refused` follows it. A connection that closes before either has broken off,
+//! and nobody takes its body for a whole one. Bodies that hold several things are JSON objects a line.
+//!
+//! An owner that only answers one request speaks the same over the socket that is its standard input.
 
+mod body;
 mod client;
 mod message;
+mod name;
+mod operation;
 mod wire;
 
-pub use client::{Client, Error, Subscription};
-pub use message::{HttpStatus, MountStatus, Phase, Request, Response, Status};
+pub use body::{BROKEN_OFF, Frame, MAX_FRAME, frame_header, read_frame, write_frame};
+pub use client::{Client, Conversation, Error, Subscription};
+pub use message::{HttpStatus, MountStatus, Phase, Refusal, Request, Response, Status};
+pub use name::Name;
+pub use operation::{
+    FileEntry, FileKind, FilesRequest, KvEntry, KvRequest, TimelineRequest, ToolCall, ToolDetails, ToolRequest,
+};
 pub use wire::{MAX_LINE, decode, encode};

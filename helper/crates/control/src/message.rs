@@ -3,7 +3,9 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+use crate::operation::{FilesRequest, KvRequest, TimelineRequest, ToolRequest};
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "request", rename_all = "kebab-case", deny_unknown_fields)]
 pub enum Request {
     Status,
@@ -11,6 +13,17 @@ pub enum Request {
     Subscribe,
     /// Stop serving; the answer comes when the owner has begun, the connection closes when it is gone.
     Stop,
+    Kv(KvRequest),
+    Tool(ToolRequest),
+    Timeline(TimelineRequest),
+    Files(FilesRequest),
+}
+
+impl Request {
+    /// Does a body follow, once the owner says `go`?
+    pub fn has_body(&self) -> bool {
+        matches!(self, Self::Kv(KvRequest::Set { .. }) | Self::Tool(_) | Self::Files(FilesRequest::Write { .. }))
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -18,11 +31,28 @@ pub enum Request {
 pub enum Response {
     Status(Status),
     Stopping,
-    /// The request was not understood or not possible; `code` is stable.
-    Refused {
-        code: String,
-        message: String,
+    /// The request's body may come.
+    Go,
+    Done,
+    /// Done, to the call of this number.
+    Call {
+        id: i64,
     },
+    /// A body follows.
+    Body,
+    /// The request was not understood or not possible.
+    Refused(Refusal),
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Refusal {
+    /// Out of the catalogue of failures, and stable.
+    pub code: String,
+    pub message: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub why: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub help: Option<String>,
 }
 
 /// What an owner says of itself. Also published as `RUNTIME_DIR/NAME.json`, rewritten at every change, for

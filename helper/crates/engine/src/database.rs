@@ -7,9 +7,11 @@ use std::sync::Arc;
 use crate::error::{Error, Result, StoreError, StoreErrorKind};
 use crate::files::Files;
 use crate::filesystem::Caller;
+use crate::kv::Kv;
 use crate::probe::{self, Found, OpenHere};
 use crate::schema;
 use crate::store::{SqliteStore, Store, wal_path};
+use crate::tool_calls::ToolCalls;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Options {
@@ -88,6 +90,14 @@ impl Database {
 
     pub fn files(&self) -> Arc<Files> {
         self.files.clone()
+    }
+
+    pub fn kv(&self) -> Kv {
+        Kv::new(self.files.clone())
+    }
+
+    pub fn tool_calls(&self) -> ToolCalls {
+        ToolCalls::new(self.files.clone())
     }
 
     /// Commits everything and leaves one file with nothing beside it. `Files` still held answer `EIO` from here on.

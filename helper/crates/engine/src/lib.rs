@@ -1,15 +1,21 @@
-//! An AgentFS database (SPEC 0.4): the store and the file tree in it. Knows no sockets, no FUSE, no configuration.
+//! An AgentFS database (SPEC 0.4): the store, the file tree in it, its values and its tool calls. Knows no sockets, no FUSE, no configuration.
 
+mod by_path;
 mod database;
 mod error;
 mod files;
 mod filesystem;
 mod journal;
+mod kv;
 mod probe;
 mod schema;
 mod store;
+mod tool_calls;
 
+pub use by_path::{ByPath, Found, Links, Reading, Walk, Wanted, Witness, Writing};
 pub use database::{DEFAULT_CHUNK_SIZE, Database, Options};
 pub use error::{Error, Result, StoreError, StoreErrorKind};
 pub use files::Files;
 pub use filesystem::*;
+pub use kv::{Kv, KvEntry};
+pub use tool_calls::{Filter, Finished, Outcome, ToolCall, ToolCalls};

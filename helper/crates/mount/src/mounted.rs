@@ -17,6 +17,7 @@ use nixbox_mounts::{Health, MountEntry, User, detach, mount_at, users_of, within
 use crate::attach::attach;
 use crate::error::{Error, Result};
 use crate::front::{Front, Link};
+use crate::notices::Notices;
 use crate::options::{Access, Options};
 
 /// Measured: two clearly beat one, more gained nothing.
@@ -35,6 +36,7 @@ pub struct Mounted {
     path: PathBuf,
     entry: MountEntry,
     link: Arc<Link>,
+    notices: Notices,
     /// Set, then told, when the kernel has let go.
     over: Arc<AtomicBool>,
     ended: Receiver<()>,
@@ -75,6 +77,7 @@ pub fn mount(
         Error::Refused { reason: error.to_string() }
     };
     let session = Session::from_fd(front, device, acl, config).map_err(refused)?;
+    let notices = Notices::new(session.notifier(), link.clone());
     let (tell, ended) = mpsc::channel();
     let over = Arc::new(AtomicBool::new(false));
     let is_over = over.clone();
@@ -92,12 +95,17 @@ pub fn mount(
         Ok(None) => return Err(Error::Refused { reason: "the mount vanished at once".into() }),
         Err(error) => return Err(refused(error)),
     };
-    Ok(Mounted { path: mountpoint.to_owned(), entry, link, over, ended, gone: false })
+    Ok(Mounted { path: mountpoint.to_owned(), entry, link, notices, over, ended, gone: false })
 }
 
 impl Mounted {
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// For whoever changes the tree by another way.
+    pub fn notices(&self) -> Notices {
+        self.notices.clone()
     }
 
     /// Proves that the mount is there and answers: mountinfo shows ours on top, and statfs, which only we can

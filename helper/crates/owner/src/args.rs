@@ -16,13 +16,8 @@ pub(crate) enum Verb {
     Serve(Target),
     /// Create an instance's database where it is missing
     Init(Target),
-    /// Print a file out of an instance's database, while no owner serves it
-    Cat {
-        #[command(flatten)]
-        target: Target,
-        /// Where it is in the instance; links are not followed
-        path: PathBuf,
-    },
+    /// Answer one request over the socket that is standard input, while no owner serves the instance
+    Request(Target),
 }
 
 #[derive(Debug, clap::Args)]
@@ -55,7 +50,7 @@ pub(crate) enum LogFormat {
 impl Verb {
     pub(crate) fn target(&self) -> &Target {
         match self {
-            Self::Serve(target) | Self::Init(target) | Self::Cat { target, .. } => target,
+            Self::Serve(target) | Self::Init(target) | Self::Request(target) => target,
         }
     }
 }

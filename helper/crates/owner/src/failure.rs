@@ -8,7 +8,7 @@ use std::path::Path;
 use nixbox_config::Instance;
 use nixbox_engine::{Error as Database, StoreErrorKind};
 use nixbox_mount::Error as Mount;
-use nixbox_report::{Failure, codes};
+use nixbox_report::{Failure, Report, codes};
 
 pub(crate) fn io(path: &Path, error: &io::Error) -> Failure {
     Failure::new(&codes::IO, format!("{} cannot be used", path.display()))
@@ -62,6 +62,51 @@ pub(crate) fn database(path: &Path, error: Database) -> Failure {
             .why(&error)
             .help("see to it that this user may write there"),
     }
+}
+
+/// Of a request on a database that is open.
+pub(crate) fn working(error: Database) -> Report {
+    let failure = match error.errno() {
+        libc::EROFS => Failure::new(&codes::FILE_READ_ONLY, "the instance is read-only")
+            .why("it is declared with `mount.read_only`")
+            .help("turn that off and restart its owner"),
+        libc::ENOSPC | libc::EDQUOT => Failure::new(&codes::FILE_NO_ROOM, "there is no room left")
+            .why("the disk that holds the database is full")
+            .help("make room there and try again"),
+        _ => {
+            Failure::new(&codes::FILE_FAILED, "the database could not do it").why(error).help("look at the owner's log")
+        }
+    };
+    failure.into()
+}
+
+/// Of a request on one file of the instance.
+pub(crate) fn file(path: &Path, error: Database) -> Report {
+    let shown = path.display();
+    let new = |code, what: &str| Failure::new(code, format!("{shown} {what}"));
+    let failure = match error.errno() {
+        libc::ENOENT => new(&codes::FILE_MISSING, "is not in the instance")
+            .help("paths start at the instance's root; `nixbox-helper fs ls` shows what is there"),
+        libc::EEXIST => new(&codes::FILE_EXISTS, "is there already").help("remove it first, or choose another name"),
+        libc::ENOTEMPTY => new(&codes::FILE_NOT_EMPTY, "is not empty").help("remove what is in it first"),
+        libc::EISDIR => new(&codes::FILE_KIND, "is a folder").help("name a file; folders need `-r` where there is one"),
+        libc::ENOTDIR => new(&codes::FILE_KIND, "is no folder, or leads through a file")
+            .help("`nixbox-helper fs stat` says what it is"),
+        libc::ENXIO => new(&codes::FILE_KIND, "is no regular file").help("`nixbox-helper fs stat` says what it is"),
+        libc::EINVAL => new(&codes::FILE_NAME, "cannot be used for that")
+            .why("it is a name that no file can have, or lies within itself"),
+        libc::EBUSY => new(&codes::FILE_KIND, "is the root of the instance").help("name what is in it"),
+        libc::ELOOP => new(&codes::FILE_LOOP, "leads through links in a circle")
+            .help("`nixbox-helper fs stat` shows where a link leads"),
+        libc::EILSEQ => new(&codes::FILE_NAME, "is not UTF-8")
+            .why("the AgentFS format stores names as text")
+            .help("choose another name"),
+        libc::ENAMETOOLONG => new(&codes::FILE_NAME, "has a name that is too long")
+            .why("a name may have 255 bytes")
+            .help("choose a shorter one"),
+        _ => return working(error),
+    };
+    failure.into()
 }
 
 fn damaged(path: &dyn std::fmt::Display, error: &Database) -> Failure {

@@ -2,7 +2,7 @@
 
 mod args;
 mod budget;
-mod cat;
+mod desk;
 mod failure;
 mod folders;
 mod held;
@@ -10,6 +10,7 @@ mod init;
 mod logging;
 mod moment;
 mod plan;
+mod request;
 mod serve;
 mod signals;
 mod status;
@@ -45,7 +46,7 @@ fn run(verb: &Verb) -> Result<(), Report> {
     match verb {
         Verb::Serve(_) => serve::run(plan),
         Verb::Init(_) => init::run(&plan),
-        Verb::Cat { path, .. } => cat::run(&plan, path),
+        Verb::Request(_) => request::run(&plan),
     }
 }
 

@@ -4,6 +4,7 @@ use nixbox_config::{Environment, Instance, LogLevel, Sources};
 use nixbox_report::{Failure, Report, codes};
 
 use crate::args::Target;
+use crate::surfaces::mount::Wanted;
 
 #[derive(Debug)]
 pub(crate) struct Plan {
@@ -43,4 +44,12 @@ impl Plan {
         }
         Ok(Self { instance: instance.clone(), log_level: project.log_level, runtime_dir: project.runtime_dir })
     }
+    pub(crate) fn database_options(&self) -> nixbox_engine::Options {
+        database_options(&self.instance)
+    }
+}
+
+pub(crate) fn database_options(instance: &Instance) -> nixbox_engine::Options {
+    let read_only = Wanted::of(instance).is_some_and(|wanted| wanted.read_only());
+    nixbox_engine::Options { read_only, ..nixbox_engine::Options::default() }
 }

@@ -2,22 +2,25 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
+use nix::unistd::{getegid, geteuid};
 use nixbox_config::Instance;
 use nixbox_control::{HttpStatus, Phase, Status};
-use nixbox_engine::Database;
+use nixbox_engine::{ByPath, Caller, Database, Witness};
 use nixbox_report::{Failure, Report, codes};
 use nixbox_state::{Lock, Process};
 use sd_notify::NotifyState;
 use tokio::time::{sleep, timeout};
 
 use crate::budget::Budget;
+use crate::desk::{Desk, Open};
 use crate::failure;
 use crate::folders;
 use crate::held;
 use crate::moment;
-use crate::plan::Plan;
+use crate::plan::{self, Plan};
 use crate::signals;
 use crate::status::Board;
 use crate::stop::{Reason, Stop};
@@ -29,6 +32,8 @@ use crate::token::Token;
 const FOR_THE_DATABASE: Duration = Duration::from_millis(900);
 /// A step of the start that still runs when the stop comes may finish so far.
 const STEP_MAY_FINISH: Duration = Duration::from_millis(1500);
+/// Requests that are at work when the stop comes may finish so far.
+const REQUESTS_MAY_FINISH: Duration = Duration::from_millis(500);
 
 pub(crate) fn run(plan: Plan) -> Result<(), Report> {
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -67,6 +72,7 @@ struct Owner {
     instance: Instance,
     lock: Option<Lock>,
     board: Board,
+    desk: Desk,
     token: Option<PathBuf>,
     database: Option<Database>,
     folder: Option<Folder>,
@@ -89,8 +95,9 @@ impl Owner {
                 return Err(failure::io(&paths.record, &error).into());
             }
         };
-        let owner = Self { lock: Some(lock), board, token: None, database: None, folder: None, instance };
-        match control::offer(listener, owner.board.clone(), stop.clone()) {
+        let desk = Desk::new();
+        let owner = Self { lock: Some(lock), board, desk, token: None, database: None, folder: None, instance };
+        match control::offer(listener, owner.board.clone(), owner.desk.clone(), stop.clone()) {
             Ok(()) => Ok(owner),
             Err(error) => {
                 owner.leave();
@@ -109,10 +116,7 @@ impl Owner {
             return Ok(());
         }
         let db = self.instance.paths.db.clone();
-        let options = nixbox_engine::Options {
-            read_only: wanted.as_ref().is_some_and(Wanted::read_only),
-            ..nixbox_engine::Options::default()
-        };
+        let options = plan::database_options(&self.instance);
         let opened = step(stop, move || {
             Database::open_or_create(&db, &options).map_err(|error| failure::database(&db, error).into())
         });
@@ -130,6 +134,13 @@ impl Owner {
             return Ok(());
         }
         let address = self.offer_http().await?;
+        if let Some(database) = &self.database {
+            let witness: Arc<dyn Witness> = match &self.folder {
+                Some(folder) => Arc::new(folder.notices()),
+                None => Arc::new(()),
+            };
+            self.desk.open(open(database, witness));
+        }
         self.tell_ready(address);
         Ok(())
     }
@@ -172,6 +183,7 @@ impl Owner {
         let budget = Budget::starts_now(stop.is_hurried());
         self.board.change(|status| status.phase = Phase::Stopping);
         notify(&[NotifyState::Stopping]);
+        self.desk.close(REQUESTS_MAY_FINISH).await;
         if let Some(folder) = self.folder.take() {
             let stop = stop.clone();
             let unmount = tokio::task::spawn_blocking(move || folder.unmount(&stop));
@@ -201,6 +213,13 @@ impl Owner {
         }
         let _ = std::fs::remove_file(&self.instance.paths.socket);
     }
+}
+
+/// What requests may ask of a database. `witness`: the mount that shows it, if there is one.
+pub(crate) fn open(database: &Database, witness: Arc<dyn Witness>) -> Open {
+    let caller = Caller { uid: geteuid().as_raw(), gid: getegid().as_raw() };
+    let files = ByPath::new(database.files(), witness, caller);
+    Open { files, kv: database.kv(), calls: database.tool_calls() }
 }
 
 fn first_status(instance: &Instance, since: u64) -> std::io::Result<Status> {

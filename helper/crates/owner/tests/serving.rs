@@ -131,7 +131,7 @@ fn peers_that_misbehave_cost_only_themselves() {
         let mut answer = Vec::new();
         BufReader::new(stream).read_until(b'\n', &mut answer).unwrap();
         match decode::<Response>(&answer).unwrap() {
-            Response::Refused { code, .. } => code,
+            Response::Refused(refusal) => refusal.code,
             other => format!("{other:?}"),
         }
     };

@@ -70,9 +70,12 @@ catalogue! {
     OWNER_NOT_READY = "nixbox::owner::not-ready", TimedOut, "The instance did not become ready in time.";
     OWNER_EXITED = "nixbox::owner::exited", Unexpected, "An owner ended before its instance was ready. Its last lines are shown.";
     OWNER_SILENT = "nixbox::owner::silent", TimedOut, "The owner is there and did not answer in time.";
+    OWNER_STOPPING = "nixbox::owner::stopping", Held, "The owner is about to end and takes no more requests. Ask again.";
+    OWNER_GONE = "nixbox::owner::gone", Unexpected, "The owner ended in the middle of a request. What was acknowledged before is kept.";
     OWNER_RUNTIME_DIR = "nixbox::owner::runtime-dir", Unexpected, "The runtime folder could not be made, or belongs to somebody else.";
 
     CONTROL_LINE_TOO_LONG = "nixbox::control::line-too-long", Usage, "A request on the control socket was longer than 64 KiB.";
+    CONTROL_BODY_TOO_LONG = "nixbox::control::body-too-long", Usage, "A value, or what is recorded of a tool call, is longer than 16 MiB. Files may be of any size.";
     CONTROL_MALFORMED = "nixbox::control::malformed", Usage, "A request on the control socket was not a JSON object with a `request`.";
     CONTROL_UNKNOWN_REQUEST = "nixbox::control::unknown-request", Unavailable, "The owner does not know the request. It is older or newer than the program that asked: restart it.";
 
@@ -85,8 +88,23 @@ catalogue! {
     DATABASE_DAMAGED = "nixbox::database::damaged", Unavailable, "SQLite says that the file is damaged.";
     DATABASE_FAILED = "nixbox::database::failed", Unavailable, "The database could not be opened or created.";
 
-    FILE_MISSING = "nixbox::file::missing", NotFound, "The database has no file at that path.";
-    FILE_KIND = "nixbox::file::kind", Usage, "What lies at that path is not a regular file.";
+    FILE_EXISTS = "nixbox::file::exists", Conflict, "Something lies at that path already. Nothing was changed.";
+    FILE_FAILED = "nixbox::file::failed", Unavailable, "The database could not do it. The message says why.";
+    FILE_KIND = "nixbox::file::kind", Usage, "What lies at that path is of another kind: a folder where a file is needed, or the other way round.";
+    FILE_LOOP = "nixbox::file::loop", Usage, "Symbolic links lead in a circle, or through more than forty of them.";
+    FILE_MISSING = "nixbox::file::missing", NotFound, "The instance has no file at that path.";
+    FILE_NAME = "nixbox::file::name", Usage, "A name that no file of the instance can have: empty, too long, or not UTF-8.";
+    FILE_NO_ROOM = "nixbox::file::no-room", Unavailable, "The disk that holds the database is full. Nothing was changed.";
+    FILE_NOT_EMPTY = "nixbox::file::not-empty", Conflict, "The folder is not empty. Nothing was changed.";
+    FILE_PATTERN = "nixbox::file::pattern", Usage, "A glob pattern that is not one.";
+    FILE_READ_ONLY = "nixbox::file::read-only", Refused, "The instance is declared with `mount.read_only`; nothing changes it.";
+
+    KV_MISSING = "nixbox::kv::missing", NotFound, "No value is stored under that key.";
+    KV_VALUE = "nixbox::kv::value", Usage, "The value is not JSON. Plain text is stored with `--string`.";
+
+    TOOL_FINISHED = "nixbox::tool::finished", Conflict, "The tool call has its outcome already, and keeps it.";
+    TOOL_MISSING = "nixbox::tool::missing", NotFound, "No tool call has that number.";
+    TOOL_VALUE = "nixbox::tool::value", Usage, "Parameters or a result that are not JSON.";
 
     MOUNT_NO_FUSE = "nixbox::mount::no-fuse", Unavailable, "`/dev/fuse` is missing or may not be opened.";
     MOUNT_NO_FUSERMOUNT = "nixbox::mount::no-fusermount", Unavailable, "`fusermount3` is not installed; users other than root need it.";

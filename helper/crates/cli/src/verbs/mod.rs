@@ -6,8 +6,10 @@ pub mod docs;
 pub mod doctor;
 pub mod down;
 pub mod env;
+pub mod fs;
 pub mod info;
 pub mod init;
+pub mod kv;
 pub mod man;
 pub mod new;
 pub mod ps;
@@ -17,6 +19,8 @@ pub mod render;
 pub mod schema;
 pub mod serve;
 pub mod stop;
+pub mod timeline;
+pub mod tool;
 pub mod unmount;
 pub mod up;
 pub mod url;
@@ -48,6 +52,10 @@ pub fn run(verb: Verb, context: &Context) -> Result<u8, Report> {
         Verb::Doctor(args) => doctor::run(args, context),
         Verb::Info(args) => info::run(args, context),
         Verb::Url(args) => url::run(args, context),
+        Verb::Fs(args) => fs::run(args, context),
+        Verb::Kv(args) => kv::run(args, context),
+        Verb::Tool(args) => tool::run(args, context),
+        Verb::Timeline(args) => timeline::run(args, context),
         Verb::New(args) => new::run(args, context),
         Verb::Quickstart(args) => quickstart::run(args, context),
         Verb::Completions(args) => completions::run(args, context),

@@ -3,12 +3,14 @@ use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
 use nixbox_config::{Instance, Project, Sources};
+use nixbox_control::{FilesRequest, Request};
 use nixbox_report::{Failure, Report, codes};
 use nixbox_supervisor::{Spec, Supervisor};
 use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::{DONE, env};
+use crate::asking::Asked;
 use crate::changes::{Changes, Place};
 use crate::context::{Context, io_failure};
 use crate::doctor::machine;
@@ -80,7 +82,7 @@ pub fn run(args: Args, context: &Context) -> Result<u8, Report> {
     }
     story.did("took it down: no process, no mount", None)?;
 
-    let bytes = cat(&owner, &project)?;
+    let bytes = read_back(&project, instance)?;
     if bytes != TEXT.as_bytes() {
         let said = String::from_utf8_lossy(&bytes).into_owned();
         return Err(Failure::new(&codes::UNEXPECTED, "the database holds something else than was written")
@@ -155,18 +157,15 @@ fn words(project: &Project) -> Vec<std::ffi::OsString> {
     words
 }
 
-/// This program links no database: the owner reads the one file, under the same lock as always.
-fn cat(owner: &Path, project: &Project) -> Result<Vec<u8>, Report> {
-    let mut command = std::process::Command::new(owner);
-    command.arg("cat").arg(NAME).arg("/hello.txt").args(words(project)).env("NIXBOX_LOG_FORMAT", "human");
-    let output = command.stdin(std::process::Stdio::null()).output()?;
-    match output.status.success() {
-        true => Ok(output.stdout),
-        false => {
-            let said = String::from_utf8_lossy(&output.stderr);
-            Err(crate::presence::owner_failed(NAME, output.status.code(), &said))
-        }
-    }
+/// This program links no database: an owner for this one request reads the file.
+fn read_back(project: &Project, instance: &Instance) -> Result<Vec<u8>, Report> {
+    let request = Request::Files(FilesRequest::Read { path: "/hello.txt".into() });
+    let mut bytes = Vec::new();
+    Asked::of(instance, words(project)).ask(&request)?.body(|piece| {
+        bytes.extend_from_slice(piece);
+        Ok(true)
+    })?;
+    Ok(bytes)
 }
 
 /// Tells what happens, as it happens.

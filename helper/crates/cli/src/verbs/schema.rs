@@ -10,7 +10,7 @@ use crate::output::Versioned;
     after_help = "Examples:\n  nixbox-helper schema ps\n  nixbox-helper schema              # which verbs have one"
 )]
 pub struct Args {
-    /// The verb; `config check` and `config show` have one each
+    /// The verb; those of two words, such as `config check`, have one each
     #[arg(num_args = 0..=2)]
     pub verb: Vec<String>,
 }
@@ -24,13 +24,30 @@ pub const ANSWERS: &[(&str, Make)] = &[
     ("doctor", || schema_for!(Versioned<doctor::Answer>)),
     ("down", || schema_for!(Versioned<down::Answer>)),
     ("env", || schema_for!(Versioned<env::Answer>)),
+    ("fs cp", || schema_for!(Versioned<fs::Transferred>)),
+    ("fs find", || schema_for!(Versioned<fs::Listed>)),
+    ("fs ls", || schema_for!(Versioned<fs::Listed>)),
+    ("fs mkdir", || schema_for!(Versioned<fs::Paths>)),
+    ("fs mv", || schema_for!(Versioned<fs::Transferred>)),
+    ("fs rm", || schema_for!(Versioned<fs::Paths>)),
+    ("fs stat", || schema_for!(Versioned<fs::Entry>)),
+    ("fs tree", || schema_for!(Versioned<fs::Listed>)),
+    ("fs write", || schema_for!(Versioned<fs::Written>)),
     ("info", || schema_for!(Versioned<info::Answer>)),
     ("init", || schema_for!(Versioned<init::Answer>)),
+    ("kv delete", || schema_for!(Versioned<kv::Deleted>)),
+    ("kv get", || schema_for!(Versioned<kv::Entry>)),
+    ("kv list", || schema_for!(Versioned<kv::Listed>)),
+    ("kv set", || schema_for!(Versioned<kv::Written>)),
     ("new", || schema_for!(Versioned<new::Answer>)),
     ("ps", || schema_for!(Versioned<ps::Answer>)),
     ("quickstart", || schema_for!(Versioned<quickstart::Answer>)),
     ("ready", || schema_for!(Versioned<ready::Answer>)),
     ("stop", || schema_for!(Versioned<stop::Answer>)),
+    ("timeline", || schema_for!(Versioned<timeline::Answer>)),
+    ("tool finish", || schema_for!(Versioned<tool::Answer>)),
+    ("tool record", || schema_for!(Versioned<tool::Answer>)),
+    ("tool start", || schema_for!(Versioned<tool::Answer>)),
     ("unmount", || schema_for!(Versioned<unmount::Answer>)),
     ("up", || schema_for!(Versioned<ps::Answer>)),
     ("url", || schema_for!(Versioned<url::Answer>)),

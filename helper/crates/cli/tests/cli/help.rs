@@ -14,14 +14,36 @@ fn every_verb_explains_itself_with_examples() {
         .filter(|line| line.starts_with("  ") && !line.starts_with("   "))
         .filter_map(|line| line.split_whitespace().next())
         .collect();
-    assert_eq!(verbs.len(), 20, "{verbs:?}");
-    let inner = ["config check", "config show", "config schema"];
+    assert_eq!(verbs.len(), 24, "{verbs:?}");
+    let inner = [
+        "config check",
+        "config show",
+        "config schema",
+        "kv get",
+        "kv set",
+        "kv list",
+        "kv delete",
+        "fs ls",
+        "fs cat",
+        "fs write",
+        "fs cp",
+        "fs mv",
+        "fs rm",
+        "fs mkdir",
+        "fs stat",
+        "fs find",
+        "fs tree",
+        "tool record",
+        "tool start",
+        "tool finish",
+    ];
     for verb in verbs.into_iter().chain(inner) {
         let text = test.run(&format!("{verb} --help")).success().stdout;
         assert!(
             text.contains("Examples:\n  nixbox-helper ")
                 || text.contains("Examples:\n  e")
-                || text.contains("Examples:\n  c"),
+                || text.contains("Examples:\n  c")
+                || text.contains("Examples:\n  id=$(nixbox-helper "),
             "{verb}: {text}"
         );
         insta::assert_snapshot!(format!("help-{}", verb.replace(' ', "-")), text);

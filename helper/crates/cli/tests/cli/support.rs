@@ -21,6 +21,7 @@ pub struct Call<'t> {
     test: &'t Test,
     args: Vec<String>,
     env: Vec<(String, String)>,
+    stdin: Vec<u8>,
     stdout: Option<String>,
     stderr: Vec<String>,
 }
@@ -91,7 +92,7 @@ impl Test {
 
     pub fn args<S: AsRef<str>>(&self, args: impl IntoIterator<Item = S>) -> Call<'_> {
         let args = args.into_iter().map(|arg| arg.as_ref().to_owned()).collect();
-        Call { test: self, args, env: Vec::new(), stdout: None, stderr: Vec::new() }
+        Call { test: self, args, env: Vec::new(), stdin: Vec::new(), stdout: None, stderr: Vec::new() }
     }
 
     /// Words separated by blanks.
@@ -162,6 +163,11 @@ impl Call<'_> {
         self
     }
 
+    pub fn stdin(mut self, bytes: impl Into<Vec<u8>>) -> Self {
+        self.stdin = bytes.into();
+        self
+    }
+
     pub fn stdout(mut self, expected: &str) -> Self {
         self.stdout = Some(expected.into());
         self
@@ -185,7 +191,7 @@ impl Call<'_> {
     pub fn code(self, expected: i32) -> Done {
         let mut command = self.test.command(helper());
         command.args(&self.args).envs(self.env.iter().map(|(name, value)| (name, value)));
-        let output = assert_cmd::Command::from_std(command).timeout(LONG).output().unwrap();
+        let output = assert_cmd::Command::from_std(command).timeout(LONG).write_stdin(self.stdin).output().unwrap();
         let text = |bytes: &[u8]| self.test.tidy(&String::from_utf8_lossy(bytes));
         let done = Done { code: output.status.code(), stdout: text(&output.stdout), stderr: text(&output.stderr) };
         let shown = format!("{:?}\n-- stdout\n{}-- stderr\n{}", self.args, done.stdout, done.stderr);

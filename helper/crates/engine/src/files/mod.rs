@@ -55,6 +55,25 @@ impl Files {
         self.journal.write(|store, memory| change(&mut Tree { store, memory }))
     }
 
+    /// What else is kept in the database, under the same lock and in the same batches.
+    pub(crate) fn read_store<T>(&self, ask: impl FnOnce(&mut dyn Store) -> Result<T>) -> Result<T> {
+        self.journal.read(|store, _| ask(store))
+    }
+
+    /// As `write` of the tree does: refused where the database is read-only or the disk full, all or nothing.
+    pub(crate) fn change_store<T>(&self, bytes: usize, change: impl FnOnce(&mut dyn Store) -> Result<T>) -> Result<T> {
+        self.grow_tree(bytes, |tree| change(tree.store))
+    }
+
+    pub(crate) fn is_read_only(&self) -> bool {
+        self.read_only
+    }
+
+    /// Returns when everything acknowledged so far is on disk.
+    pub(crate) fn flush(&self) -> Result<()> {
+        self.journal.flush()
+    }
+
     /// For whatever makes the database larger.
     fn grow_tree<T>(&self, bytes: usize, change: impl FnOnce(&mut Tree<'_>) -> Result<T>) -> Result<T> {
         let take =

@@ -11,7 +11,9 @@ pub(crate) use sqlite::{SqliteStore, wal_path};
 /// A value on its way into a statement.
 #[derive(Debug, Clone, Copy)]
 pub enum Arg<'a> {
+    Null,
     Int(i64),
+    Real(f64),
     Text(&'a str),
     Blob(&'a [u8]),
 }
@@ -35,6 +37,18 @@ impl From<u32> for Arg<'_> {
     }
 }
 
+impl From<f64> for Arg<'_> {
+    fn from(value: f64) -> Self {
+        Self::Real(value)
+    }
+}
+
+impl<'a, T: Into<Arg<'a>>> From<Option<T>> for Arg<'a> {
+    fn from(value: Option<T>) -> Self {
+        value.map_or(Self::Null, Into::into)
+    }
+}
+
 impl<'a> From<&'a str> for Arg<'a> {
     fn from(value: &'a str) -> Self {
         Self::Text(value)
@@ -51,6 +65,8 @@ impl<'a> From<&'a [u8]> for Arg<'a> {
 pub trait Row {
     /// Numbers that another program stored as a fraction lose it.
     fn int(&self, column: usize) -> Result<i64>;
+    /// Whether another program stored it whole or as a fraction.
+    fn real(&self, column: usize) -> Result<f64>;
     fn text(&self, column: usize) -> Result<&str>;
     fn blob(&self, column: usize) -> Result<&[u8]>;
     fn is_null(&self, column: usize) -> bool;

@@ -208,7 +208,9 @@ fn bind(statement: &mut rusqlite::CachedStatement<'_>, args: &[Arg<'_>]) -> Resu
 impl ToSql for Arg<'_> {
     fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
         Ok(ToSqlOutput::Borrowed(match self {
+            Self::Null => ValueRef::Null,
             Self::Int(value) => ValueRef::Integer(*value),
+            Self::Real(value) => ValueRef::Real(*value),
             Self::Text(value) => ValueRef::Text(value.as_bytes()),
             Self::Blob(value) => ValueRef::Blob(value),
         }))
@@ -228,6 +230,14 @@ impl Row for SqliteRow<'_> {
         match self.value(column)? {
             ValueRef::Integer(value) => Ok(value),
             ValueRef::Real(value) => Ok(value as i64),
+            other => Err(unexpected("a number", other)),
+        }
+    }
+
+    fn real(&self, column: usize) -> Result<f64> {
+        match self.value(column)? {
+            ValueRef::Integer(value) => Ok(value as f64),
+            ValueRef::Real(value) => Ok(value),
             other => Err(unexpected("a number", other)),
         }
     }

@@ -21,7 +21,8 @@ use nixbox_engine::{Attr, AttrChange, FileSystem, Ino, Kind, NewNode, Rename, Re
 use listing::Listings;
 use translate::{Shown, caller, errno, kind_of_mode, negative, perm_of_mode, time_change};
 
-/// Every change comes through this mount, so what the kernel has learnt stays true until the kernel changes it.
+/// What the kernel has learnt stays true until the kernel changes it: every change comes through this mount, or is
+/// told to it by `Notices`.
 const TTL: Duration = Duration::from_secs(3600);
 
 /// Inode numbers are never used again, so one generation does.

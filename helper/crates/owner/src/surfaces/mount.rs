@@ -7,7 +7,7 @@ use std::time::Duration;
 use nixbox_config::{Backend, Instance, Mount};
 use nixbox_control::MountStatus;
 use nixbox_engine::FileSystem;
-use nixbox_mount::{Access, Mounted, Mountpoint, Options, Unmounted};
+use nixbox_mount::{Access, Mounted, Mountpoint, Notices, Options, Unmounted};
 use nixbox_report::Report;
 
 use crate::failure;
@@ -102,6 +102,10 @@ fn adopt(left: Vec<PathBuf>, mountpoint: &mut Mountpoint) {
 impl Folder {
     pub(crate) fn path(&self) -> &std::path::Path {
         self.mounted.path()
+    }
+
+    pub(crate) fn notices(&self) -> Notices {
+        self.mounted.notices()
     }
 
     pub(crate) fn unmount(self, stop: &Stop) {

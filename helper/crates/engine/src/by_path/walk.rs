@@ -1,0 +1,94 @@
+//! What lies in a folder and below it, a few entries at a time: a tree may be of any size.
+
+use std::ffi::{OsStr, OsString};
+use std::path::PathBuf;
+
+use super::{ByPath, Links};
+use crate::error::{Error, Result};
+use crate::filesystem::{Attr, Entry, Ino, Kind};
+
+/// Deeper trees than any path can name go in a circle.
+const MAX_DEPTH: usize = 4096;
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Found {
+    pub path: PathBuf,
+    pub attr: Attr,
+    /// Of a symbolic link.
+    pub target: Option<OsString>,
+}
+
+/// Depth first, each folder before what is in it, by name.
+pub struct Walk {
+    tree: ByPath,
+    recursive: bool,
+    /// The folders we are in, innermost last, each with what is still to be told of it.
+    inside: Vec<(PathBuf, std::vec::IntoIter<Entry>)>,
+    /// A file that was asked for by itself.
+    alone: Option<Found>,
+}
+
+impl ByPath {
+    /// What is in the folder `path`, links to it followed; the file itself where it is none. Paths are those below
+    /// the folder, or `path` as it was asked for.
+    pub fn list(&self, path: &OsStr, recursive: bool) -> Result<Walk> {
+        let (_, held) = self.existing(path, Links::Follow)?;
+        let mut walk = Walk { tree: self.clone(), recursive, inside: Vec::new(), alone: None };
+        match held.attr.kind {
+            Kind::Directory => walk.enter(PathBuf::new(), held.attr.ino)?,
+            _ => walk.alone = Some(self.found(path.into(), held.attr)?),
+        }
+        Ok(walk)
+    }
+}
+
+impl Walk {
+    fn enter(&mut self, path: PathBuf, ino: Ino) -> Result<()> {
+        if self.inside.len() >= MAX_DEPTH {
+            return Err(Error::Errno(libc::ELOOP));
+        }
+        let mut entries = self.tree.files.readdir(ino)?;
+        entries.sort_by(|a, b| a.name.cmp(&b.name));
+        self.inside.push((path, entries.into_iter()));
+        Ok(())
+    }
+
+    pub(super) fn step(&mut self) -> Result<Option<Found>> {
+        if let Some(found) = self.alone.take() {
+            return Ok(Some(found));
+        }
+        while let Some((path, entries)) = self.inside.last_mut() {
+            let Some(Entry { name, attr }) = entries.next() else {
+                self.inside.pop();
+                continue;
+            };
+            let path = path.join(name);
+            let found = match self.tree.found(path.clone(), attr) {
+                // Gone since the folder was read.
+                Err(Error::Errno(libc::ENOENT)) => continue,
+                found => found?,
+            };
+            if self.recursive && attr.kind == Kind::Directory {
+                match self.enter(path, attr.ino) {
+                    Err(Error::Errno(libc::ENOENT)) => continue,
+                    entered => entered?,
+                }
+            }
+            return Ok(Some(found));
+        }
+        Ok(None)
+    }
+
+    /// Up to `most` of what is next and wanted; none at the end.
+    pub fn next(&mut self, most: usize, wanted: impl Fn(&Found) -> bool) -> Result<Vec<Found>> {
+        let mut found = Vec::new();
+        while found.len() < most {
+            match self.step()? {
+                Some(one) if wanted(&one) => found.push(one),
+                Some(_) => {}
+                None => break,
+            }
+        }
+        Ok(found)
+    }
+}

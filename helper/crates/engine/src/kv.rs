@@ -1,0 +1,85 @@
+//! Key-value state: the table `kv_store`, whose values are JSON as upstream's SDKs write it.
+
+use std::sync::Arc;
+
+use crate::error::Result;
+use crate::files::Files;
+use crate::store::{Row, first};
+
+/// How many entries of a listing are read under one hold of the lock.
+const PAGE: u32 = 256;
+
+/// The values of one open database.
+#[derive(Clone)]
+pub struct Kv {
+    files: Arc<Files>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KvEntry {
+    pub key: String,
+    /// JSON, in the words of whoever stored it.
+    pub value: String,
+    /// Seconds since 1970; other programs may have left them out.
+    pub created_at: Option<i64>,
+    pub updated_at: Option<i64>,
+}
+
+const COLUMNS: &str = "SELECT key, value, created_at, updated_at FROM kv_store";
+
+impl Kv {
+    pub(crate) fn new(files: Arc<Files>) -> Self {
+        Self { files }
+    }
+
+    /// `value` is JSON. Keeps the time of the first writing, as upstream does.
+    pub fn set(&self, key: &str, value: &str) -> Result<()> {
+        self.files.change_store(key.len() + value.len(), |store| {
+            store.execute(
+                "INSERT INTO kv_store (key, value, updated_at) VALUES (?, ?, unixepoch()) \
+                 ON CONFLICT(key) DO UPDATE SET value = excluded.value, updated_at = unixepoch()",
+                &[key.into(), value.into()],
+            )
+        })?;
+        self.files.flush()
+    }
+
+    pub fn get(&self, key: &str) -> Result<Option<KvEntry>> {
+        let sql = format!("{COLUMNS} WHERE key = ?");
+        self.files.read_store(|store| first(store, &sql, &[key.into()], entry))
+    }
+
+    /// The next entries whose key begins with `prefix`, by key, behind the key `after`. None when there are no more.
+    pub fn page(&self, prefix: &str, after: Option<&str>) -> Result<Vec<KvEntry>> {
+        let sql = format!(
+            "{COLUMNS} WHERE key >= ?1 AND substr(key, 1, length(?1)) = ?1 AND (?2 IS NULL OR key > ?2) \
+             ORDER BY key LIMIT ?3"
+        );
+        let mut entries = Vec::new();
+        self.files.read_store(|store| {
+            store.query(&sql, &[prefix.into(), after.into(), PAGE.into()], &mut |row| {
+                entries.push(entry(row)?);
+                Ok(())
+            })
+        })?;
+        Ok(entries)
+    }
+
+    /// Says whether there was one.
+    pub fn delete(&self, key: &str) -> Result<bool> {
+        let sql = "DELETE FROM kv_store WHERE key = ?";
+        let deleted = self.files.change_store(0, |store| store.execute(sql, &[key.into()]))?;
+        self.files.flush()?;
+        Ok(deleted > 0)
+    }
+}
+
+fn entry(row: &dyn Row) -> Result<KvEntry> {
+    let time = |column| if row.is_null(column) { Ok(None) } else { row.int(column).map(Some) };
+    Ok(KvEntry {
+        key: row.text(0)?.to_owned(),
+        value: row.text(1)?.to_owned(),
+        created_at: time(2)?,
+        updated_at: time(3)?,
+    })
+}

@@ -1,0 +1,220 @@
+//! The tree by path, as verbs use it.
+#![allow(clippy::unwrap_used)]
+
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::OsStrExt;
+use std::sync::{Arc, Mutex};
+
+use nixbox_engine::{ByPath, Caller, Database, FileSystem, Ino, Kind, Links, Options, ROOT, Witness};
+
+#[derive(Default)]
+struct Told(Mutex<Vec<String>>);
+
+impl Witness for Told {
+    fn entry_changed(&self, directory: Ino, name: &OsStr) {
+        self.0.lock().unwrap().push(format!("{directory}/{}", name.display()));
+    }
+    fn inode_changed(&self, ino: Ino) {
+        self.0.lock().unwrap().push(format!("{ino}"));
+    }
+}
+
+struct Tree {
+    _dir: tempfile::TempDir,
+    _database: Database,
+    files: Arc<dyn FileSystem>,
+    told: Arc<Told>,
+    by_path: ByPath,
+}
+
+impl Tree {
+    fn new() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let database = Database::open_or_create(&dir.path().join("a.db"), &Options::default()).unwrap();
+        let (files, told): (Arc<dyn FileSystem>, _) = (database.files(), Arc::new(Told::default()));
+        let by_path = ByPath::new(files.clone(), told.clone(), Caller { uid: 7, gid: 8 });
+        Self { _dir: dir, _database: database, files, told, by_path }
+    }
+
+    fn put(&self, path: &str, bytes: &[u8]) -> nixbox_engine::Result<()> {
+        let mut writing = self.by_path.write(path.as_ref(), false)?;
+        writing.push(bytes)?;
+        writing.finish()
+    }
+
+    fn get(&self, path: &str) -> nixbox_engine::Result<Vec<u8>> {
+        let mut reading = self.by_path.read(path.as_ref())?;
+        let mut all = Vec::new();
+        loop {
+            match reading.next(1000)? {
+                piece if piece.is_empty() => return Ok(all),
+                piece => all.extend(piece),
+            }
+        }
+    }
+
+    fn link(&self, parent: Ino, name: &str, target: &str) {
+        let caller = Caller { uid: 0, gid: 0 };
+        let made = self.files.symlink(parent, name.as_ref(), target.as_ref(), caller).unwrap();
+        self.files.forget(made.ino, 1);
+    }
+
+    fn ino(&self, path: &str) -> Ino {
+        self.by_path.stat(path.as_ref(), Links::Keep).unwrap().attr.ino
+    }
+
+    fn all(&self, path: &str) -> Vec<String> {
+        let mut walk = self.by_path.list(path.as_ref(), true).unwrap();
+        let found = walk.next(usize::MAX, |_| true).unwrap();
+        found.into_iter().map(|found| found.path.display().to_string()).collect()
+    }
+}
+
+fn errno<T>(answer: nixbox_engine::Result<T>) -> i32 {
+    answer.err().unwrap().errno()
+}
+
+#[test]
+fn paths_lead_nowhere_but_into_the_instance() {
+    let tree = Tree::new();
+    tree.by_path.make_folder("/a/b".as_ref(), true).unwrap();
+    tree.put("a/b/f", b"deep").unwrap();
+    let (a, b) = (tree.ino("a"), tree.ino("/a/b"));
+    for path in ["a/b/f", "//a/./b/f", "/../../a/b/f", "/a/x/../b/f", "a/b/../../a/b/f"] {
+        assert_eq!(tree.get(path).unwrap(), b"deep", "{path}");
+    }
+    tree.link(ROOT, "up", "../../..");
+    tree.link(b, "abs", "/a/b/f");
+    tree.link(b, "rel", "../b/f");
+    tree.link(b, "host", "/etc/passwd");
+    tree.link(a, "to-b", "b");
+    for path in ["/up/a/b/f", "/a/b/abs", "/a/b/rel", "/a/to-b/rel", "/a/to-b/../to-b/f"] {
+        assert_eq!(tree.get(path).unwrap(), b"deep", "{path}");
+    }
+    assert_eq!(errno(tree.get("/a/b/host")), libc::ENOENT);
+    tree.link(ROOT, "loop", "loop/x");
+    tree.link(ROOT, "ring1", "ring2");
+    tree.link(ROOT, "ring2", "ring1");
+    assert_eq!(errno(tree.get("/loop")), libc::ELOOP);
+    assert_eq!(errno(tree.get("/ring1/x")), libc::ELOOP);
+    assert_eq!(errno(tree.get("/a/b/f/x")), libc::ENOTDIR);
+    assert_eq!(errno(tree.get("/a/b/f/")), libc::ENOTDIR);
+    assert_eq!(errno(tree.get("/a")), libc::EISDIR);
+    assert_eq!(errno(tree.get("")), libc::ENOENT);
+    assert_eq!(errno(tree.put("/none/f", b"")), libc::ENOENT);
+    assert_eq!(tree.by_path.stat("/up".as_ref(), Links::Keep).unwrap().target, Some("../../..".into()));
+    let found = tree.by_path.stat("/a/to-b/rel".as_ref(), Links::Follow).unwrap();
+    assert_eq!((found.path.to_str().unwrap(), found.attr.size), ("/a/b/f", 4));
+}
+
+#[test]
+fn what_is_cut_off_leaves_what_was_there() {
+    let tree = Tree::new();
+    tree.put("/f", b"before").unwrap();
+    let mut writing = tree.by_path.write("/f".as_ref(), false).unwrap();
+    writing.push(b"half").unwrap();
+    assert_eq!(tree.get("/f").unwrap(), b"before");
+    drop(writing);
+    assert_eq!(tree.get("/f").unwrap(), b"before");
+    assert_eq!(tree.all("/"), ["f"]);
+    // Of an existing file, all but the content stays.
+    let change = nixbox_engine::AttrChange { perm: Some(0o4751), uid: Some(1), ..Default::default() };
+    tree.files.setattr(tree.ino("/f"), change).unwrap();
+    tree.put("/f", b"after").unwrap();
+    let found = tree.by_path.stat("/f".as_ref(), Links::Keep).unwrap().attr;
+    assert_eq!((found.perm, found.uid, found.size), (0o4751, 1, 5));
+    tree.put("/new", b"").unwrap();
+    let found = tree.by_path.stat("/new".as_ref(), Links::Keep).unwrap().attr;
+    assert_eq!((found.perm, found.uid, found.gid), (0o644, 7, 8));
+    let mut more = tree.by_path.write("/f".as_ref(), true).unwrap();
+    more.push(b" and more").unwrap();
+    assert_eq!(tree.get("/f").unwrap(), b"after and more");
+}
+
+#[test]
+fn whole_trees_are_copied_and_removed() {
+    let tree = Tree::new();
+    tree.by_path.make_folder("/a/b/c".as_ref(), true).unwrap();
+    tree.put("/a/one", b"1").unwrap();
+    let large: Vec<u8> = (0..3_000_000u32).map(|n| n as u8).collect();
+    tree.put("/a/b/large", &large).unwrap();
+    tree.link(tree.ino("/a/b"), "link", "large");
+    let copy = |from: &str, to: &str, recursive| tree.by_path.copy(from.as_ref(), to.as_ref(), recursive);
+    assert_eq!(errno(copy("/a", "/z", false)), libc::EISDIR);
+    assert_eq!(errno(copy("/a", "/a/b/again", true)), libc::EINVAL);
+    copy("/a", "/z", true).unwrap();
+    assert_eq!(tree.all("/z"), ["b", "b/c", "b/large", "b/link", "one"]);
+    assert!(tree.get("/z/b/link").unwrap() == large);
+    // Into a folder that is there; over a file; a link is followed.
+    copy("/a", "/z", true).unwrap();
+    assert_eq!(tree.get("/z/a/one").unwrap(), b"1");
+    copy("/a/one", "/z/b", false).unwrap();
+    assert_eq!(tree.get("/z/b/one").unwrap(), b"1");
+    copy("/a/one", "/z/b/large", false).unwrap();
+    assert_eq!(tree.get("/z/b/link").unwrap(), b"1");
+    assert_eq!(errno(copy("/a/one", "/a/one", false)), libc::EEXIST);
+    let remove = |path: &str, recursive| tree.by_path.remove(path.as_ref(), recursive);
+    assert_eq!(errno(remove("/z", false)), libc::EISDIR);
+    assert_eq!(errno(remove("/", true)), libc::EBUSY);
+    remove("/z", true).unwrap();
+    remove("/a/b/link", false).unwrap();
+    assert_eq!(tree.all("/"), ["a", "a/b", "a/b/c", "a/b/large", "a/one"]);
+    assert_eq!(errno(remove("/a/b/link", false)), libc::ENOENT);
+    // Deeper than any thread's stack would bear.
+    let mut path = String::new();
+    for _ in 0..1500 {
+        path += "/d";
+    }
+    tree.by_path.make_folder(path.as_ref(), true).unwrap();
+    copy("/d", "/e", true).unwrap();
+    remove("/d", true).unwrap();
+    remove("/e", true).unwrap();
+    assert_eq!(tree.all("/").len(), 5);
+}
+
+#[test]
+fn moving_goes_over_files_and_into_folders() {
+    let tree = Tree::new();
+    tree.by_path.make_folder("/d".as_ref(), false).unwrap();
+    tree.put("/f", b"f").unwrap();
+    tree.put("/g", b"g").unwrap();
+    let to = |from: &str, to: &str| tree.by_path.move_to(from.as_ref(), to.as_ref());
+    to("/f", "/g").unwrap();
+    to("/g", "/d").unwrap();
+    assert_eq!(tree.get("/d/g").unwrap(), b"f");
+    assert_eq!(errno(to("/none", "/d")), libc::ENOENT);
+    assert_eq!(errno(to("/d", "/d/inside")), libc::EINVAL);
+    assert_eq!(errno(to("/d/g", "/none/")), libc::ENOENT);
+    to("/d/g", "/h").unwrap();
+    assert_eq!(tree.all("/"), ["d", "h"]);
+    assert_eq!(errno(tree.by_path.make_folder("/h".as_ref(), true)), libc::EEXIST);
+    assert_eq!(errno(tree.by_path.make_folder("/d".as_ref(), false)), libc::EEXIST);
+    tree.by_path.make_folder("/d".as_ref(), true).unwrap();
+}
+
+#[test]
+fn the_mount_hears_of_names_and_inodes() {
+    let tree = Tree::new();
+    tree.put("/f", b"1").unwrap();
+    let old = tree.ino("/f");
+    tree.told.0.lock().unwrap().clear();
+    tree.put("/f", b"2").unwrap();
+    let told = std::mem::take(&mut *tree.told.0.lock().unwrap());
+    for wanted in ["1/f".to_owned(), format!("{old}"), "1".into()] {
+        assert!(told.contains(&wanted), "{wanted} is not in {told:?}");
+    }
+    tree.by_path.remove("/f".as_ref(), false).unwrap();
+    assert!(tree.told.0.lock().unwrap().contains(&"1/f".to_owned()));
+}
+
+#[test]
+fn names_that_are_not_utf8_are_refused_in_words() {
+    let tree = Tree::new();
+    let name = OsString::from(OsStr::from_bytes(b"/a\xff"));
+    assert_eq!(errno(tree.by_path.write(&name, false)), libc::EILSEQ);
+    assert_eq!(errno(tree.by_path.read(&name)), libc::ENOENT);
+    assert_eq!(errno(tree.by_path.make_folder(&name, false)), libc::EILSEQ);
+    assert_eq!(tree.all("/"), [""; 0]);
+    let held = tree.by_path.stat("/".as_ref(), Links::Keep).unwrap();
+    assert_eq!((held.attr.kind, held.path.to_str().unwrap()), (Kind::Directory, "/"));
+}

@@ -1,0 +1,126 @@
+//! Where requests on the database are put: open while the database is, and so made that no request can hold up the
+//! owner. What it asks of the database runs on threads aside, a few at a time; waiting for a slow client takes none.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use nixbox_engine::{ByPath, Kv, ToolCalls};
+use nixbox_report::{Failure, Report, codes};
+use tokio::sync::{Semaphore, broadcast, watch};
+use tokio::time::timeout;
+
+use crate::stop::Stop;
+
+/// Threads that work for requests. The database has one lock; more would only wait for it.
+const WORKERS: usize = 4;
+/// Requests at a time; the control socket lets in no more peers than that.
+const MAX_TALKS: u32 = 256;
+/// How many new calls a slow follower of the timeline may be behind before it has to look them up.
+const BEHIND: usize = 256;
+
+/// What can be asked.
+pub(crate) struct Open {
+    pub(crate) files: ByPath,
+    pub(crate) kv: Kv,
+    pub(crate) calls: ToolCalls,
+}
+
+#[derive(Clone)]
+pub(crate) struct Desk {
+    state: Arc<watch::Sender<State>>,
+    talks: Arc<Semaphore>,
+    workers: Arc<Semaphore>,
+    recorded: broadcast::Sender<i64>,
+}
+
+#[derive(Clone)]
+enum State {
+    NotYet,
+    Open(Arc<Open>),
+    Closed,
+}
+
+impl Desk {
+    pub(crate) fn new() -> Self {
+        Self {
+            state: Arc::new(watch::Sender::new(State::NotYet)),
+            talks: Arc::new(Semaphore::new(MAX_TALKS as usize)),
+            workers: Arc::new(Semaphore::new(WORKERS)),
+            recorded: broadcast::Sender::new(BEHIND),
+        }
+    }
+
+    pub(crate) fn open(&self, open: Open) {
+        self.state.send_replace(State::Open(Arc::new(open)));
+    }
+
+    /// Takes no more requests, and waits for those that are at work, but not for long.
+    pub(crate) async fn close(&self, patience: Duration) {
+        self.state.send_replace(State::Closed);
+        if timeout(patience, self.talks.acquire_many(MAX_TALKS)).await.is_err() {
+            tracing::warn!("requests were broken off");
+        }
+    }
+
+    /// Waits for the start to be over. The answer counts as a request at work for as long as it is kept.
+    pub(crate) async fn take(&self, stop: &Stop) -> Result<Request, Report> {
+        let mut state = self.state.subscribe();
+        let known = tokio::select! {
+            known = state.wait_for(|state| !matches!(state, State::NotYet)) => known.map(|state| state.clone()),
+            () = stop.requested() => Ok(State::Closed),
+        };
+        match (known, self.talks.clone().try_acquire_owned()) {
+            (Ok(State::Open(open)), Ok(place)) if !stop.is_requested() => {
+                Ok(Request { open, desk: self.clone(), stop: stop.clone(), _place: place })
+            }
+            _ => Err(stopping().into()),
+        }
+    }
+}
+
+pub(crate) fn stopping() -> Failure {
+    Failure::new(&codes::OWNER_STOPPING, "the owner is stopping")
+        .why("it takes no more requests")
+        .help("ask again when it is gone, or serves again")
+}
+
+/// One request at work.
+pub(crate) struct Request {
+    open: Arc<Open>,
+    desk: Desk,
+    stop: Stop,
+    _place: tokio::sync::OwnedSemaphorePermit,
+}
+
+impl Request {
+    /// Runs what blocks on a thread aside, when one is free.
+    pub(crate) async fn work<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Open) -> Result<T, Report> + Send + 'static,
+    ) -> Result<T, Report> {
+        let broken = |error: &dyn std::fmt::Display| {
+            Report::from(Failure::new(&codes::UNEXPECTED, "a request broke off").why(error))
+        };
+        let open = self.open.clone();
+        let worker = self.desk.workers.clone().acquire_owned().await.map_err(|error| broken(&error))?;
+        let done = tokio::task::spawn_blocking(move || {
+            let done = work(&open);
+            drop((open, worker));
+            done
+        });
+        done.await.map_err(|error| broken(&error))?
+    }
+
+    pub(crate) fn stop(&self) -> &Stop {
+        &self.stop
+    }
+
+    /// Tells those who follow the timeline.
+    pub(crate) fn recorded(&self, id: i64) {
+        let _ = self.desk.recorded.send(id);
+    }
+
+    pub(crate) fn follow(&self) -> broadcast::Receiver<i64> {
+        self.desk.recorded.subscribe()
+    }
+}

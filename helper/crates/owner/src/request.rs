@@ -1,0 +1,81 @@
+//! `request NAME`: the owner for one request, where none serves. It takes the same lock, answers over the socket that
+//! is its standard input in the words that every owner speaks, and leaves.
+
+use std::os::fd::AsFd;
+use std::os::unix::net;
+use std::sync::Arc;
+use std::time::Duration;
+
+use nixbox_engine::Database;
+use nixbox_report::{Failure, Report, codes};
+use tokio::net::UnixStream;
+
+use crate::desk::Desk;
+use crate::failure;
+use crate::held;
+use crate::moment;
+use crate::plan::Plan;
+use crate::serve;
+use crate::signals;
+use crate::stop::Stop;
+use crate::surfaces::control;
+
+/// For a request that a signal breaks off.
+const PATIENCE: Duration = Duration::from_millis(500);
+
+pub(crate) fn run(plan: &Plan) -> Result<(), Report> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::new(&codes::UNEXPECTED, "the owner cannot start").why(error))?;
+    runtime.block_on(async {
+        let stop = Stop::new();
+        signals::listen(&stop)?;
+        let desk = Desk::new();
+        let mut held = None;
+        let answered = control::converse(caller()?, &desk, &stop, || {
+            let (lock, database) = hold(plan)?;
+            desk.open(serve::open(&database, Arc::new(())));
+            held = Some((lock, database));
+            Ok(())
+        })
+        .await;
+        if let Err(error) = answered {
+            tracing::debug!(%error, "the conversation ended");
+        }
+        desk.close(PATIENCE).await;
+        let Some((lock, database)) = held else { return Ok(()) };
+        let closed = database.close().map_err(|error| failure::database(&plan.instance.paths.db, error));
+        drop(lock);
+        // What was acknowledged is on disk since before; the caller waits for this process to end.
+        Ok(closed?)
+    })
+}
+
+fn hold(plan: &Plan) -> Result<(nixbox_state::Lock, Database), Report> {
+    let db = &plan.instance.paths.db;
+    // Looking at something must not be what makes it.
+    if !db.exists() {
+        return Err(Failure::new(&codes::DATABASE_MISSING, format!("{} does not exist", db.display()))
+            .why(format_args!("instance `{}` was never brought up", plan.instance.name))
+            .help(format!("create it with `nixbox-helper init {}`", plan.instance.name))
+            .into());
+    }
+    let lock = held::take(&plan.instance, moment::now(), None)?;
+    let database =
+        Database::open_or_create(db, &plan.database_options()).map_err(|error| failure::database(db, error))?;
+    Ok((lock, database))
+}
+
+fn caller() -> Result<UnixStream, Report> {
+    let failed = |error: std::io::Error| {
+        Report::from(
+            Failure::new(&codes::USAGE, "standard input is not a socket")
+                .why(error)
+                .help("`nixbox-helper` starts this where it needs it"),
+        )
+    };
+    let stream = net::UnixStream::from(std::io::stdin().as_fd().try_clone_to_owned().map_err(failed)?);
+    stream.peer_addr().and_then(|_| stream.set_nonblocking(true)).map_err(failed)?;
+    UnixStream::from_std(stream).map_err(failed)
+}
