@@ -236,7 +236,7 @@ impl Engine {
                 match attr.kind {
                     Kind::Symlink => return Err(libc::ELOOP),
                     Kind::Directory => return Err(libc::EISDIR),
-                    _ => files.open(attr.ino).map_err(errno)?,
+                    _ => drop(files.open(attr.ino).map_err(errno)?),
                 }
                 self.close(*handle);
                 self.open[*handle] = Some(attr.ino);

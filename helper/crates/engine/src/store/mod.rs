@@ -14,6 +14,7 @@ pub enum Arg<'a> {
     Int(i64),
     Text(&'a str),
     Blob(&'a [u8]),
+    Null,
 }
 
 impl From<i64> for Arg<'_> {

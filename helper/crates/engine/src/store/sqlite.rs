@@ -205,6 +205,7 @@ impl ToSql for Arg<'_> {
             Self::Int(value) => ValueRef::Integer(*value),
             Self::Text(value) => ValueRef::Text(value.as_bytes()),
             Self::Blob(value) => ValueRef::Blob(value),
+            Self::Null => ValueRef::Null,
         }))
     }
 }
