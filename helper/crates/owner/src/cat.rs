@@ -25,8 +25,9 @@ pub(crate) fn run(plan: &Plan, path: &Path) -> Result<(), Report> {
             .into());
     }
     let lock = held::take(&plan.instance, moment::now(), None)?;
-    let database = Database::open_or_create(db, &Options::default()).map_err(|error| failure::database(db, error))?;
-    let printed = print(&*database.files(), path, &mut io::stdout().lock());
+    let options = Options { base: plan.base(), ..Options::default() };
+    let database = Database::open_or_create(db, &options).map_err(|error| failure::database(db, error))?;
+    let printed = print(&*database.tree(), path, &mut io::stdout().lock());
     let closed = database.close().map_err(|error| failure::database(db, error));
     drop(lock);
     printed?;

@@ -19,7 +19,7 @@ pub(crate) fn run(plan: &Plan) -> Result<(), Report> {
         Err(report) => return Err(report),
     };
     let new = !db.exists();
-    let options = nixbox_engine::Options::default();
+    let options = nixbox_engine::Options { base: plan.base(), ..nixbox_engine::Options::default() };
     let done = Database::open_or_create(db, &options).and_then(Database::close);
     drop(lock);
     done.map_err(|error| failure::database(db, error))?;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use nixbox_config::Instance;
 use nixbox_control::{HttpStatus, Phase, Status};
-use nixbox_engine::Database;
+use nixbox_engine::{BaseOptions, Database};
 use nixbox_report::{Failure, Report, codes};
 use nixbox_state::{Lock, Process};
 use sd_notify::NotifyState;
@@ -65,6 +65,7 @@ async fn serve(plan: Plan) -> Result<(), Report> {
 /// All that is held, in the order in which it was taken.
 struct Owner {
     instance: Instance,
+    base: Option<BaseOptions>,
     lock: Option<Lock>,
     board: Board,
     token: Option<PathBuf>,
@@ -77,6 +78,7 @@ impl Owner {
     fn hold(plan: Plan, stop: &Stop) -> Result<Self, Report> {
         folders::make(&plan)?;
         let since = moment::now();
+        let base = plan.base();
         let instance = plan.instance;
         let paths = &instance.paths;
         let lock = held::take(&instance, since, Some(&paths.socket))?;
@@ -89,7 +91,7 @@ impl Owner {
                 return Err(failure::io(&paths.record, &error).into());
             }
         };
-        let owner = Self { lock: Some(lock), board, token: None, database: None, folder: None, instance };
+        let owner = Self { lock: Some(lock), board, token: None, database: None, folder: None, instance, base };
         match control::offer(listener, owner.board.clone(), stop.clone()) {
             Ok(()) => Ok(owner),
             Err(error) => {
@@ -111,6 +113,7 @@ impl Owner {
         let db = self.instance.paths.db.clone();
         let options = nixbox_engine::Options {
             read_only: wanted.as_ref().is_some_and(Wanted::read_only),
+            base: self.base.clone(),
             ..nixbox_engine::Options::default()
         };
         let opened = step(stop, move || {
@@ -123,7 +126,7 @@ impl Owner {
         if let (Some(wanted), Some(database)) = (wanted, &self.database)
             && !stop.is_requested()
         {
-            let (path, files, on_end) = (database.path().to_owned(), database.files(), stop.clone());
+            let (path, files, on_end) = (database.path().to_owned(), database.tree(), stop.clone());
             self.folder = step(stop, move || wanted.mount(path, files, on_end)).await?;
         }
         if stop.is_requested() {

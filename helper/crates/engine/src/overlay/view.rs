@@ -48,6 +48,9 @@ impl Overlay {
 
     pub(super) fn find(&self, state: &State, place: &Place, name: &OsStr) -> Result<Option<Found>> {
         let known = names::known_name(name)?;
+        if matches!(name.as_encoded_bytes(), b"" | b"." | b"..") || name.as_encoded_bytes().contains(&b'/') {
+            return Ok(None);
+        }
         let path = place.below(name);
         if path.as_ref().is_some_and(|path| self.hidden.hides(path)) {
             return Ok(None);

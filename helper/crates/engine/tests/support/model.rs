@@ -204,15 +204,15 @@ impl Engine {
         match call {
             Call::Create(path, perm) => {
                 let (parent, last) = self.parent(path)?;
-                self.made(files.create(parent, last, node(Kind::File, *perm)))
+                self.made(files.create(parent, last, mine(Kind::File, *perm)))
             }
             Call::Mkdir(path, perm) => {
                 let (parent, last) = self.parent(path)?;
-                self.made(files.create(parent, last, node(Kind::Directory, *perm)))
+                self.made(files.create(parent, last, mine(Kind::Directory, *perm)))
             }
             Call::Symlink(path, target) => {
                 let (parent, last) = self.parent(path)?;
-                self.made(files.symlink(parent, last, name(target), ME))
+                self.made(files.symlink(parent, last, name(target), me()))
             }
             Call::Link(from, to) => {
                 let from = self.attr(from)?.ino;
@@ -313,3 +313,12 @@ pub fn engine_tree(files: &dyn FileSystem, ino: Ino, at: &Path, counts_folders: 
     }
 }
 
+
+/// The one whom the machine's own files belong to.
+fn me() -> Caller {
+    Caller { uid: nix::unistd::getuid().as_raw(), gid: nix::unistd::getgid().as_raw() }
+}
+
+fn mine(kind: Kind, perm: u16) -> NewNode {
+    NewNode { caller: me(), ..node(kind, perm) }
+}
