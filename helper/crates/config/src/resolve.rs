@@ -8,11 +8,11 @@ use nixbox_report::{Code, Failure, codes};
 
 use crate::document::{At, Document, HttpDocument, InstanceDocument, MountDocument};
 use crate::env;
+use crate::glob;
 use crate::load::Loaded;
 use crate::locate::Located;
-use crate::glob;
 use crate::origin::{Origin, Origins, Setting};
-use crate::paths::{RealPaths, absolute, in_store, short_hash, is_not_a_folder};
+use crate::paths::{RealPaths, absolute, in_store, is_not_a_folder, short_hash};
 use crate::problems::Problems;
 use crate::project::{Base, Http, Instance, Mount, Paths, Project};
 use crate::secret;
@@ -191,7 +191,11 @@ impl Resolver<'_> {
             if let Err(why) = glob::check(value) {
                 let what = format!("The pattern {value:?} is not possible");
                 let failure = Failure::new(&codes::CONFIG_VALUE, what).why(why);
-                self.problems.at(*line, &key, failure.help("write it as in a .gitignore, such as \"target\" or \"/dist/*.js\""));
+                self.problems.at(
+                    *line,
+                    &key,
+                    failure.help("write it as in a .gitignore, such as \"target\" or \"/dist/*.js\""),
+                );
             }
         }
         match (written.base.as_ref(), written.exclude.first()) {

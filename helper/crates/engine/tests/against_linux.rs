@@ -7,8 +7,8 @@ mod support;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-use proptest::prelude::*;
 use nixbox_engine::*;
+use proptest::prelude::*;
 use support::model::*;
 
 fn compare(chunk_size: u32, calls: &[Call]) {

@@ -153,7 +153,7 @@ fn refuse_content(path: &Path) -> Error {
 fn an_empty_file_is_a_new_database_and_upstreams_beginnings_are_completed() {
     let (_folder, path) = scratch_file(b"");
     let database = Database::open_or_create(&path, &Options::default()).unwrap();
-    assert_eq!(names(&database.files(), ROOT), Vec::<String>::new());
+    assert_eq!(names(&*database.files(), ROOT), Vec::<String>::new());
     database.close().unwrap();
 
     let (_folder, path) = sqlite("CREATE TABLE fs_config (key TEXT PRIMARY KEY, value TEXT NOT NULL);");

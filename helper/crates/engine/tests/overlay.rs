@@ -90,7 +90,10 @@ fn hazard_7_reading_writes_nothing() {
     scratch.reopen();
     scratch.close();
     let before = fs::read(scratch.path()).unwrap();
-    let tree = { scratch.open(); scratch.tree() };
+    let tree = {
+        scratch.open();
+        scratch.tree()
+    };
     for _ in 0..2 {
         read_everything(&*tree, ROOT);
     }
@@ -125,7 +128,8 @@ fn hazard_8_twenty_thousand_entries_need_no_descriptors() {
         (0..1000).for_each(|file| fs::write(folder.join(file.to_string()), "").unwrap());
     }
     let me = std::env::current_exe().unwrap();
-    let run = format!("ulimit -n 256; exec '{}' --exact hazard_8_twenty_thousand_entries_need_no_descriptors", me.display());
+    let run =
+        format!("ulimit -n 256; exec '{}' --exact hazard_8_twenty_thousand_entries_need_no_descriptors", me.display());
     let status = Command::new("sh").args(["-c", &run]).env(CHILD, base.path()).stdout(Stdio::null()).status().unwrap();
     assert!(status.success());
 }
@@ -146,7 +150,12 @@ fn hazard_9_what_leads_back_into_the_view_is_not_in_it() {
     refused(tree.rename((ROOT, name("src")), (ROOT, name("target")), Rename::Replace), libc::EPERM);
     // What is hidden is neither deleted nor carried along.
     tree.rename((ROOT, name("src")), (ROOT, name("moved")), Rename::Replace).unwrap();
-    let gone = [("moved", ChangeKind::Added), ("moved/a", ChangeKind::Added), ("src", ChangeKind::Deleted), ("src/a", ChangeKind::Deleted)];
+    let gone = [
+        ("moved", ChangeKind::Added),
+        ("moved/a", ChangeKind::Added),
+        ("src", ChangeKind::Deleted),
+        ("src/a", ChangeKind::Deleted),
+    ];
     assert_eq!(changes(&scratch), gone.map(|(path, kind)| (path.into(), kind)));
 }
 
@@ -207,7 +216,12 @@ fn copying_up_keeps_mode_owner_and_times() {
     let base = base(&[("d/a", "text")]);
     let path = base.path().join("d/a");
     fs::set_permissions(&path, fs::Permissions::from_mode(0o4751)).unwrap();
-    fs::File::options().write(true).open(&path).unwrap().set_modified(std::time::UNIX_EPOCH + std::time::Duration::new(5, 7)).unwrap();
+    fs::File::options()
+        .write(true)
+        .open(&path)
+        .unwrap()
+        .set_modified(std::time::UNIX_EPOCH + std::time::Duration::new(5, 7))
+        .unwrap();
     let scratch = Scratch::over(base.path());
     let tree = scratch.tree();
     let before = find(&*tree, "d/a").unwrap();
@@ -330,8 +344,12 @@ fn a_large_file_comes_whole_and_with_its_hash() {
     assert!(tree.read(attr.ino, 0, u32::MAX).unwrap() == expected);
     drop(tree);
     scratch.close();
-    let (size, hash): (i64, String) =
-        scratch.sql().query_row("SELECT size, hash FROM nixbox_origin WHERE size > 0 AND hash IS NOT NULL", [], |row| Ok((row.get(0)?, row.get(1)?))).unwrap();
+    let (size, hash): (i64, String) = scratch
+        .sql()
+        .query_row("SELECT size, hash FROM nixbox_origin WHERE size > 0 AND hash IS NOT NULL", [], |row| {
+            Ok((row.get(0)?, row.get(1)?))
+        })
+        .unwrap();
     assert_eq!((size as usize, hash), (content.len(), blake3::hash(&content).to_hex().to_string()));
 }
 
@@ -433,11 +451,16 @@ fn a_plain_database_becomes_an_overlay_with_what_it_holds_on_top() {
 
 #[test]
 fn both_shapes_of_upstreams_whiteouts_are_understood() {
-    for shape in ["path TEXT PRIMARY KEY, created_at INTEGER NOT NULL", "path TEXT PRIMARY KEY, parent_path TEXT NOT NULL DEFAULT '', created_at INTEGER NOT NULL"] {
+    for shape in [
+        "path TEXT PRIMARY KEY, created_at INTEGER NOT NULL",
+        "path TEXT PRIMARY KEY, parent_path TEXT NOT NULL DEFAULT '', created_at INTEGER NOT NULL",
+    ] {
         let base = base(&[("d/a", "1"), ("d/b", "2"), ("c", "3")]);
         let mut scratch = Scratch::new();
         scratch.close();
-        let sql = format!("CREATE TABLE fs_whiteout ({shape}); INSERT INTO fs_whiteout (path, created_at) VALUES ('/d/a', 1), ('/c', 1)");
+        let sql = format!(
+            "CREATE TABLE fs_whiteout ({shape}); INSERT INTO fs_whiteout (path, created_at) VALUES ('/d/a', 1), ('/c', 1)"
+        );
         scratch.sql().execute_batch(&sql).unwrap();
         scratch.options.base = Some(BaseOptions { path: base.path().into(), ..BaseOptions::default() });
         scratch.open();
@@ -447,7 +470,10 @@ fn both_shapes_of_upstreams_whiteouts_are_understood() {
         drop(tree);
         scratch.close();
         let db = scratch.sql();
-        let parent = |path: &str| db.query_row("SELECT parent_path FROM fs_whiteout WHERE path = ?", [path], |row| row.get::<_, String>(0)).unwrap();
+        let parent = |path: &str| {
+            db.query_row("SELECT parent_path FROM fs_whiteout WHERE path = ?", [path], |row| row.get::<_, String>(0))
+                .unwrap()
+        };
         assert_eq!((parent("/d/a"), parent("/c")), ("/d".into(), "/".into()));
     }
 }

@@ -52,9 +52,11 @@ pub(crate) fn database(path: &Path, error: Database) -> Failure {
         Database::Encrypted { .. } => new(&codes::DATABASE_ENCRYPTED, "is encrypted")
             .why("this version opens plain databases only")
             .help("use a plain database"),
-        Database::Overlay { base, .. } => new(&codes::DATABASE_OVERLAY, "is an overlay, and the instance has no `base`")
-            .why(&error)
-            .help(format!("set `base = {:?}`", base.display().to_string())),
+        Database::Overlay { base, .. } => {
+            new(&codes::DATABASE_OVERLAY, "is an overlay, and the instance has no `base`")
+                .why(&error)
+                .help(format!("set `base = {:?}`", base.display().to_string()))
+        }
         Database::BaseMoved { recorded, .. } => new(&codes::DATABASE_BASE_MOVED, "lies over another folder")
             .why(&error)
             .help(format!("set `base = {:?}`, or another `data_dir`", recorded.display().to_string())),

@@ -79,9 +79,9 @@ impl<'t> Source<'t, '_> {
 
     fn list(&self, raw: &'t RawValue, path: &str, depth: usize) -> Value<'t> {
         match serde_json::from_str::<Vec<&'t RawValue>>(raw.get()) {
-            Ok(items) => {
-                Value::List(items.into_iter().map(|raw| (self.line_of(raw), self.value(raw, path, depth + 1))).collect())
-            }
+            Ok(items) => Value::List(
+                items.into_iter().map(|raw| (self.line_of(raw), self.value(raw, path, depth + 1))).collect(),
+            ),
             Err(error) => {
                 self.refuse(self.line_of(raw), Some(path.to_owned()), &error);
                 Value::Other("a broken array")

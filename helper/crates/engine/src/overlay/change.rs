@@ -147,9 +147,9 @@ impl Overlay {
             let state = self.state();
             let place = self.place(&state, parent)?;
             let found = self.find(&state, &place, name)?.filter(|found| found.attr.kind == Kind::File);
-            found.map(|found| found.attr.ino).filter(|number| {
-                state.nodes.get(*number).is_some_and(|node| node.opens > 0 && node.delta.is_none())
-            })
+            found
+                .map(|found| found.attr.ino)
+                .filter(|number| state.nodes.get(*number).is_some_and(|node| node.opens > 0 && node.delta.is_none()))
         };
         match open {
             Some(number) => self.risen(number, ALL).map(drop),

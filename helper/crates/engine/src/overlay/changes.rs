@@ -6,9 +6,9 @@ use std::io::Read;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
+use super::Overlay;
 use super::base::Stat;
 use super::whiteouts::Whiteouts;
-use super::Overlay;
 use crate::error::{Error, Result};
 use crate::filesystem::{Attr, Entry, FileSystem, Ino, Kind, ROOT};
 use crate::store::first;

@@ -29,7 +29,9 @@ use self::view::{Found, Place, shape};
 use self::whiteouts::Whiteouts;
 use crate::error::{Error, Result};
 use crate::files::Files;
-use crate::filesystem::{Attr, AttrChange, Caller, Entry, FileSystem, Ino, Kind, NewNode, Opened, ROOT, Rename, StatFs};
+use crate::filesystem::{
+    Attr, AttrChange, Caller, Entry, FileSystem, Ino, Kind, NewNode, Opened, ROOT, Rename, StatFs,
+};
 
 /// The folder that a database lies over.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -64,11 +66,8 @@ impl Overlay {
         let hidden = Hidden::new(base.path(), &options.hidden, &options.exclude)?;
         let loaded = files.read_tree(|tree| tables::load(tree.store))?;
         let root = base.stat(std::path::Path::new(""))?.ok_or(Error::Errno(libc::ENOENT))?;
-        let state = State {
-            nodes: Nodes::new(root.id, loaded.shown),
-            whiteouts: loaded.whiteouts,
-            opaque: loaded.opaque,
-        };
+        let state =
+            State { nodes: Nodes::new(root.id, loaded.shown), whiteouts: loaded.whiteouts, opaque: loaded.opaque };
         Ok(Self { files, base, hidden, state: Mutex::new(state), copying: Mutex::new(()) })
     }
 
@@ -256,11 +255,8 @@ impl FileSystem for Overlay {
             return Ok(Vec::new());
         }
         let place = self.place(&state, ino)?;
-        let mut entries: Vec<_> = self
-            .entries(&state, &place)?
-            .into_iter()
-            .map(|(name, found)| Entry { name, attr: found.attr })
-            .collect();
+        let mut entries: Vec<_> =
+            self.entries(&state, &place)?.into_iter().map(|(name, found)| Entry { name, attr: found.attr }).collect();
         entries.sort_unstable_by(|a, b| a.name.cmp(&b.name));
         Ok(entries)
     }

@@ -313,7 +313,6 @@ pub fn engine_tree(files: &dyn FileSystem, ino: Ino, at: &Path, counts_folders: 
     }
 }
 
-
 /// The one whom the machine's own files belong to.
 fn me() -> Caller {
     Caller { uid: nix::unistd::getuid().as_raw(), gid: nix::unistd::getgid().as_raw() }

@@ -231,15 +231,13 @@ impl Filesystem for Front {
     }
 
     fn open(&self, _: &Request, ino: INodeNo, flags: OpenFlags, reply: ReplyOpen) {
-        let opened = self
-            .ask(|tree| tree.open(ino.0))
-            .and_then(|opened| match self.truncate_if(ino.0, flags.0) {
-                Ok(_) => Ok(opened),
-                Err(error) => {
-                    self.tree.release(ino.0);
-                    Err(error)
-                }
-            });
+        let opened = self.ask(|tree| tree.open(ino.0)).and_then(|opened| match self.truncate_if(ino.0, flags.0) {
+            Ok(_) => Ok(opened),
+            Err(error) => {
+                self.tree.release(ino.0);
+                Err(error)
+            }
+        });
         match opened {
             Ok(opened) => reply.opened(NO_HANDLE, flags_of(opened)),
             Err(error) => reply.error(error),
@@ -249,13 +247,9 @@ impl Filesystem for Front {
     fn create(&self, req: &Request, parent: INodeNo, name: &OsStr, mode: u32, _: u32, flags: i32, reply: ReplyCreate) {
         let node = NewNode { kind: Kind::File, perm: perm_of_mode(mode), rdev: 0, caller: caller(req) };
         match self.create_open(parent.0, name, node, flags) {
-            Ok((attr, opened)) => reply.created(
-                &self.ttl(attr.ino),
-                &self.shown.attr(&attr),
-                GENERATION,
-                NO_HANDLE,
-                flags_of(opened),
-            ),
+            Ok((attr, opened)) => {
+                reply.created(&self.ttl(attr.ino), &self.shown.attr(&attr), GENERATION, NO_HANDLE, flags_of(opened))
+            }
             Err(error) => reply.error(error),
         }
     }
