@@ -1,6 +1,5 @@
 """kill -9 under write load: what was fsynced is there after the next start, which repairs the mount itself."""
 
-import os
 import random
 import signal
 import sqlite3
@@ -57,8 +56,9 @@ def test_no_fsynced_file_is_lost(project):
 def test_the_next_start_repairs_what_a_kill_left(project):
     need("fuse")
     owner = project.serve()
+    # Never fsynced: what is older than a tenth of a second is safe all the same.
     (project.mount / "kept").write_text("kept")
-    os.sync()
+    time.sleep(0.25)
     owner.kill()
     owner.wait(5)
     (row,) = project.json("ps", "--json")["instances"]

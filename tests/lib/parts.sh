@@ -65,21 +65,22 @@ part_build() { check 'both programs' in_helper cargo build --workspace --bins; }
 
 part_clippy() { check 'clippy' in_helper cargo clippy --workspace --all-targets -- -D warnings; }
 
-# `test result: ok. 3 passed; 0 failed; 1 ignored; …`, a line for each test program.
+# `test result: ok. 3 passed; 0 failed; …`, a line for each test program, and one for each test that failed.
 part_rust() {
-  local log status passed failed ignored
+  local log status passed ignored name
   log=$(mktemp)
   in_helper cargo test --workspace --no-fail-fast 2>&1 | tee "$log"
   status=${PIPESTATUS[0]}
-  read -r passed failed < <(awk '/^test result: /{p+=$4; f+=$6} END{print p+0, f+0}' "$log")
+  passed=$(awk '/^test result: /{p+=$4} END{print p+0}' "$log")
+  count "$passed" 0 0
+  ((passed > 0)) || fail 'cargo test ran no test'
+  while IFS= read -r name; do fail "$name"; done < <(sed -nE 's/^test (.*) \.\.\. FAILED$/\1/p' "$log")
+  # A test program that does not compile, or dies, names no test.
+  ((status == 0)) || grep -q '^not ok ' "$NIXBOX_RESULTS" || fail "cargo test ended with $status"
   # What another test runs in a process of its own is not a test that is missing.
   ignored=$(grep -E '^test .* \.\.\. ignored' "$log" | grep -cvE 'ignored, (run|started) by ')
-  rm -f "$log"
-  count "$passed" "$failed" 0
-  # A test program that does not compile, or dies, counts nothing.
-  ((status == 0 || failed > 0)) || fail 'cargo test'
-  ((passed > 0)) || fail 'cargo test ran no test'
   ((ignored == 0)) || skip "$ignored Rust tests" 'marked #[ignore]'
+  rm -f "$log"
 }
 
 # options.md is made by Nix, and checked with it (part nix).

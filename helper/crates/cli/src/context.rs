@@ -69,5 +69,8 @@ pub fn here() -> Result<PathBuf, Report> {
 
 /// A failure of the file system, with the file in it.
 pub fn io_failure(doing: &str, path: &Path, error: std::io::Error) -> Report {
-    Failure::new(&codes::IO, format!("cannot {doing} {}", path.display())).why(error).into()
+    Failure::new(&codes::IO, format!("cannot {doing} {}", path.display()))
+        .why(error)
+        .help("see to it that this user may write there, and that nothing of another kind is in the way")
+        .into()
 }

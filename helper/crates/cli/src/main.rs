@@ -10,6 +10,7 @@ mod output;
 mod owner_binary;
 mod presence;
 mod readiness;
+mod recorded;
 mod reference;
 mod render;
 mod select;

@@ -3,7 +3,7 @@
 use std::io::{self, IsTerminal, Write};
 
 use clap::ValueEnum;
-use nixbox_report::Report;
+use nixbox_report::{Failure, Report, codes};
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -65,7 +65,12 @@ impl Output {
         match out.write_all(text.as_ref()).and_then(|()| out.flush()) {
             // Whoever read us has seen enough.
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-            done => Ok(done?),
+            done => done.map_err(|error| {
+                Failure::new(&codes::IO, "the standard output cannot be written")
+                    .why(error)
+                    .help("see where it was sent to: what is there now is not whole")
+                    .into()
+            }),
         }
     }
 

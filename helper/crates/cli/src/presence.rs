@@ -9,6 +9,8 @@ use nixbox_mounts::within;
 use nixbox_report::{Failure, Report, codes};
 use nixbox_state::{Holder, Lock};
 
+use crate::recorded;
+
 #[derive(Debug)]
 pub enum Presence {
     Nobody,
@@ -34,23 +36,51 @@ fn connect_to(socket: &Path, lock: &Path) -> Result<Client, Error> {
 }
 
 pub fn presence(instance: &Instance, patience: Duration) -> Result<Presence, Report> {
-    let (socket, lock) = (instance.paths.socket.clone(), instance.paths.lock.clone());
-    let answer = within(patience, move || connect_to(&socket, &lock)?.status(Some(patience)));
-    match answer.unwrap_or(Err(Error::TimedOut)) {
-        Ok(status) => Ok(Presence::Here(status)),
-        Err(Error::NotRunning | Error::Closed) => match Lock::live_holder(&instance.paths.lock) {
-            // It has the lock and no socket yet, or no longer.
-            Some(holder) => Ok(Presence::Silent(Some(holder))),
-            None => Ok(Presence::Nobody),
-        },
-        Err(Error::TimedOut) => Ok(Presence::Silent(Lock::live_holder(&instance.paths.lock))),
-        Err(error) => {
-            Err(Failure::new(&codes::OWNER_SILENT, format!("the owner of `{}` cannot be asked", instance.name))
-                .why(error)
-                .help(format!("stop it with `nixbox-helper stop {}`", instance.name))
-                .into())
+    let until = Instant::now() + patience.min(BETWEEN_LOCK_AND_SOCKET);
+    loop {
+        match look(instance, patience)? {
+            Seen::Presence(presence) => return Ok(presence),
+            Seen::WithoutSocket(holder) if Instant::now() >= until => return Ok(Presence::Silent(Some(holder))),
+            Seen::WithoutSocket(_) => std::thread::sleep(RETRY),
         }
     }
+}
+
+/// An owner that comes or goes, or a single request such as `init`, has the lock and no socket for a moment.
+const BETWEEN_LOCK_AND_SOCKET: Duration = Duration::from_secs(1);
+const RETRY: Duration = Duration::from_millis(2);
+
+enum Seen {
+    Presence(Presence),
+    WithoutSocket(Holder),
+}
+
+fn look(instance: &Instance, patience: Duration) -> Result<Seen, Report> {
+    let (socket, lock) = (instance.paths.socket.clone(), instance.paths.lock.clone());
+    let answer = within(patience, move || connect_to(&socket, &lock)?.status(Some(patience)));
+    Ok(Seen::Presence(match answer.unwrap_or(Err(Error::TimedOut)) {
+        Ok(status) if recorded::speaks_for(&status, instance) => Presence::Here(status),
+        Ok(_) => Presence::Nobody,
+        Err(Error::NotRunning | Error::Closed) => match Lock::live_holder(&instance.paths.lock) {
+            Some(holder) => return Ok(Seen::WithoutSocket(holder)),
+            None => Presence::Nobody,
+        },
+        Err(Error::TimedOut) => Presence::Silent(Lock::live_holder(&instance.paths.lock)),
+        Err(error) => {
+            return Err(Failure::new(
+                &codes::OWNER_SILENT,
+                format!("the owner of `{}` cannot be asked", instance.name),
+            )
+            .why(&error)
+            .help(match &error {
+                Error::Io(io) if io.kind() == std::io::ErrorKind::PermissionDenied => {
+                    "another user has started it: ask or stop it as that user".to_owned()
+                }
+                _ => format!("stop it with `nixbox-helper stop {}`", instance.name),
+            })
+            .into());
+        }
+    }))
 }
 
 /// All of them at once: together they take as long as the slowest.

@@ -10,6 +10,7 @@ use nixbox_report::{Failure, codes};
 
 use crate::changes::Changes;
 use crate::presence::connect;
+use crate::recorded::speaks_for;
 
 /// Why it is not ready.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,6 +46,7 @@ fn listen(instance: &Instance, deadline: Option<Instant>) -> Option<Result<Statu
     let mut last = NotReady::Silent;
     loop {
         match events.next(deadline) {
+            Ok(status) if !speaks_for(&status, instance) => return None,
             Ok(status) if status.is_ready() => return Some(Ok(status)),
             Ok(status) if status.phase == Phase::Stopping => last = NotReady::Stopping,
             Ok(_) => last = NotReady::Starting,

@@ -12,6 +12,7 @@ use nixbox_supervisor::Handle;
 use crate::context::io_failure;
 use crate::mounts;
 use crate::presence::{connect, now};
+use crate::recorded;
 
 /// A kill takes effect at once, but a process in the middle of disk writes goes when these are done.
 const AFTER_KILL: Duration = Duration::from_secs(10);
@@ -38,10 +39,10 @@ pub struct Outcome {
 /// killed one leaves.
 pub fn stop(instance: &Instance, grace: Duration) -> Result<Outcome, Report> {
     let deadline = Instant::now() + grace;
-    let Some(holder) = Lock::live_holder(&instance.paths.lock) else {
+    let Some(owner) = owner(instance) else {
         return Ok(Outcome { end: End::WasNotRunning, repaired: clear(instance)? });
     };
-    let Some(handle) = handle(instance, holder.process)? else {
+    let Some(handle) = handle(instance, owner)? else {
         return Ok(Outcome { end: End::Stopped, repaired: clear(instance)? });
     };
     ask(instance, &handle, grace)?;
@@ -56,6 +57,12 @@ pub fn stop(instance: &Instance, grace: Duration) -> Result<Outcome, Report> {
         End::Killed
     };
     Ok(Outcome { end, repaired: clear(instance)? })
+}
+
+/// As the lock says, or where that was deleted from under it, as its record does.
+fn owner(instance: &Instance) -> Option<Process> {
+    let locked = Lock::live_holder(&instance.paths.lock).map(|holder| holder.process);
+    locked.or_else(|| recorded::owner(instance))
 }
 
 /// By its socket; by a signal where that is not answered.
@@ -100,7 +107,9 @@ pub fn clear(instance: &Instance) -> Result<bool, Report> {
         Some(path) => mounts::unmount(&path, true).map(|()| true)?,
         None => false,
     };
-    for path in [&paths.socket, &paths.record] {
+    // Another project that shares the runtime folder may have an owner of that name.
+    let of_nobody = if recorded::is_of_the_living(&paths.record) { vec![] } else { vec![&paths.socket, &paths.record] };
+    for path in of_nobody {
         match std::fs::remove_file(path) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
                 return Err(io_failure("remove", path, error));

@@ -15,9 +15,12 @@ use nixbox_supervisor::{Ended, Event, Id, Sink, Spec, Supervisor};
 use crate::changes::Changes;
 use crate::context::Context;
 use crate::output::Tone;
-use crate::presence::owner_failed;
+use crate::presence::{Presence, owner_failed, presence};
 use crate::readiness::{NotReady, not_ready, until_ready};
 use crate::stopping;
+
+/// How long an owner that was found may take to say how far it is.
+const LOOK: Duration = Duration::from_secs(2);
 
 pub struct Crew<'c> {
     context: &'c Context,
@@ -233,10 +236,18 @@ impl<'c> Crew<'c> {
                 Some(Sink::Append(log)) => tail(log, member.log_from),
                 _ => ended.last.join("\n"),
             };
-            self.failed(&match was {
-                Stage::Ready => died(&name, ended, &logged).into(),
-                _ => owner_failed(&name, ended.status.code(), &logged),
-            });
+            let said = owner_failed(&name, ended.status.code(), &logged);
+            // Two started it at once, and the other was first: that one is waited for, and was perhaps seen already.
+            if is_held(&said) && matches!(presence(&instance, LOOK)?, Presence::Here(_)) {
+                self.note(format!("{name}: somebody else has just started it"));
+                let member = &mut self.members[index];
+                (member.child, member.stage) = (None, was);
+                return Ok(());
+            }
+            // Killed, it had no say, and whether we have heard before that it was ready is chance.
+            let killed = ended.status.code().is_none();
+            let report = if was == Stage::Ready || killed { died(&name, ended, &logged).into() } else { said };
+            self.failed(&report);
         }
         // Its own list of things to undo is empty unless it was killed.
         if !ended.success() && stopping::clear(&instance)? {
@@ -257,6 +268,10 @@ impl<'c> Crew<'c> {
             self.context.output.note(text);
         }
     }
+}
+
+fn is_held(report: &Report) -> bool {
+    report.failures.iter().all(|failure| failure.code == &codes::OWNER_HELD)
 }
 
 fn died(name: &str, ended: &Ended, logged: &str) -> Failure {

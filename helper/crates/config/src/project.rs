@@ -102,7 +102,7 @@ impl Paths {
     /// What fits into a `sockaddr_un`, less the NUL at its end.
     pub const LONGEST_SOCKET: usize = 107;
 
-    pub(crate) fn of(name: &str, data_dir: &Path, runtime_dir: &Path) -> Self {
+    pub fn of(name: &str, data_dir: &Path, runtime_dir: &Path) -> Self {
         let dir = data_dir.join(format!("{name}.d"));
         let runtime = |extension| runtime_dir.join(format!("{name}.{extension}"));
         Self {

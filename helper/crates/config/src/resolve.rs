@@ -86,7 +86,9 @@ impl Resolver<'_> {
         } else {
             // However the project is reached, its owners must be found in one place.
             let hash = short_hash(&[&real.of(&self.located.root), &real.of(data_dir)]);
-            match self.folder("XDG_RUNTIME_DIR", true) {
+            // The specification wants a relative one ignored; it would change with the working folder.
+            let runtime = self.sources.environment.get("XDG_RUNTIME_DIR").map(Path::new);
+            match runtime.filter(|path| path.is_absolute()) {
                 Some(runtime) => (runtime.join("nixbox").join(hash), Origin::Environment("XDG_RUNTIME_DIR")),
                 None => {
                     let user = rustix::process::geteuid().as_raw();

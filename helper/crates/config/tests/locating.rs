@@ -123,6 +123,8 @@ fn the_runtime_folder_is_file_then_devenv_then_xdg_then_tmp() {
     let tmp = scene.project().runtime_dir;
     assert!(tmp.display().to_string().starts_with("/tmp/nixbox-"), "{}", tmp.display());
     assert!(tmp.ends_with(&hash));
+    let scene = scene.variable("XDG_RUNTIME_DIR", "not/absolute");
+    assert_eq!(scene.project().runtime_dir, tmp);
 
     let scene = scene.variable("DEVENV_RUNTIME", "/run/devenv-1");
     assert_eq!(scene.project().runtime_dir, Path::new("/run/devenv-1/agentfs"));

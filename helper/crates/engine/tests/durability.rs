@@ -246,3 +246,18 @@ fn a_full_disk_refuses_before_anything_is_lost_and_recovers() {
     drop(files);
     database.close().unwrap();
 }
+
+#[test]
+fn a_database_deleted_under_its_user_takes_no_more() {
+    let scratch = Scratch::new();
+    let files = scratch.files();
+    let ino = file(&files, ROOT, "kept");
+    files.fsync(ino).unwrap();
+    for left in scratch.folder.path().read_dir().unwrap() {
+        std::fs::remove_file(left.unwrap().path()).unwrap();
+    }
+    // What is in the batch when it happens cannot be saved; whoever asks is told.
+    files.write(ino, 0, b"lost").unwrap();
+    refused(files.fsync(ino), libc::EIO);
+    refused(files.write(ino, 0, b"refused"), libc::EIO);
+}

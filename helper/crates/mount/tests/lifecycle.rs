@@ -90,8 +90,8 @@ fn what_was_mapped_is_written_back_before_the_mount_goes() {
     let mut test = Test::new(tree.clone());
     let file = File::options().read(true).write(true).create_new(true).open(test.path().join("f")).unwrap();
     file.set_len(4096).unwrap();
-    let mapped = Mapped::new(&file);
     drop(file);
+    let mut mapped = Mapped::new(&test.path().join("f"));
     mapped.write(0, b'!');
     let how = test.take().unmount(|| true).unwrap();
     assert!(matches!(&how, Unmounted::Forced(users) if !users.is_empty()), "{how:?}");

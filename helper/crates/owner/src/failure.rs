@@ -1,5 +1,6 @@
 //! What the crates below say, as the failures that people and programs know. The one place where a code is chosen.
 
+use std::ffi::OsStr;
 use std::io;
 use std::net::SocketAddr;
 use std::path::Path;
@@ -95,9 +96,17 @@ pub(crate) fn mount(wanted: &Path, error: Mount) -> Failure {
         Mount::AllowOther => new(&codes::MOUNT_ALLOW_OTHER, "may not be opened to other users")
             .why(&error)
             .help("put the line `user_allow_other` there, or turn `allow_other` and `allow_root` off"),
-        Mount::Busy { source_name, .. } => new(&codes::MOUNT_BUSY, "is a mount already")
-            .why(format!("{} is mounted there", source_name.display()))
-            .help(format!("unmount it with `umount {}`, or choose another `mount.path`", wanted.display())),
+        Mount::Busy { source_name, .. } => {
+            let failure = new(&codes::MOUNT_BUSY, "is a mount already");
+            match owner_behind(source_name) {
+                Some(pid) => failure
+                    .why(format!("process {pid} serves {} there", source_name.display()))
+                    .help(format!("end that owner with `kill {pid}`, which unmounts, or choose another `mount.path`")),
+                None => failure
+                    .why(format!("{} is mounted there", source_name.display()))
+                    .help(format!("unmount it with `umount {}`, or choose another `mount.path`", wanted.display())),
+            }
+        }
         Mount::Stale { source, .. } => new(&codes::MOUNT_STALE, "holds a dead mount that cannot be removed")
             .why(source)
             .help(format!("try `fusermount3 -uz {}`, as root if need be", wanted.display())),
@@ -120,4 +129,11 @@ pub(crate) fn mount(wanted: &Path, error: Mount) -> Failure {
             .why(&error)
             .help("look at `dmesg`, and try the mountpoint with another FUSE program"),
     }
+}
+
+/// The owner that holds the database of a mount: its lock lies beside that.
+fn owner_behind(source: &OsStr) -> Option<i32> {
+    let database = source.to_str()?.strip_prefix("agentfs:")?;
+    let lock = Path::new(database).with_extension("d").join("owner.lock");
+    Some(nixbox_state::Lock::live_holder(&lock)?.process.pid)
 }

@@ -20,7 +20,8 @@ fn owner(test: &Test, prepare: &str) -> Owner {
     // The build folder may be closed to that user.
     let program = test.path("nixbox-owner");
     if !program.exists() && fs::hard_link(OWNER, &program).is_err() {
-        fs::copy(OWNER, &program).unwrap();
+        // By another process: a copy of our own would be open for writing while some other test forks, and then busy.
+        assert!(Command::new("cp").arg(OWNER).arg(&program).status().unwrap().success());
     }
     let script = format!(
         "set -e; dir=$1; {prepare}\n\

@@ -28,6 +28,9 @@ pub enum LockError {
     Io { path: PathBuf, source: io::Error },
 }
 
+/// More than any holder has to say.
+const LONGEST: u64 = 64 * 1024;
+
 /// A lock file held by this process. The kernel lets go of it however the process ends.
 #[derive(Debug)]
 pub struct Lock {
@@ -44,9 +47,19 @@ impl Lock {
                 .write(true)
                 .create(true)
                 .truncate(false)
-                .mode(0o600)
-                .open(path)
-                .map_err(io_error)?;
+                // Who holds it is no secret: others who share the folder are to be told.
+                .mode(0o644)
+                .open(path);
+            let file = match file {
+                // Another user's. That one may be alive, and is then what stands in the way.
+                Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+                    return Err(match Self::live_holder(path) {
+                        Some(holder) => LockError::Held(Some(holder)),
+                        None => io_error(error),
+                    });
+                }
+                other => other.map_err(io_error)?,
+            };
             let mut file = match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
                 Ok(file) => file,
                 Err((_, nix::errno::Errno::EWOULDBLOCK)) => return Err(LockError::Held(Self::holder(path))),
@@ -66,7 +79,9 @@ impl Lock {
     /// Who says that it holds the lock; says nothing of whether it still does.
     pub fn holder(path: &Path) -> Option<Holder> {
         let mut text = Vec::new();
-        File::open(path).ok()?.read_to_end(&mut text).ok()?;
+        // A pipe that was put there would be waited for.
+        let file = OpenOptions::new().read(true).custom_flags(nix::libc::O_NONBLOCK).open(path).ok()?;
+        file.take(LONGEST).read_to_end(&mut text).ok()?;
         serde_json::from_slice(&text).ok()
     }
 
@@ -113,6 +128,25 @@ mod tests {
         drop(first);
         assert!(!path.exists());
         drop(Lock::acquire(&path, &me()).expect("free again"));
+    }
+
+    #[test]
+    fn others_may_read_who_holds_it() {
+        let dir = tempfile::tempdir().expect("temp folder");
+        let path = dir.path().join("owner.lock");
+        let _lock = Lock::acquire(&path, &me()).expect("free");
+        let mode = fs::metadata(&path).expect("lock file").mode();
+        assert_eq!(mode & 0o044, 0o044, "{mode:o}");
+    }
+
+    #[test]
+    fn a_pipe_in_its_place_is_not_waited_for() {
+        let dir = tempfile::tempdir().expect("temp folder");
+        let path = dir.path().join("owner.lock");
+        nix::unistd::mkfifo(&path, nix::sys::stat::Mode::S_IRWXU).expect("pipe");
+        let (tell, told) = std::sync::mpsc::channel();
+        std::thread::spawn(move || tell.send(Lock::holder(&path)));
+        assert_eq!(told.recv_timeout(std::time::Duration::from_secs(10)), Ok(None));
     }
 
     #[test]

@@ -53,8 +53,11 @@ fn to_json(value: &impl Serialize) -> io::Result<Vec<u8>> {
 
 /// `None` where there is no such file.
 pub fn read_json<T: DeserializeOwned>(path: &Path) -> io::Result<Option<T>> {
-    match fs::read(path) {
-        Ok(bytes) => Ok(Some(serde_json::from_slice(&bytes)?)),
+    // A pipe that was put there would be waited for.
+    let mut options = OpenOptions::new();
+    let file = options.read(true).custom_flags(nix::libc::O_NONBLOCK).open(path);
+    match file.and_then(io::read_to_string) {
+        Ok(text) => Ok(Some(serde_json::from_str(&text)?)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(error),
     }

@@ -11,6 +11,7 @@ use nixbox_report::codes;
 use nixbox_state::Lock;
 
 use super::Finding;
+use crate::recorded;
 
 pub fn findings(project: &Project) -> Vec<Finding> {
     let mut findings = vec![data_dir(project), runtime_dir(project)];
@@ -90,6 +91,11 @@ fn runtime_dir(project: &Project) -> Finding {
 fn leftovers(instance: &Instance) -> Vec<Finding> {
     let subject = format!("instance {}", instance.name);
     let repair = format!("the next start repairs it; `nixbox-helper down {}` does so now", instance.name);
+    if let Some(process) = recorded::owner(instance).filter(|_| !instance.paths.db.exists()) {
+        let found = format!("{} was deleted while process {} serves it", instance.paths.db.display(), process.pid);
+        let help = format!("save what you need out of it, then `nixbox-helper down {}`", instance.name);
+        return vec![Finding::fail(&subject, &codes::DATABASE_MISSING, found, help)];
+    }
     if let Some(holder) = Lock::live_holder(&instance.paths.lock) {
         return vec![Finding::ok(&subject, format!("served by process {}", holder.process.pid))];
     }

@@ -7,13 +7,13 @@ use serde::Serialize;
 
 use super::DONE;
 use crate::context::Context;
-use crate::select;
 use crate::stopping::{End, Outcome, stop};
+use crate::{recorded, select};
 
 /// Stop owners, all at the same time, and clear up what killed ones left
 ///
 /// Returns when they are really gone: processes ended, mounts away, locks free. It does not matter who started
-/// them. With nothing to stop it says so and exits 0.
+/// them, nor whether the configuration declares them still. With nothing to stop it says so and exits 0.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  nixbox-helper down\n  nixbox-helper down sandbox --timeout 30")]
 pub struct Args {
@@ -46,7 +46,8 @@ pub enum Word {
 }
 
 pub fn run(args: Args, context: &Context) -> Result<u8, Report> {
-    let project = context.project()?;
+    let mut project = context.project()?;
+    recorded::adopt_undeclared(&mut project);
     let instances = select::any_of(&project, &args.names)?;
     let grace = Duration::from_secs_f64(args.timeout);
     let outcomes: Vec<Result<Outcome, Report>> = std::thread::scope(|scope| {

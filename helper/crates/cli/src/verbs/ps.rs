@@ -2,6 +2,7 @@ use std::time::Duration;
 
 use nixbox_config::Instance;
 use nixbox_control::Phase;
+use nixbox_mounts::MountEntry;
 use nixbox_report::Report;
 use nixbox_state::Lock;
 use schemars::JsonSchema;
@@ -12,11 +13,12 @@ use crate::context::Context;
 use crate::mounts;
 use crate::output::{Cell, Tone, span};
 use crate::presence::{Presence, now, presences};
+use crate::recorded::{self, same};
 use crate::select;
 
 /// Show every instance and what its owner is doing
 ///
-/// Exit 0 whatever they do: use `ready` to decide something.
+/// Among them those that still run though the configuration no longer declares them. Exit 0 whatever they do: use `ready` to decide something.
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Examples:\n  nixbox-helper ps\n  nixbox-helper ps --json | jq '.instances[] | select(.ready | not) | .instance'"
@@ -61,12 +63,26 @@ pub enum State {
     Silent,
     /// No owner, but its mount is still there
     Stale,
+    /// No owner, and the mount of another database is where its own would be
+    Occupied,
 }
 
 pub fn run(args: Args, context: &Context) -> Result<u8, Report> {
-    let project = context.project()?;
+    let mut project = context.project()?;
+    let undeclared = recorded::adopt_undeclared(&mut project);
     let answer = Answer { instances: rows(&select::any_of(&project, &args.names)?)? };
+    let running: Vec<_> = answer.instances.iter().filter(|row| row.ready).map(|row| row.instance.clone()).collect();
     show(answer, context)?;
+    for instance in running.iter().filter_map(|name| project.instances.get(name)).filter(|one| !one.paths.db.exists()) {
+        let (name, db) = (&instance.name, instance.paths.db.display());
+        context.output.warn(format!(
+            "{name}: {db} was deleted while its owner runs; save what you need out of it, for it is lost when that ends"
+        ));
+    }
+    for name in undeclared {
+        let file = project.file.display();
+        context.output.note(format!("{name} runs and {file} does not declare it; `nixbox-helper stop {name}` ends it"));
+    }
     Ok(DONE)
 }
 
@@ -80,7 +96,10 @@ pub fn rows(instances: &[&Instance]) -> Result<Vec<Row>, Report> {
 
 fn row(instance: &Instance, presence: Presence) -> Result<Row, Report> {
     let mount = instance.mount.as_ref().map(|mount| &mount.path);
-    let mounted = mount.map(|path| mounts::agentfs_at(path)).transpose()?.flatten().is_some();
+    let there = mount.map(|path| mounts::agentfs_at(path)).transpose()?.flatten();
+    let mounted = there.is_some();
+    // A mount of another database: `data_dir` was changed while its owner ran, or two projects meet there.
+    let of_another = there.as_ref().and_then(MountEntry::database).is_some_and(|db| !same(db, &instance.paths.db));
     let mut row = Row {
         instance: instance.name.clone(),
         state: State::Stopped,
@@ -116,6 +135,7 @@ fn row(instance: &Instance, presence: Presence) -> Result<Row, Report> {
                 row.pid = Some(holder.process.pid);
             }
         }
+        Presence::Nobody if of_another => row.state = State::Occupied,
         Presence::Nobody if mounted => row.state = State::Stale,
         Presence::Nobody if !instance.enable => row.state = State::Disabled,
         Presence::Nobody => {}
@@ -137,6 +157,7 @@ pub fn show(answer: Answer, context: &Context) -> Result<(), Report> {
             State::Stopping => ("stopping", Tone::Odd),
             State::Silent => ("silent", Tone::Bad),
             State::Stale => ("stale", Tone::Bad),
+            State::Occupied => ("occupied", Tone::Bad),
         };
         let mount = row.mount.map(|path| if row.mounted { path } else { format!("({path})") });
         vec![

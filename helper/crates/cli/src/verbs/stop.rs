@@ -5,7 +5,7 @@ use nixbox_report::Report;
 use super::{DONE, down};
 use crate::context::Context;
 use crate::stopping::{End, stop};
-use crate::{presence, select};
+use crate::{presence, recorded, select};
 
 /// Stop the owner of one instance
 ///
@@ -25,7 +25,8 @@ pub struct Args {
 pub type Answer = down::Stopped;
 
 pub fn run(args: Args, context: &Context) -> Result<u8, Report> {
-    let project = context.project()?;
+    let mut project = context.project()?;
+    recorded::adopt_undeclared(&mut project);
     let instance = select::any(&project, args.name.as_deref())?;
     let outcome = stop(instance, Duration::from_secs_f64(args.timeout))?;
     let answer = down::tell(instance, outcome, context);

@@ -86,7 +86,10 @@ fn refuse_if_served(mounted: &MountEntry, database: &Path) -> Result<(), Report>
     let name = database.file_stem().unwrap_or_default().to_string_lossy();
     Err(Failure::new(&codes::OWNER_HELD, format!("{} is the mount of a living owner", mounted.path.display()))
         .why(format_args!("process {} serves {}", holder.process.pid, database.display()))
-        .help(format!("stop it with `nixbox-helper stop {name}`, which unmounts"))
+        .help(format!(
+            "stop it with `nixbox-helper stop {name}` in its project, or `kill {}`: both unmount",
+            holder.process.pid
+        ))
         .into())
 }
 

@@ -116,7 +116,8 @@ fn answers_are_what_their_schema_says() {
 fn a_missing_owner_program_is_said_so() {
     let test = Test::new().config("[instances.a]\n");
     let alone = test.path("nixbox-helper");
-    std::fs::copy(helper(), &alone).unwrap();
+    // By another process: a copy of our own would be open for writing while some other test forks, and then busy.
+    assert!(std::process::Command::new("cp").arg(helper()).arg(&alone).status().unwrap().success());
     for verb in ["serve", "up", "init"] {
         let output = test.command(&alone).arg(verb).env("PATH", "/nonexistent").output().unwrap();
         let said = String::from_utf8_lossy(&output.stderr);

@@ -100,3 +100,13 @@ fn a_picked_port_is_told_while_its_owner_lives_and_not_after() {
     assert!(test.record("a").is_some(), "the record of a killed owner stays");
     assert_eq!(port(&test), None);
 }
+
+#[test]
+fn data_that_did_not_arrive_is_said_to_be_lost() {
+    let test = Test::new().config("[instances.a]\n");
+    let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+    let output = test.command(helper()).arg("env").stdout(full).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.contains("the standard output cannot be written [nixbox::io]"), "{said}");
+}

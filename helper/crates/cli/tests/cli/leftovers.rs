@@ -1,4 +1,4 @@
-//! What a killed owner leaves, and mounts that are not ours. All of it needs FUSE.
+//! What a killed owner leaves, owners whose project changed under them, and mounts that are not ours.
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -70,4 +70,71 @@ fn other_peoples_mounts_are_not_touched() {
     test.run("unmount /proc").stderr("not of AgentFS").code(3);
     assert!(mounted(std::path::Path::new("/proc")));
     test.run("unmount /").code(3);
+}
+
+/// `git clean -fdx`, for example.
+#[test]
+fn down_ends_an_owner_whose_data_folder_was_deleted() {
+    let test = Test::bare(&["a"]);
+    test.run("up -d").success();
+    let pid = test.pid("a");
+    std::fs::remove_dir_all(test.path(".agentfs")).unwrap();
+    test.run("ps").stderr("a.db was deleted while its owner runs").success();
+    let doctor = test.run("doctor").code(3);
+    assert!(doctor.stdout.contains("a.db was deleted while process"), "{}", doctor.stdout);
+    test.run("down").stderr("a: stopped").success();
+    assert!(!alive(pid));
+    assert_eq!(test.runtime_files(), [""; 0]);
+}
+
+#[test]
+fn an_owner_is_found_after_its_instance_was_renamed() {
+    let test = Test::bare(&["old"]);
+    test.run("up -d").success();
+    let pid = test.pid("old");
+    let test = test.config("[instances.new]\nmount.backend = \"none\"\n");
+    let shown = test.run("ps --json").success().json();
+    let rows = shown["instances"].as_array().unwrap();
+    let row = rows.iter().find(|row| row["instance"] == "old").unwrap();
+    assert_eq!((row["state"].as_str(), row["pid"].as_i64()), (Some("ready"), Some(i64::from(pid))));
+    test.run("ps").stderr("nixbox-helper stop old").success();
+    test.run("stop new").code(3);
+    test.run("stop old").stderr("old: stopped").success();
+    assert!(!alive(pid));
+    test.run("stop old").stderr("nixbox::instance::unknown").code(3);
+}
+
+#[test]
+fn down_ends_owners_that_are_not_declared_any_more_and_no_other_projects() {
+    let test = Test::bare(&["old"]);
+    test.run("up -d").success();
+    let pid = test.pid("old");
+    // Another project in the same runtime folder, first with an instance of that name.
+    test.run("--data-dir elsewhere ready").stderr("nixbox::owner::not-running").code(3);
+    test.run("--data-dir elsewhere wait --timeout 0.1").code(6);
+    test.run("--data-dir elsewhere down").stderr("nothing was running").success();
+    test.run("ready").success();
+    let test = test.config("[instances.new]\nmount.backend = \"none\"\n");
+    test.run("--data-dir elsewhere down").stderr("nothing was running").success();
+    assert!(alive(pid));
+    test.run("down").stderr("old: stopped").success();
+    assert!(!alive(pid));
+}
+
+#[test]
+fn an_owner_in_the_way_is_named_and_not_taken_for_a_dead_mount() {
+    if !fuse() {
+        return;
+    }
+    owner();
+    let test = Test::new().config("[instances.a]\nmount.path = \"m\"\n");
+    test.run("up -d").success();
+    let pid = test.pid("a");
+    // As after a change of `data_dir`, in an environment with a runtime folder of its own.
+    let test =
+        test.raw_config("version = 1\nruntime_dir = \"run2\"\ndata_dir = \"d2\"\n[instances.a]\nmount.path = \"m\"\n");
+    assert_eq!(test.run("ps --json").success().json()["instances"][0]["state"], "occupied");
+    test.run("up -d").stderr("nixbox::mount::busy").stderr(&format!("kill {pid}")).code(5);
+    kill(Pid::from_raw(pid), Signal::SIGTERM).unwrap();
+    until("it is gone", || !alive(pid));
 }

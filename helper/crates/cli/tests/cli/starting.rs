@@ -46,6 +46,24 @@ fn init_creates_once_also_when_many_do_it_at_once() {
     test.run("init").success();
 }
 
+/// Each wins some of the instances. Who comes second somewhere must not take down what it has won elsewhere.
+#[test]
+fn several_ups_at_once_all_end_with_everything_ready() {
+    let names = ["a", "b", "c", "d"];
+    let test = Test::bare(&names);
+    for _ in 0..3 {
+        let several: Vec<_> = (0..4).map(|_| test.spawn("up -d --timeout 20")).collect();
+        for one in several {
+            let done = one.finish();
+            assert_eq!(done.code, Some(0), "{}", done.stderr);
+        }
+        for name in names {
+            test.args(["ready", name]).success();
+        }
+        test.run("down").success();
+    }
+}
+
 /// Flags reach the owner as absolute paths, wherever it runs.
 #[test]
 fn options_mean_the_same_to_the_owner() {

@@ -1,5 +1,6 @@
 use std::fs::File;
 use std::io;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -22,7 +23,12 @@ struct Wal(File);
 
 impl Disk for Wal {
     fn sync(&self) -> io::Result<()> {
-        self.0.sync_data()
+        self.0.sync_data()?;
+        // Deleted under its user, as by `git clean -fdx`: what goes on being written would be gone with the process.
+        match self.0.metadata()?.nlink() {
+            0 => Err(io::Error::new(io::ErrorKind::NotFound, "the database was deleted while it was open")),
+            _ => Ok(()),
+        }
     }
 }
 

@@ -13,9 +13,11 @@ use tempfile::TempDir;
 pub const ME: Caller = Caller { uid: 1000, gid: 100 };
 
 pub struct Scratch {
+    // Dropped before its folder: a file that goes while it is open frees its inode number, and another test's
+    // new database would be taken for it.
+    database: Option<Database>,
     pub folder: TempDir,
     pub options: Options,
-    database: Option<Database>,
 }
 
 impl Scratch {

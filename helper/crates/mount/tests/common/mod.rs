@@ -3,9 +3,9 @@
 pub mod memory;
 pub mod workload;
 
-use std::fs::File;
-use std::os::fd::AsRawFd;
+use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdout, Command, Stdio};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
@@ -66,33 +66,53 @@ pub fn is_mounted(path: &Path) -> bool {
     nixbox_mounts::mount_at(path).unwrap().is_some()
 }
 
-/// A shared mapping of a whole file.
+/// A shared mapping of a whole file, in a process of its own: taking a mapping away waits for the mount with the
+/// memory of its process locked, and a mount that is answered from the same process then never answers.
 pub struct Mapped {
-    start: *mut libc::c_void,
-    length: usize,
+    child: Child,
+    answers: BufReader<ChildStdout>,
 }
 
+const MAPPER: &str = "import mmap, sys\n\
+    file = open(sys.argv[1], 'r+b')\n\
+    mapping = mmap.mmap(file.fileno(), 0)\n\
+    file.close()\n\
+    print('mapped', flush=True)\n\
+    for line in sys.stdin:\n\
+    \x20   at, byte = map(int, line.split())\n\
+    \x20   mapping[at] = byte\n\
+    \x20   print('written', flush=True)\n";
+
 impl Mapped {
-    pub fn new(file: &File) -> Self {
-        let length = file.metadata().unwrap().len() as usize;
-        let prot = libc::PROT_READ | libc::PROT_WRITE;
-        // SAFETY: a new mapping, wherever the kernel has room.
-        let start = unsafe { libc::mmap(std::ptr::null_mut(), length, prot, libc::MAP_SHARED, file.as_raw_fd(), 0) };
-        assert_ne!(start, libc::MAP_FAILED);
-        Self { start, length }
+    pub fn new(path: &Path) -> Self {
+        let mut child = Command::new("python3")
+            .args(["-c", MAPPER])
+            .arg(path)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("python3, which the tests need");
+        let answers = BufReader::new(child.stdout.take().unwrap());
+        let mut mapped = Self { child, answers };
+        mapped.expect("mapped");
+        mapped
     }
 
-    /// The file must not have become shorter.
-    pub fn write(&self, at: usize, byte: u8) {
-        assert!(at < self.length);
-        // SAFETY: inside the mapping, which lives as long as `self`.
-        unsafe { self.start.cast::<u8>().add(at).write(byte) };
+    pub fn write(&mut self, at: usize, byte: u8) {
+        writeln!(self.child.stdin.as_mut().unwrap(), "{at} {byte}").unwrap();
+        self.expect("written");
+    }
+
+    fn expect(&mut self, answer: &str) {
+        let mut line = String::new();
+        self.answers.read_line(&mut line).unwrap();
+        assert_eq!(line.trim_end(), answer);
     }
 }
 
 impl Drop for Mapped {
     fn drop(&mut self) {
-        // SAFETY: made by `new`, and nobody else knows of it.
-        unsafe { libc::munmap(self.start, self.length) };
+        drop(self.child.stdin.take());
+        let _ = self.child.wait();
     }
 }

@@ -134,7 +134,7 @@ pub fn open_files(dir: &Path) {
 pub fn mapped_files(dir: &Path) {
     let file = OpenOptions::new().read(true).write(true).create_new(true).open(dir.join("mapped")).unwrap();
     file.set_len(8192).unwrap();
-    super::Mapped::new(&file).write(5000, b'!');
+    super::Mapped::new(&dir.join("mapped")).write(5000, b'!');
     file.sync_all().unwrap();
     assert_eq!(fs::read(dir.join("mapped")).unwrap()[5000], b'!');
 }
