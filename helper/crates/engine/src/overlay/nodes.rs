@@ -88,9 +88,9 @@ impl Nodes {
         }
         let mut hasher = DefaultHasher::new();
         (path, id).hash(&mut hasher);
-        let mut number = hasher.finish() % BASE_BIT | BASE_BIT;
+        let mut number = (hasher.finish() % BASE_BIT) | BASE_BIT;
         while self.by_number.contains_key(&number) || self.taken.contains(&number) {
-            number = (number + 1) % BASE_BIT | BASE_BIT;
+            number = ((number + 1) % BASE_BIT) | BASE_BIT;
         }
         number
     }
