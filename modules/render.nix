@@ -25,12 +25,13 @@ let
     i:
     lib.recursiveUpdate (
       present {
-        inherit (i) enable description;
+        inherit (i) enable description base;
         mount = mount i.mount;
         # The table's presence is what switches HTTP on.
         http = if i.http == null then null else { inherit (i.http) bind port; };
       }
       // filled { inherit (i) labels env; }
+      // lib.optionalAttrs (i.exclude != [ ]) { inherit (i) exclude; }
     ) i.settings;
 in
 lib.recursiveUpdate (present {

@@ -41,6 +41,8 @@ in
         logLevel = "trace";
         instances.a = {
           description = "d";
+          base = "src";
+          exclude = [ "target" ];
           labels.team = "search";
           env.FOO = "bar";
           mount = {
@@ -68,6 +70,8 @@ in
         instances.a = {
           enable = true;
           description = "d";
+          base = "src";
+          exclude = [ "target" ];
           labels.team = "search";
           env.FOO = "bar";
           mount = {

@@ -93,6 +93,25 @@ in
     };
   };
 
+  "base: the project, with the mount inside" = accepts {
+    instances.a = path ".agentfs/mnt" // {
+      base = ".";
+      exclude = [ "target" ];
+    };
+  };
+  "base: its own mountpoint" = refuses "lies in the mount of a" {
+    instances.a = path "m" // {
+      base = "./m";
+    };
+  };
+  "base: in the mount of another" = refuses "lies in the mount of b" (
+    two { base = "m/x"; } (path "m")
+  );
+  "base: in the mount of one that is disabled" = accepts (
+    two { base = "m/x"; } (path "m" // { enable = false; })
+  );
+  "base: excluded without one" = refuses "there is none" { instances.a.exclude = [ "x" ]; };
+
   "env: a name of our own" = refuses "env.AGENTFS_ID" { instances.a.env.AGENTFS_ID = "x"; };
   "env: another name of our own" = refuses "env.NIXBOX_X" { instances.a.env.NIXBOX_X = "x"; };
   "env: a name of devenv's" = refuses "env.DEVENV_ROOT" { instances.a.env.DEVENV_ROOT = "/x"; };

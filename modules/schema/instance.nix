@@ -15,6 +15,23 @@ in
       description = "A line for people, shown by `nixbox-helper ps` and `info`.";
     };
 
+    base = mkOption {
+      type = types.nullOr types.str;
+      default = null;
+      example = ".";
+      description = ''
+        The folder that the instance lies over, relative to the project root: its files are seen in the instance, and
+        never written to. Null: the instance begins empty. A string, so that nothing is copied to the Nix store.
+      '';
+    };
+
+    exclude = mkOption {
+      type = types.listOf types.str;
+      default = [ ];
+      example = literalExpression ''[ "node_modules" "/dist/*.js" ]'';
+      description = "Patterns, as in a `.gitignore`, of what the instance does not show of its base.";
+    };
+
     labels = mkOption {
       type = types.attrsOf types.str;
       default = { };

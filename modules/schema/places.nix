@@ -46,6 +46,25 @@ let
       )
       "${at name "mount.path"} is ${toString path}: a mount would hide everything there; name a folder of its own, such as .agentfs/mnt";
 
+  # A mount inside its own base is ordinary; a base inside a mount would be read through the mount.
+  baseOutsideOf =
+    name: other:
+    let
+      base = instances.${name}.base or null;
+      mount = mountOf other;
+    in
+    require (base == null || mount == null || !(within (place base) mount))
+      "${at name "base"} is ${toString base}, which lies in the mount of ${other}; name the real folder, outside of every mount";
+
+  excludesSomething =
+    name:
+    let
+      instance = instances.${name};
+    in
+    require (
+      instance.exclude or [ ] == [ ] || instance ? base
+    ) "${at name "exclude"} says what is not seen of a base, and there is none; set base, or leave it out";
+
   # every pair of enabled instances once
   pairs = concatMap (a: map (b: { inherit a b; }) (builtins.filter (b: a < b) (attrNames enabled))) (
     attrNames enabled
@@ -74,4 +93,7 @@ let
       )
     ];
 in
-map alone (attrNames instances) ++ concatMap together pairs
+map alone (attrNames instances)
+++ map excludesSomething (attrNames instances)
+++ concatMap (name: map (baseOutsideOf name) (attrNames enabled)) (attrNames enabled)
+++ concatMap together pairs

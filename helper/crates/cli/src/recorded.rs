@@ -59,6 +59,7 @@ fn undeclared(status: Status, paths: Paths) -> Instance {
         name: status.instance,
         enable: false,
         description: "runs and is not declared".into(),
+        base: None,
         labels: Default::default(),
         env: Default::default(),
         mount,

@@ -17,6 +17,7 @@ pub(crate) fn check(project: &Project, document: &Document, real: &mut RealPaths
     checker.names();
     checker.ports();
     checker.mounts();
+    checker.bases();
 }
 
 struct Checker<'a> {
@@ -117,6 +118,33 @@ impl<'a> Checker<'a> {
         }
     }
 
+    /// A mount inside its own base is ordinary; a base inside a mount would be read through the mount.
+    fn bases(&mut self) {
+        let project = self.project;
+        let points: Vec<_> = project
+            .enabled()
+            .filter_map(|instance| Some((&instance.name, self.real.of(&instance.mount.as_ref()?.path))))
+            .collect();
+        let (data_dir, runtime_dir) = (self.real.of(&project.data_dir), self.real.of(&project.runtime_dir));
+        for instance in project.enabled() {
+            let Some(base) = &instance.base else { continue };
+            let real = self.real.of(&base.path);
+            let shown = base.path.display();
+            if let Some((other, _)) = points.iter().find(|(_, point)| real.starts_with(point)) {
+                let what = match **other == instance.name {
+                    true => format!("The base {shown} would lie under the instance's own mount"),
+                    false => format!("The base {shown} lies in the mount of {other}"),
+                };
+                let help = "name the real folder, and a mountpoint outside of it or below it";
+                self.report(&codes::CONFIG_BASE_IN_MOUNT, &instance.name, &["base"], what, help);
+            } else if real.starts_with(&data_dir) || real.starts_with(&runtime_dir) {
+                let what = format!("The base {shown} lies in nixbox's own folder");
+                let help = "name a folder of the project";
+                self.report(&codes::CONFIG_BASE_IN_DATA, &instance.name, &["base"], what, help);
+            }
+        }
+    }
+
     /// Whether a path is one that nixbox itself keeps in `folder` for some instance, such as `NAME.d`.
     fn is_own(&self, path: &Path, folder: &Path) -> bool {
         let first = path.strip_prefix(folder).ok().and_then(|rest| rest.components().next());
@@ -137,6 +165,7 @@ impl<'a> Checker<'a> {
                 ["mount", ..] => {
                     (mount.map(|at| at.line), mount.and_then(|at| at.value.path.as_ref()).map(|at| at.line))
                 }
+                ["base"] => (None, instance.value.base.as_ref().map(|at| at.line)),
                 ["http", ..] => (http.map(|at| at.line), http.and_then(|at| at.value.port.as_ref()).map(|at| at.line)),
                 _ => (None, None),
             };

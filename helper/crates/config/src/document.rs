@@ -78,6 +78,10 @@ pub(crate) struct Document {
 
 /// One AgentFS database and everything declared around it. An empty table is complete.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, JsonSchema)]
+#[schemars(extend(
+    "if" = { "required": ["exclude"], "properties": { "exclude": { "minItems": 1 } } },
+    "then" = { "required": ["base"] },
+))]
 #[serde(deny_unknown_fields)]
 pub(crate) struct InstanceDocument {
     /// Whether the instance is brought up.
@@ -88,6 +92,15 @@ pub(crate) struct InstanceDocument {
     #[schemars(extend("default" = ""))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub description: Option<At<String>>,
+    /// The folder that the instance lies over, relative to the project root: its files are seen in the instance, and
+    /// never written to. Without it the instance begins empty.
+    #[schemars(length(min = 1))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub base: Option<At<String>>,
+    /// Patterns, as in a `.gitignore`, of what the instance does not show of its base.
+    #[schemars(default, inner(length(min = 1), pattern("^[^!]")))]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub exclude: Vec<At<String>>,
     /// Free-form names and values to select instances by.
     #[schemars(default)]
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]

@@ -7,6 +7,7 @@
 mod check;
 mod document;
 pub mod env;
+mod glob;
 mod load;
 mod locate;
 mod origin;
@@ -24,7 +25,7 @@ mod words;
 
 pub use load::{Loaded, load};
 pub use origin::{Origin, Origins, Setting};
-pub use project::{Http, Instance, Mount, Paths, Project};
+pub use project::{Base, Http, Instance, Mount, Paths, Project};
 pub use render::{to_json, to_toml};
 pub use schema::schema;
 pub use sources::{Environment, Sources};

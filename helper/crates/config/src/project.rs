@@ -27,6 +27,8 @@ pub struct Instance {
     pub name: String,
     pub enable: bool,
     pub description: String,
+    /// The folder that it lies over.
+    pub base: Option<Base>,
     pub labels: BTreeMap<String, String>,
     /// Extra variables that `env` exports for this instance.
     pub env: BTreeMap<String, String>,
@@ -67,6 +69,14 @@ pub struct Mount {
     pub gid: Option<u32>,
     /// Create the mountpoint where it is missing, and remove it again after unmounting.
     pub create: bool,
+}
+
+/// The real folder under an instance's overlay.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Base {
+    pub path: PathBuf,
+    /// Patterns, as in a `.gitignore`, of what is not seen of it.
+    pub exclude: Vec<String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]

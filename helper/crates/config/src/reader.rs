@@ -41,6 +41,8 @@ fn instance(table: &mut Table<'_, '_>) -> InstanceDocument {
     InstanceDocument {
         enable: table.flag("enable"),
         description: table.text("description"),
+        base: table.text("base"),
+        exclude: table.list("exclude"),
         labels: table.texts("labels"),
         env: table.texts("env"),
         mount: table.table("mount", mount),
@@ -181,6 +183,17 @@ impl<'t, 'p> Table<'t, 'p> {
     /// A table of strings with free names.
     fn texts(&mut self, name: &'static str) -> BTreeMap<String, At<String>> {
         self.free(name, |all, entry| all.string(entry))
+    }
+
+    /// An array of strings.
+    fn list(&mut self, name: &'static str) -> Vec<At<String>> {
+        let Some(entry) = self.take(name) else { return Vec::new() };
+        let Entry { value: Value::List(items), .. } = entry else {
+            self.wrong_type::<()>(&entry, "an array of strings", "write it in brackets: [\"…\"]");
+            return Vec::new();
+        };
+        let item = |(line, value)| self.string(Entry { name: name.into(), line, value });
+        items.into_iter().filter_map(item).collect()
     }
 
     fn free<T>(

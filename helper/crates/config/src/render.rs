@@ -57,6 +57,8 @@ fn instance(instance: &Instance) -> InstanceDocument {
     InstanceDocument {
         enable: given(instance.enable),
         description: given(instance.description.clone()),
+        base: instance.base.as_ref().and_then(|base| given(text(&base.path))),
+        exclude: instance.base.iter().flat_map(|base| &base.exclude).cloned().map(At::nowhere).collect(),
         labels: all(&instance.labels),
         env: all(&instance.env),
         mount: given(mount),

@@ -8,12 +8,13 @@ use nixbox_report::{Code, Failure, codes};
 
 use crate::document::{At, Document, HttpDocument, InstanceDocument, MountDocument};
 use crate::env;
+use crate::glob;
 use crate::load::Loaded;
 use crate::locate::Located;
 use crate::origin::{Origin, Origins, Setting};
-use crate::paths::{RealPaths, absolute, in_store, short_hash};
+use crate::paths::{RealPaths, absolute, in_store, is_not_a_folder, short_hash};
 use crate::problems::Problems;
-use crate::project::{Http, Instance, Mount, Paths, Project};
+use crate::project::{Base, Http, Instance, Mount, Paths, Project};
 use crate::secret;
 use crate::sources::Sources;
 use crate::tree::join;
@@ -152,6 +153,7 @@ impl Resolver<'_> {
             name: name.to_owned(),
             enable: self.pick(&key, "enable", written.enable.as_ref(), true),
             description: self.pick(&key, "description", written.description.as_ref(), String::new()),
+            base: self.base(&key, written),
             labels: self.labels(&join(&key, "labels"), &written.labels),
             env: self.variables(&join(&key, "env"), &written.env),
             mount: self.mount(&join(&key, "mount"), written.mount.as_ref(), data_dir, name),
@@ -173,6 +175,43 @@ impl Resolver<'_> {
             );
         }
         instance
+    }
+
+    fn base(&mut self, table: &str, written: &InstanceDocument) -> Option<Base> {
+        let key = join(table, "base");
+        let found = self.readable_path(&key, written.base.as_ref());
+        let (value, origin) = match &found {
+            Some((path, origin)) => (Some(path.display().to_string()), *origin),
+            None => (None, Origin::Default),
+        };
+        self.setting(key, value, origin);
+        let key = join(table, "exclude");
+        let globs: Vec<_> = written.exclude.iter().map(|at| at.value.clone()).collect();
+        let origin = written.exclude.first().map_or(Origin::Default, |at| Origin::File { line: at.line });
+        self.setting(key.clone(), Some(globs.join(" ")), origin);
+        for At { value, line } in &written.exclude {
+            if let Err(why) = glob::check(value) {
+                let what = format!("The pattern {value:?} is not possible");
+                let failure = Failure::new(&codes::CONFIG_VALUE, what).why(why);
+                self.problems.at(
+                    *line,
+                    &key,
+                    failure.help("write it as in a .gitignore, such as \"target\" or \"/dist/*.js\""),
+                );
+            }
+        }
+        match (written.base.as_ref(), written.exclude.first()) {
+            (None, Some(At { line, .. })) => {
+                let what = "`exclude` says what is not seen of a base, and there is none".to_owned();
+                self.report(&codes::CONFIG_VALUE, *line, &key, what, "set `base`, or leave `exclude` out");
+            }
+            (Some(At { line, .. }), _) if found.as_ref().is_some_and(|(path, _)| is_not_a_folder(path)) => {
+                let what = "The base is not a folder".to_owned();
+                self.report(&codes::CONFIG_VALUE, *line, &join(table, "base"), what, "name the folder that it lies in");
+            }
+            _ => {}
+        }
+        found.map(|(path, _)| Base { path, exclude: globs })
     }
 
     fn name(&self, name: &str, key: &str, line: usize) {
@@ -273,8 +312,18 @@ impl Resolver<'_> {
         Some(absolute(&self.located.root, Path::new(value)))
     }
 
-    /// A path of the file, from the project root.
+    /// A path of the file, from the project root, at which something is to be written.
     fn path(&self, key: &str, written: Option<&At<String>>) -> Option<(PathBuf, Origin)> {
+        let At { value, line } = written?;
+        if in_store(Path::new(value)) {
+            let what = format!("The path {value:?} lies in the Nix store, where nothing can be written");
+            self.report(&codes::CONFIG_VALUE, *line, key, what, "name a folder of the project, as a plain string");
+            return None;
+        }
+        self.readable_path(key, written)
+    }
+
+    fn readable_path(&self, key: &str, written: Option<&At<String>>) -> Option<(PathBuf, Origin)> {
         let At { value, line } = written?;
         let wrong = if value.is_empty() {
             Some(("is empty", "leave the key out to have the default"))
@@ -282,11 +331,6 @@ impl Resolver<'_> {
             Some(("holds a control character", "leave it out"))
         } else if value.starts_with('~') || value.starts_with('$') {
             Some(("is taken as it stands: neither ~ nor $ is expanded", "write the path out"))
-        } else if in_store(Path::new(value)) {
-            Some((
-                "lies in the Nix store, where nothing can be written",
-                "name a folder of the project, as a plain string",
-            ))
         } else {
             None
         };

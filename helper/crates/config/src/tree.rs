@@ -18,6 +18,8 @@ pub(crate) enum Value<'t> {
     Integer(i128),
     Bool(bool),
     Table(Vec<Entry<'t>>),
+    /// Each with its line.
+    List(Vec<(usize, Value<'t>)>),
     /// Something that no setting takes, by its name.
     Other(&'static str),
 }
@@ -37,6 +39,7 @@ impl Value<'_> {
             Self::Integer(_) => "an integer",
             Self::Bool(_) => "a boolean",
             Self::Table(_) => "a table",
+            Self::List(_) => "an array",
             Self::Other(kind) => kind,
         }
     }

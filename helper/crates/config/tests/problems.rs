@@ -271,3 +271,36 @@ fn a_disabled_instance_is_read_and_not_compared() {
     assert!(!Scene::new(text).project().instances["a"].enable);
     Scene::new(&text.replace("\"m\"\nhttp.port = 1\n[", "5\n[")).fails(&[("type", 4, "instances.a.mount.path")]);
 }
+
+#[test]
+fn a_base_is_a_real_folder_outside_of_every_mount() {
+    let scene = |text: &str| Scene::new(&format!("version = 1\n{text}"));
+    let base = |path: &str| format!("[instances.a]\nbase = \"{path}\"\nmount.path = \"m\"\n");
+    for good in [".", "src", "/", "m/.."] {
+        assert!(scene(&base(good)).project().instances["a"].base.is_some());
+    }
+    for own in ["m", "m/x", "./src/../m"] {
+        fails(&base(own), &[("base-in-mount", 3, "instances.a.base")]);
+    }
+    let of_another = "[instances.b]\nmount.path = \"n\"\n";
+    fails(&format!("{}{of_another}", base("n/x")), &[("base-in-mount", 3, "instances.a.base")]);
+    scene(&format!("{}{}enable = false\n", base("n/x"), of_another)).project();
+    fails(&base(".agentfs/x"), &[("base-in-data", 3, "instances.a.base")]);
+    fails(&base("~/x"), &[("value", 3, "instances.a.base")]);
+    fails(&base("nixbox.toml"), &[("value", 3, "instances.a.base")]);
+    // Nothing is written there.
+    scene(&base("/nix/store/0c5b8vw40dy178xlpddw65q9gf1h2186-source")).project();
+}
+
+#[test]
+fn patterns_are_read_before_anything_runs() {
+    let exclude = |list: &str| format!("[instances.a]\nbase = \".\"\nexclude = {list}\n");
+    let project = Scene::new(&format!("version = 1\n{}", exclude("[\"target/\",\n\"*.o\"]"))).project();
+    assert_eq!(project.instances["a"].base.as_ref().unwrap().exclude, ["target/", "*.o"]);
+    for wrong in ["", "/", "!x", "a[", "a\\u0007"] {
+        fails(&exclude(&format!("[\"x\",\n\"{wrong}\"]")), &[("value", 5, "instances.a.exclude")]);
+    }
+    fails(&exclude("\"x\""), &[("type", 4, "instances.a.exclude")]);
+    fails(&exclude("[\"x\", 1]"), &[("type", 4, "instances.a.exclude")]);
+    fails("[instances.a]\nexclude = [\"x\"]\n", &[("value", 3, "instances.a.exclude")]);
+}

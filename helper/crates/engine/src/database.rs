@@ -6,8 +6,9 @@ use std::sync::Arc;
 
 use crate::error::{Error, Result, StoreError, StoreErrorKind};
 use crate::files::Files;
-use crate::filesystem::Caller;
+use crate::filesystem::{Caller, FileSystem};
 use crate::kv::Kv;
+use crate::overlay::{Base, BaseOptions, Overlay};
 use crate::probe::{self, Found, OpenHere};
 use crate::schema;
 use crate::store::{SqliteStore, Store, wal_path};
@@ -21,11 +22,13 @@ pub struct Options {
     pub read_only: bool,
     /// Who owns the root of a database that is created. The process, where not said.
     pub owner: Option<Caller>,
+    /// The folder that it lies over. It must exist, and be the one that the database has on record, if any.
+    pub base: Option<BaseOptions>,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { chunk_size: DEFAULT_CHUNK_SIZE, read_only: false, owner: None }
+        Self { chunk_size: DEFAULT_CHUNK_SIZE, read_only: false, owner: None, base: None }
     }
 }
 
@@ -35,6 +38,7 @@ pub const DEFAULT_CHUNK_SIZE: u32 = 16 * 1024;
 pub struct Database {
     path: PathBuf,
     files: Arc<Files>,
+    overlay: Option<Arc<Overlay>>,
     _open_here: OpenHere,
 }
 
@@ -44,9 +48,11 @@ impl Database {
         if !(1..=schema::MAX_CHUNK_SIZE).contains(&options.chunk_size) {
             return Err(Error::Errno(libc::EINVAL));
         }
+        // Before the database is touched.
+        let base = options.base.as_ref().map(|base| Base::open(&base.path)).transpose()?;
         let path = resolve(path)?;
         let found = probe::look(&path)?;
-        match Self::open_found(&path, found, options) {
+        match Self::open_found(&path, found, options, base) {
             // Another program was quicker than this one since the look.
             Err(Error::Store(StoreError { kind: StoreErrorKind::Busy, .. })) => {
                 probe::refuse_if_held(&path, &path)?;
@@ -59,14 +65,16 @@ impl Database {
         }
     }
 
-    fn open_found(path: &Path, found: Found, options: &Options) -> Result<Self> {
+    fn open_found(path: &Path, found: Found, options: &Options, base: Option<Base>) -> Result<Self> {
+        let below = base.as_ref().map(|base| base.path().to_owned());
+        let below = below.as_deref();
         if found == Found::Rollback {
             let mut guest = SqliteStore::peek(path)?;
-            schema::recognise(path, &mut |sql, args, each| guest.query(sql, args, each))?;
+            schema::recognise(path, below, &mut |sql, args, each| guest.query(sql, args, each))?;
         }
         let mut guest = SqliteStore::visit(path)?;
         let open_here = OpenHere::claim(path)?;
-        if let Err(error) = schema::recognise(path, &mut |sql, args, each| guest.query(sql, args, each)) {
+        if let Err(error) = schema::recognise(path, below, &mut |sql, args, each| guest.query(sql, args, each)) {
             guest.leave();
             return Err(error);
         }
@@ -74,13 +82,17 @@ impl Database {
         let owner = options
             .owner
             .unwrap_or_else(|| Caller { uid: nix::unistd::getuid().as_raw(), gid: nix::unistd::getgid().as_raw() });
-        let chunk_size = schema::complete(&mut store, path, options.chunk_size, owner)?;
+        let chunk_size = schema::complete(&mut store, path, options.chunk_size, owner, below)?;
         if found == Found::New {
             store.disk().sync()?;
             sync_folder(path)?;
         }
         let files = Arc::new(Files::new(Box::new(store), path, chunk_size, options.read_only)?);
-        Ok(Self { path: path.to_owned(), files, _open_here: open_here })
+        let mut database = Self { path: path.to_owned(), files, overlay: None, _open_here: open_here };
+        if let (Some(base), Some(options)) = (base, &options.base) {
+            database.overlay = Some(Arc::new(Overlay::new(database.files.clone(), base, options)?));
+        }
+        Ok(database)
     }
 
     /// The database file, with symbolic links resolved.
@@ -98,6 +110,19 @@ impl Database {
 
     pub fn tool_calls(&self) -> ToolCalls {
         ToolCalls::new(self.files.clone())
+    }
+
+    /// The view over the base, where there is one.
+    pub fn overlay(&self) -> Option<Arc<Overlay>> {
+        self.overlay.clone()
+    }
+
+    /// What a front end shows: the view over the base, or the database's own files where there is none.
+    pub fn tree(&self) -> Arc<dyn FileSystem> {
+        match &self.overlay {
+            Some(overlay) => overlay.clone(),
+            None => self.files.clone(),
+        }
     }
 
     /// Commits everything and leaves one file with nothing beside it. `Files` still held answer `EIO` from here on.

@@ -20,6 +20,12 @@ pub enum Error {
     Encrypted { path: PathBuf },
     #[error("the database is an overlay over {}", base.display())]
     Overlay { path: PathBuf, base: PathBuf },
+    #[error("the database is an overlay over {}, and not over {}", recorded.display(), wanted.display())]
+    BaseMoved { path: PathBuf, recorded: PathBuf, wanted: PathBuf },
+    #[error("{source}")]
+    BaseMissing { base: PathBuf, source: std::io::Error },
+    #[error("`{glob}` is no possible pattern: {reason}")]
+    BadGlob { glob: String, reason: String },
     #[error("the database is damaged: {reason}")]
     Damaged { path: PathBuf, reason: String },
     /// Acknowledged changes could not be written; nothing more is accepted, so that nothing is lost unseen.

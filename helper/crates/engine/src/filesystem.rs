@@ -10,7 +10,7 @@ pub type Ino = u64;
 
 pub const ROOT: Ino = 1;
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Kind {
     File,
     Directory,
@@ -100,6 +100,12 @@ pub struct StatFs {
     pub name_max: u32,
 }
 
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Opened {
+    /// What was read of it before, through this tree, is still its content.
+    pub same_content: bool,
+}
+
 pub trait FileSystem: Send + Sync + 'static {
     /// Counts as one reference to the inode until `forget` returns it; so do `create`, `mkdir`, `mknod`,
     /// `symlink` and `link`. An unlinked file lives until its last reference and open handle are gone.
@@ -116,7 +122,7 @@ pub trait FileSystem: Send + Sync + 'static {
     fn rmdir(&self, parent: Ino, name: &OsStr) -> Result<()>;
     fn rename(&self, from: (Ino, &OsStr), to: (Ino, &OsStr), how: Rename) -> Result<()>;
     /// Keeps the inode's content alive until the matching `release`.
-    fn open(&self, ino: Ino) -> Result<()>;
+    fn open(&self, ino: Ino) -> Result<Opened>;
     fn release(&self, ino: Ino);
     fn read(&self, ino: Ino, offset: u64, size: u32) -> Result<Vec<u8>>;
     fn write(&self, ino: Ino, offset: u64, data: &[u8]) -> Result<u32>;
@@ -127,6 +133,11 @@ pub trait FileSystem: Send + Sync + 'static {
     /// The directory that holds this directory; the root holds itself.
     fn parent(&self, ino: Ino) -> Result<Ino>;
     fn statfs(&self) -> Result<StatFs>;
+    /// Whether attributes, or for a directory also names, may change without this tree being told, so that nobody
+    /// may remember them.
+    fn changes_outside(&self, _ino: Ino) -> bool {
+        false
+    }
 }
 
 impl Time {

@@ -1,4 +1,5 @@
-//! An AgentFS database (SPEC 0.4): the store, the file tree in it, its values and its tool calls. Knows no sockets, no FUSE, no configuration.
+//! An AgentFS database (SPEC 0.4): the store, the file tree in it and the folder that this may lie over, its values and
+//! its tool calls. Knows no sockets, no FUSE, no configuration.
 
 mod by_path;
 mod database;
@@ -7,6 +8,7 @@ mod files;
 mod filesystem;
 mod journal;
 mod kv;
+mod overlay;
 mod probe;
 mod schema;
 mod store;
@@ -18,4 +20,5 @@ pub use error::{Error, Result, StoreError, StoreErrorKind};
 pub use files::Files;
 pub use filesystem::*;
 pub use kv::{Kv, KvEntry};
+pub use overlay::{BaseOptions, Change, ChangeKind, Overlay};
 pub use tool_calls::{Filter, Finished, Outcome, ToolCall, ToolCalls};

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
 use crate::filesystem::{Caller, Time};
+use crate::overlay;
 use crate::store::{Arg, EachRow, Store, first};
 
 /// What upstream's SDKs assume where `fs_config` does not say.
@@ -47,6 +48,8 @@ const KNOWN_TABLES: &[&str] = &[
     "fs_whiteout",
     "fs_origin",
     "fs_overlay_config",
+    "nixbox_opaque",
+    "nixbox_origin",
     "kv_store",
     "tool_calls",
 ];
@@ -60,7 +63,7 @@ const COLUMNS_EVER: &[&str] = &["ino", "mode", "uid", "gid", "size", "atime", "m
 pub(crate) type Ask<'a> = &'a mut dyn FnMut(&str, &[Arg<'_>], EachRow<'_>) -> Result<()>;
 
 /// Refuses whatever is not an AgentFS database of this version, or is one of a kind not supported.
-pub(crate) fn recognise(path: &Path, ask: Ask<'_>) -> Result<()> {
+pub(crate) fn recognise(path: &Path, base: Option<&Path>, ask: Ask<'_>) -> Result<()> {
     let not = |reason: String| Error::NotAgentFs { path: path.to_owned(), reason };
     let mut tables = Vec::new();
     ask(
@@ -94,23 +97,42 @@ pub(crate) fn recognise(path: &Path, ask: Ask<'_>) -> Result<()> {
         return Err(Error::OldSchema { path: path.to_owned(), found });
     }
     if has("fs_overlay_config") {
-        let mut base = None;
+        let mut recorded = None;
         ask("SELECT value FROM fs_overlay_config ORDER BY key = 'base_path' DESC LIMIT 1", &[], &mut |row| {
-            base = Some(PathBuf::from(row.text(0)?));
+            recorded = Some(PathBuf::from(row.text(0)?));
             Ok(())
         })?;
-        if let Some(base) = base {
-            return Err(Error::Overlay { path: path.to_owned(), base });
+        match (recorded, base) {
+            (Some(base), None) => return Err(Error::Overlay { path: path.to_owned(), base }),
+            (Some(recorded), Some(wanted)) if !is_same_folder(&recorded, wanted) => {
+                return Err(Error::BaseMoved { path: path.to_owned(), recorded, wanted: wanted.to_owned() });
+            }
+            _ => {}
         }
     }
     Ok(())
 }
 
+/// `wanted` is without symbolic links.
+fn is_same_folder(recorded: &Path, wanted: &Path) -> bool {
+    recorded == wanted || recorded.canonicalize().is_ok_and(|recorded| recorded == wanted)
+}
+
 /// Makes what is missing and answers the chunk size. What is there stays: the root's owner too, which upstream's
 /// CLI changes at each open.
-pub(crate) fn complete(store: &mut dyn Store, path: &Path, chunk_size: u32, owner: Caller) -> Result<u32> {
+pub(crate) fn complete(
+    store: &mut dyn Store,
+    path: &Path,
+    chunk_size: u32,
+    owner: Caller,
+    base: Option<&Path>,
+) -> Result<u32> {
     store.execute("BEGIN IMMEDIATE", &[])?;
-    match complete_in_transaction(store, path, chunk_size, owner) {
+    let completed = complete_in_transaction(store, path, chunk_size, owner).and_then(|chunk_size| {
+        base.map_or(Ok(()), |base| overlay::complete(store, base))?;
+        Ok(chunk_size)
+    });
+    match completed {
         Ok(chunk_size) => store.execute("COMMIT", &[]).map(|_| chunk_size),
         Err(error) => {
             if store.in_transaction() {

@@ -48,7 +48,7 @@ fn joined(scratch: &Scratch) -> Vec<(i64, Vec<u8>)> {
 fn writes_land_wherever_they_begin_and_end() {
     let mut scratch = Scratch::with_chunk_size(7);
     let files = scratch.files();
-    let ino = file(&files, ROOT, "f");
+    let ino = file(&*files, ROOT, "f");
     let mut expected: Vec<u8> = Vec::new();
     let mut seed = 1;
     for offset in [0_usize, 3, 6, 7, 8, 13, 14, 20, 35, 50] {
@@ -77,14 +77,14 @@ fn writes_land_wherever_they_begin_and_end() {
 fn holes_read_as_zeroes_and_are_stored_as_zeroes() {
     let mut scratch = Scratch::with_chunk_size(4096);
     let files = scratch.files();
-    let small = file(&files, ROOT, "small");
+    let small = file(&*files, ROOT, "small");
     files.write(small, 0, b"head").unwrap();
     files.write(small, 300_000, b"tail").unwrap();
-    let large = file(&files, ROOT, "large");
+    let large = file(&*files, ROOT, "large");
     files.open(large).unwrap();
     files.write(large, 5000, b"head").unwrap();
     files.write(large, 8_000_001, b"tail").unwrap();
-    let grown = file(&files, ROOT, "grown");
+    let grown = file(&*files, ROOT, "grown");
     resize(&files, grown, 20_000_001);
     let expect = |at: usize, length: usize, start: usize| {
         let mut content = vec![0; length];
@@ -111,7 +111,7 @@ fn holes_read_as_zeroes_and_are_stored_as_zeroes() {
 fn a_hole_too_large_to_fill_costs_nothing() {
     let mut scratch = Scratch::new();
     let files = scratch.files();
-    let ino = file(&files, ROOT, "disk.img");
+    let ino = file(&*files, ROOT, "disk.img");
     let began = Instant::now();
     resize(&files, ino, 1 << 40);
     files.write(ino, (1 << 40) - 4, b"tail").unwrap();
@@ -128,7 +128,7 @@ fn a_hole_too_large_to_fill_costs_nothing() {
 fn what_was_cut_off_does_not_come_back() {
     let mut scratch = Scratch::with_chunk_size(100);
     let files = scratch.files();
-    let ino = file(&files, ROOT, "f");
+    let ino = file(&*files, ROOT, "f");
     let data = pattern(1000, 1);
     for (cut, grow) in [(950, 1000), (900, 901), (899, 1200), (50, 5000), (0, 10)] {
         files.write(ino, 0, &data).unwrap();
@@ -150,7 +150,7 @@ fn what_was_cut_off_does_not_come_back() {
 #[test]
 fn gaps_left_by_others_read_as_zeroes_and_can_be_written() {
     let mut scratch = Scratch::with_chunk_size(10);
-    let ino = file(&scratch.files(), ROOT, "f");
+    let ino = file(&*scratch.files(), ROOT, "f");
     scratch.close();
     scratch
         .sql()
@@ -176,13 +176,13 @@ fn gaps_left_by_others_read_as_zeroes_and_can_be_written() {
 fn sizes_have_a_limit() {
     let scratch = Scratch::new();
     let files = scratch.files();
-    let ino = file(&files, ROOT, "f");
+    let ino = file(&*files, ROOT, "f");
     refused(files.write(ino, i64::MAX as u64, b"xx"), libc::EFBIG);
     refused(files.write(ino, u64::MAX, b"xx"), libc::EFBIG);
     refused(files.setattr(ino, AttrChange { size: Some(1 << 63), ..AttrChange::default() }), libc::EFBIG);
     files.write(ino, i64::MAX as u64 - 1, b"x").unwrap();
     assert_eq!(files.read(ino, i64::MAX as u64 - 2, 100).unwrap(), b"\0x");
-    let dir = folder(&files, ROOT, "d");
+    let dir = folder(&*files, ROOT, "d");
     refused(files.write(dir, 0, b"x"), libc::EISDIR);
     refused(files.read(dir, 0, 1), libc::EISDIR);
     refused(files.setattr(dir, AttrChange { size: Some(0), ..AttrChange::default() }), libc::EISDIR);
@@ -196,7 +196,7 @@ fn two_threads_append_to_files_of_their_own_and_both_read_everything() {
         for thread in 0..2 {
             let files = files.clone();
             scope.spawn(move || {
-                let ino = file(&files, ROOT, &format!("f{thread}"));
+                let ino = file(&*files, ROOT, &format!("f{thread}"));
                 let data = pattern(100_000, thread);
                 for (step, piece) in data.chunks(777).enumerate() {
                     files.write(ino, step as u64 * 777, piece).unwrap();

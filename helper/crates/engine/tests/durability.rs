@@ -30,7 +30,7 @@ fn writer() {
     let mut out = std::io::stdout();
     let first = files.readdir(ROOT).unwrap().len() as u64;
     for number in first.. {
-        let ino = file(&files, ROOT, "new");
+        let ino = file(&*files, ROOT, "new");
         for (step, piece) in content_of(number).chunks(3000).enumerate() {
             files.write(ino, step as u64 * 3000, piece).unwrap();
         }
@@ -83,14 +83,14 @@ fn a_kill_loses_nothing_synced_and_nothing_older_than_a_tenth_of_a_second() {
         let sure = sure.max();
         let database = Database::open_or_create(&path, &Options::default()).unwrap();
         let files = database.files();
-        let found = names(&files, ROOT).iter().filter(|name| *name != "new").count() as u64;
+        let found = names(&*files, ROOT).iter().filter(|name| *name != "new").count() as u64;
         assert!(found > sure.unwrap_or(0) || sure.is_none(), "round {round}: {sure:?} was sure, {found} are there");
         // A prefix of what was done: later changes never survive earlier ones.
         for number in 0..found {
             let attr = files.lookup(ROOT, name(&number.to_string())).unwrap();
             assert!(files.read(attr.ino, 0, u32::MAX).unwrap() == content_of(number), "the content of {number}");
         }
-        if names(&files, ROOT).contains(&"new".to_owned()) {
+        if names(&*files, ROOT).contains(&"new".to_owned()) {
             files.unlink(ROOT, name("new")).unwrap();
         }
         drop(files);
@@ -117,7 +117,7 @@ fn dropping_without_close_still_commits_and_folds_the_log_in() {
         Database::open_or_create(&scratch.path(), &Options::default()).unwrap()
     };
     let files = database.files();
-    let ino = file(&files, ROOT, "f");
+    let ino = file(&*files, ROOT, "f");
     files.write(ino, 0, b"kept").unwrap();
     drop(database);
     assert_eq!(files.getattr(ino).unwrap_err().errno(), libc::EIO, "files of a closed database answer no more");
@@ -132,7 +132,7 @@ fn others_see_a_change_after_a_copy_within_fifty_milliseconds() {
     let files = scratch.files();
     let copy = tempfile::tempdir().unwrap();
     for round in 0..5 {
-        let ino = file(&files, ROOT, &round.to_string());
+        let ino = file(&*files, ROOT, &round.to_string());
         files.write(ino, 0, b"soon").unwrap();
         // Nothing else is asked of the database meanwhile, so the copies are of one state.
         std::thread::sleep(Duration::from_millis(50 + 100));
@@ -150,7 +150,7 @@ fn others_see_a_change_after_a_copy_within_fifty_milliseconds() {
 fn nothing_wakes_up_while_nothing_is_asked() {
     let scratch = Scratch::new();
     let files = scratch.files();
-    let ino = file(&files, ROOT, "f");
+    let ino = file(&*files, ROOT, "f");
     for step in 0..64 {
         files.write(ino, step << 16, &pattern(1 << 16, step)).unwrap();
     }
@@ -241,7 +241,7 @@ fn a_full_disk_refuses_before_anything_is_lost_and_recovers() {
     for (ino, data) in &kept[kept.len() / 2..] {
         assert!(files.read(*ino, 0, u32::MAX).unwrap() == *data);
     }
-    let ino = file(&files, ROOT, "again");
+    let ino = file(&*files, ROOT, "again");
     files.write(ino, 0, b"there is room again").unwrap();
     drop(files);
     database.close().unwrap();
@@ -251,7 +251,7 @@ fn a_full_disk_refuses_before_anything_is_lost_and_recovers() {
 fn a_database_deleted_under_its_user_takes_no_more() {
     let scratch = Scratch::new();
     let files = scratch.files();
-    let ino = file(&files, ROOT, "kept");
+    let ino = file(&*files, ROOT, "kept");
     files.fsync(ino).unwrap();
     for left in scratch.folder.path().read_dir().unwrap() {
         std::fs::remove_file(left.unwrap().path()).unwrap();

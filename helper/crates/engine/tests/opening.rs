@@ -119,7 +119,7 @@ fn damaged_files_are_called_damaged() {
     let mut scratch = Scratch::new();
     let files = scratch.files();
     for number in 0..200 {
-        file(&files, ROOT, &format!("file with a rather long name {number}"));
+        file(&*files, ROOT, &format!("file with a rather long name {number}"));
     }
     drop(files);
     scratch.close();
@@ -153,7 +153,7 @@ fn refuse_content(path: &Path) -> Error {
 fn an_empty_file_is_a_new_database_and_upstreams_beginnings_are_completed() {
     let (_folder, path) = scratch_file(b"");
     let database = Database::open_or_create(&path, &Options::default()).unwrap();
-    assert_eq!(names(&database.files(), ROOT), Vec::<String>::new());
+    assert_eq!(names(&*database.files(), ROOT), Vec::<String>::new());
     database.close().unwrap();
 
     let (_folder, path) = sqlite("CREATE TABLE fs_config (key TEXT PRIMARY KEY, value TEXT NOT NULL);");
@@ -209,7 +209,7 @@ fn the_schema_is_the_one_of_upstreams_sdks() {
 #[test]
 fn one_opener_at_a_time() {
     let mut scratch = Scratch::new();
-    file(&scratch.files(), ROOT, "f");
+    file(&*scratch.files(), ROOT, "f");
     // In this process, where another look must not drop the lock either.
     for _ in 0..2 {
         let error = Database::open_or_create(&scratch.path(), &Options::default()).err().unwrap();
@@ -261,10 +261,10 @@ sys.stdout.write('x'); sys.stdout.flush(); sys.stdin.read()";
 fn what_nothing_leads_to_is_cleared_away_and_links_are_counted_anew() {
     let mut scratch = Scratch::with_chunk_size(4096);
     let files = scratch.files();
-    let kept = file(&files, ROOT, "kept");
+    let kept = file(&*files, ROOT, "kept");
     files.write(kept, 0, b"kept").unwrap();
-    let dir = folder(&files, ROOT, "dir");
-    folder(&files, dir, "sub");
+    let dir = folder(&*files, ROOT, "dir");
+    folder(&*files, dir, "sub");
     drop(files);
     scratch.close();
     scratch
@@ -280,7 +280,7 @@ fn what_nothing_leads_to_is_cleared_away_and_links_are_counted_anew() {
     assert_eq!(files.getattr(dir).unwrap().nlink, 3);
     refused(files.getattr(50), libc::ENOENT);
     assert_eq!(files.read(kept, 0, 9).unwrap(), b"kept");
-    assert!(file(&files, ROOT, "new") > 99, "a new file must not inherit stray content");
+    assert!(file(&*files, ROOT, "new") > 99, "a new file must not inherit stray content");
 }
 
 #[test]

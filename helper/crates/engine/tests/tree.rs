@@ -13,15 +13,15 @@ use support::*;
 fn what_is_made_is_found_again_after_reopening() {
     let mut scratch = Scratch::new();
     let files = scratch.files();
-    let dir = folder(&files, ROOT, "dir");
-    let ino = file(&files, dir, "file");
+    let dir = folder(&*files, ROOT, "dir");
+    let ino = file(&*files, dir, "file");
     files.write(ino, 0, b"hello").unwrap();
     files.symlink(dir, name("link"), name("file"), ME).unwrap();
     drop(files);
 
     let files = scratch.reopen();
-    assert_eq!(names(&files, ROOT), ["dir"]);
-    assert_eq!(names(&files, dir), ["file", "link"]);
+    assert_eq!(names(&*files, ROOT), ["dir"]);
+    assert_eq!(names(&*files, dir), ["file", "link"]);
     let attr = files.lookup(dir, name("file")).unwrap();
     assert_eq!((attr.ino, attr.kind, attr.perm, attr.nlink, attr.size), (ino, Kind::File, 0o644, 1, 5));
     assert_eq!((attr.uid, attr.gid), (1000, 100));
@@ -50,7 +50,7 @@ fn names_have_limits() {
     let files = scratch.files();
     let longest = "ü".repeat(127) + "x";
     assert_eq!(longest.len(), 255);
-    let ino = file(&files, ROOT, &longest);
+    let ino = file(&*files, ROOT, &longest);
     assert_eq!(files.lookup(ROOT, name(&longest)).unwrap().ino, ino);
     let make = |name: &OsStr| files.create(ROOT, name, node(Kind::File, 0o644));
     refused(make(name(&"x".repeat(256))), libc::ENAMETOOLONG);
@@ -69,8 +69,8 @@ fn names_have_limits() {
 fn hard_links_share_one_inode() {
     let scratch = Scratch::new();
     let files = scratch.files();
-    let ino = file(&files, ROOT, "a");
-    let dir = folder(&files, ROOT, "d");
+    let ino = file(&*files, ROOT, "a");
+    let dir = folder(&*files, ROOT, "d");
     assert_eq!(files.link(ino, dir, name("b")).unwrap().nlink, 2);
     files.write(ino, 0, b"shared").unwrap();
     files.unlink(ROOT, name("a")).unwrap();
@@ -87,8 +87,8 @@ fn hard_links_share_one_inode() {
 fn removing_answers_like_unlink_and_rmdir() {
     let scratch = Scratch::new();
     let files = scratch.files();
-    let dir = folder(&files, ROOT, "d");
-    let ino = file(&files, dir, "f");
+    let dir = folder(&*files, ROOT, "d");
+    let ino = file(&*files, dir, "f");
     refused(files.unlink(ROOT, name("d")), libc::EISDIR);
     refused(files.rmdir(ROOT, name("d")), libc::ENOTEMPTY);
     refused(files.rmdir(dir, name("f")), libc::ENOTDIR);
@@ -107,14 +107,14 @@ fn directories_count_their_folders() {
     let scratch = Scratch::new();
     let files = scratch.files();
     let links = |ino| files.getattr(ino).unwrap().nlink;
-    let a = folder(&files, ROOT, "a");
-    let b = folder(&files, ROOT, "b");
-    folder(&files, a, "c");
-    file(&files, a, "f");
+    let a = folder(&*files, ROOT, "a");
+    let b = folder(&*files, ROOT, "b");
+    folder(&*files, a, "c");
+    file(&*files, a, "f");
     assert_eq!((links(ROOT), links(a), links(b)), (4, 3, 2));
     files.rename((a, name("c")), (b, name("c")), Rename::Replace).unwrap();
     assert_eq!((links(ROOT), links(a), links(b)), (4, 2, 3));
-    let empty = folder(&files, ROOT, "empty");
+    let empty = folder(&*files, ROOT, "empty");
     files.rename((b, name("c")), (ROOT, name("empty")), Rename::Replace).unwrap();
     assert_eq!((links(ROOT), links(a), links(b), links(empty)), (5, 2, 2, 0));
     files.rmdir(ROOT, name("empty")).unwrap();
@@ -125,10 +125,10 @@ fn directories_count_their_folders() {
 fn rename_answers_as_posix_says() {
     let scratch = Scratch::new();
     let files = scratch.files();
-    let a = folder(&files, ROOT, "a");
-    let b = folder(&files, a, "b");
-    let f = file(&files, ROOT, "f");
-    let g = file(&files, b, "g");
+    let a = folder(&*files, ROOT, "a");
+    let b = folder(&*files, a, "b");
+    let f = file(&*files, ROOT, "f");
+    let g = file(&*files, b, "g");
     let rename = |from, to, how| files.rename(from, to, how);
     let long = "x".repeat(256);
     refused(rename((ROOT, name("a")), (b, name("x")), Rename::Replace), libc::EINVAL);
@@ -136,7 +136,7 @@ fn rename_answers_as_posix_says() {
     refused(rename((ROOT, name("f")), (ROOT, name("a")), Rename::Replace), libc::EISDIR);
     refused(rename((ROOT, name("a")), (ROOT, name("f")), Rename::Replace), libc::ENOTDIR);
     refused(rename((b, name("g")), (ROOT, name("a")), Rename::Replace), libc::ENOTEMPTY);
-    folder(&files, ROOT, "e");
+    folder(&*files, ROOT, "e");
     refused(rename((ROOT, name("e")), (ROOT, name("a")), Rename::Replace), libc::ENOTEMPTY);
     refused(rename((ROOT, name("f")), (b, name("g")), Rename::NoReplace), libc::EEXIST);
     refused(rename((ROOT, name("none")), (b, name("g")), Rename::Replace), libc::ENOENT);
@@ -154,14 +154,14 @@ fn rename_answers_as_posix_says() {
 
     rename((a, name("b")), (ROOT, name("b")), Rename::NoReplace).unwrap();
     assert_eq!(files.parent(b).unwrap(), ROOT);
-    assert_eq!(names(&files, ROOT), ["a", "b", "e", "same"]);
+    assert_eq!(names(&*files, ROOT), ["a", "b", "e", "same"]);
 }
 
 #[test]
 fn an_unlinked_file_lives_until_nobody_refers_to_it() {
     let mut scratch = Scratch::new();
     let files = scratch.files();
-    let ino = file(&files, ROOT, "f");
+    let ino = file(&*files, ROOT, "f");
     files.open(ino).unwrap();
     files.unlink(ROOT, name("f")).unwrap();
     files.write(ino, 0, b"still here").unwrap();
@@ -186,7 +186,7 @@ fn inode_numbers_never_come_back() {
     for round in 0..3 {
         let files = scratch.files();
         for _ in 0..3 {
-            let ino = file(&files, ROOT, "f");
+            let ino = file(&*files, ROOT, "f");
             assert!(ino > last, "round {round}: {ino} after {last}");
             last = ino;
             files.unlink(ROOT, name("f")).unwrap();
@@ -253,7 +253,7 @@ fn times_follow_what_happens() {
         assert!(attr.ctime.sec > 0);
         attr.ctime
     };
-    let ino = file(&files, ROOT, "f");
+    let ino = file(&*files, ROOT, "f");
     age(ROOT);
     let changed = age(ino);
     assert_eq!(files.read(ino, 0, 1).unwrap(), b"");
@@ -275,7 +275,7 @@ fn times_follow_what_happens() {
 #[test]
 fn read_only_refuses_every_change() {
     let mut scratch = Scratch::new();
-    let ino = file(&scratch.files(), ROOT, "f");
+    let ino = file(&*scratch.files(), ROOT, "f");
     scratch.close();
     scratch.options.read_only = true;
     let files = scratch.open();

@@ -53,9 +53,22 @@ pub(crate) fn database(path: &Path, error: Database) -> Failure {
         Database::Encrypted { .. } => new(&codes::DATABASE_ENCRYPTED, "is encrypted")
             .why("this version opens plain databases only")
             .help("use a plain database"),
-        Database::Overlay { .. } => new(&codes::DATABASE_OVERLAY, "is an overlay")
+        Database::Overlay { base, .. } => {
+            new(&codes::DATABASE_OVERLAY, "is an overlay, and the instance has no `base`")
+                .why(&error)
+                .help(format!("set `base = {:?}`", base.display().to_string()))
+        }
+        Database::BaseMoved { recorded, .. } => new(&codes::DATABASE_BASE_MOVED, "lies over another folder")
             .why(&error)
-            .help("mount it with `agentfs mount` until this version of nixbox knows overlays"),
+            .help(format!("set `base = {:?}`, or another `data_dir`", recorded.display().to_string())),
+        Database::BaseMissing { base, .. } => {
+            Failure::new(&codes::BASE_MISSING, format!("The base {} cannot be used", base.display()))
+                .why(&error)
+                .help("make the folder, or name another with `base`")
+        }
+        Database::BadGlob { .. } => Failure::new(&codes::BASE_EXCLUDE, "A pattern in `exclude` is not possible")
+            .why(&error)
+            .help("write it as in a .gitignore"),
         Database::Damaged { .. } => damaged(&path, &error),
         Database::Store(store) if store.kind == StoreErrorKind::Damaged => damaged(&path, &error),
         _ => new(&codes::DATABASE_FAILED, "cannot be opened")

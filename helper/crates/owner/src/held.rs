@@ -68,6 +68,7 @@ mod tests {
             name: "a".into(),
             enable: true,
             description: String::new(),
+            base: None,
             labels: Default::default(),
             env: Default::default(),
             mount: None,

@@ -19,8 +19,7 @@ pub(crate) fn run(plan: &Plan) -> Result<(), Report> {
         Err(report) => return Err(report),
     };
     let new = !db.exists();
-    let options = nixbox_engine::Options::default();
-    let done = Database::open_or_create(db, &options).and_then(Database::close);
+    let done = Database::open_or_create(db, &plan.database_options()).and_then(Database::close);
     drop(lock);
     done.map_err(|error| failure::database(db, error))?;
     if new {

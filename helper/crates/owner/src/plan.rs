@@ -1,6 +1,9 @@
 //! What this process is to do: one instance out of the configuration.
 
+use std::path::{Path, PathBuf};
+
 use nixbox_config::{Environment, Instance, LogLevel, Sources};
+use nixbox_engine::{BaseOptions, Options};
 use nixbox_report::{Failure, Report, codes};
 
 use crate::args::Target;
@@ -10,7 +13,10 @@ use crate::surfaces::mount::Wanted;
 pub(crate) struct Plan {
     pub(crate) instance: Instance,
     pub(crate) log_level: LogLevel,
-    pub(crate) runtime_dir: std::path::PathBuf,
+    pub(crate) runtime_dir: PathBuf,
+    /// What no view over a base may show: the project's mountpoints and nixbox's own folders. A view that leads into
+    /// a view leads around in a circle.
+    hidden: Vec<PathBuf>,
 }
 
 impl Plan {
@@ -42,14 +48,32 @@ impl Plan {
                 .help("enable it there")
                 .into());
         }
-        Ok(Self { instance: instance.clone(), log_level: project.log_level, runtime_dir: project.runtime_dir })
+        let mountpoints = project.instances.values().filter_map(|instance| instance.mount.as_ref());
+        let hidden = mountpoints.map(|mount| &mount.path).chain([&project.data_dir, &project.runtime_dir]);
+        Ok(Self {
+            instance: instance.clone(),
+            log_level: project.log_level,
+            hidden: hidden.map(|path| real(path)).collect(),
+            runtime_dir: project.runtime_dir,
+        })
     }
-    pub(crate) fn database_options(&self) -> nixbox_engine::Options {
-        database_options(&self.instance)
+
+    /// How the instance's database is opened, by whoever holds it.
+    pub(crate) fn database_options(&self) -> Options {
+        let read_only = Wanted::of(&self.instance).is_some_and(|wanted| wanted.read_only());
+        Options { read_only, base: self.base(), ..Options::default() }
+    }
+
+    fn base(&self) -> Option<BaseOptions> {
+        let base = self.instance.base.as_ref()?;
+        Some(BaseOptions { path: base.path.clone(), hidden: self.hidden.clone(), exclude: base.exclude.clone() })
     }
 }
 
-pub(crate) fn database_options(instance: &Instance) -> nixbox_engine::Options {
-    let read_only = Wanted::of(instance).is_some_and(|wanted| wanted.read_only());
-    nixbox_engine::Options { read_only, ..nixbox_engine::Options::default() }
+/// Without symbolic links in its folders; the end of it is not looked at, as it may be a mount that hangs.
+fn real(path: &Path) -> PathBuf {
+    match (path.parent(), path.file_name()) {
+        (Some(parent), Some(name)) => parent.canonicalize().unwrap_or_else(|_| real(parent)).join(name),
+        _ => path.to_owned(),
+    }
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use nix::unistd::{getegid, geteuid};
 use nixbox_config::Instance;
 use nixbox_control::{HttpStatus, Phase, Status};
-use nixbox_engine::{ByPath, Caller, Database, Witness};
+use nixbox_engine::{ByPath, Caller, Database, Options, Witness};
 use nixbox_report::{Failure, Report, codes};
 use nixbox_state::{Lock, Process};
 use sd_notify::NotifyState;
@@ -20,7 +20,7 @@ use crate::failure;
 use crate::folders;
 use crate::held;
 use crate::moment;
-use crate::plan::{self, Plan};
+use crate::plan::Plan;
 use crate::signals;
 use crate::status::Board;
 use crate::stop::{Reason, Stop};
@@ -70,6 +70,7 @@ async fn serve(plan: Plan) -> Result<(), Report> {
 /// All that is held, in the order in which it was taken.
 struct Owner {
     instance: Instance,
+    options: Options,
     lock: Option<Lock>,
     board: Board,
     desk: Desk,
@@ -83,6 +84,7 @@ impl Owner {
     fn hold(plan: Plan, stop: &Stop) -> Result<Self, Report> {
         folders::make(&plan)?;
         let since = moment::now();
+        let options = plan.database_options();
         let instance = plan.instance;
         let paths = &instance.paths;
         let lock = held::take(&instance, since, Some(&paths.socket))?;
@@ -96,7 +98,8 @@ impl Owner {
             }
         };
         let desk = Desk::new();
-        let owner = Self { lock: Some(lock), board, desk, token: None, database: None, folder: None, instance };
+        let owner =
+            Self { lock: Some(lock), board, desk, token: None, database: None, folder: None, instance, options };
         match control::offer(listener, owner.board.clone(), owner.desk.clone(), stop.clone()) {
             Ok(()) => Ok(owner),
             Err(error) => {
@@ -116,7 +119,7 @@ impl Owner {
             return Ok(());
         }
         let db = self.instance.paths.db.clone();
-        let options = plan::database_options(&self.instance);
+        let options = self.options.clone();
         let opened = step(stop, move || {
             Database::open_or_create(&db, &options).map_err(|error| failure::database(&db, error).into())
         });
@@ -127,7 +130,7 @@ impl Owner {
         if let (Some(wanted), Some(database)) = (wanted, &self.database)
             && !stop.is_requested()
         {
-            let (path, files, on_end) = (database.path().to_owned(), database.files(), stop.clone());
+            let (path, files, on_end) = (database.path().to_owned(), database.tree(), stop.clone());
             self.folder = step(stop, move || wanted.mount(path, files, on_end)).await?;
         }
         if stop.is_requested() {
@@ -218,7 +221,7 @@ impl Owner {
 /// What requests may ask of a database. `witness`: the mount that shows it, if there is one.
 pub(crate) fn open(database: &Database, witness: Arc<dyn Witness>) -> Open {
     let caller = Caller { uid: geteuid().as_raw(), gid: getegid().as_raw() };
-    let files = ByPath::new(database.files(), witness, caller);
+    let files = ByPath::new(database.tree(), witness, caller);
     Open { files, kv: database.kv(), calls: database.tool_calls() }
 }
 

@@ -56,6 +56,8 @@ catalogue! {
     CONFIG_MOUNT_NESTED = "nixbox::config::mount-nested", Usage, "A mountpoint lies inside the mount of another instance.";
     CONFIG_MOUNT_IS_FILE = "nixbox::config::mount-is-file", Usage, "A mountpoint exists and is not a folder.";
     CONFIG_MOUNT_COVERS = "nixbox::config::mount-covers", Usage, "A mountpoint would cover the project, the configuration, or nixbox's own data or runtime folder.";
+    CONFIG_BASE_IN_MOUNT = "nixbox::config::base-in-mount", Usage, "A `base` is a mountpoint or lies below one: it would be read through the mount.";
+    CONFIG_BASE_IN_DATA = "nixbox::config::base-in-data", Usage, "A `base` lies in the data folder or in the runtime folder.";
     CONFIG_PORT_CLASH = "nixbox::config::port-clash", Usage, "Two instances listen on one address and port.";
     CONFIG_EXPOSED = "nixbox::config::exposed", Usage, "`http.bind` is not a loopback address.";
     CONFIG_SOCKET_PATH = "nixbox::config::socket-path", Usage, "The control socket's path is longer than the kernel allows (107 bytes). Choose a shorter `runtime_dir`.";
@@ -79,12 +81,16 @@ catalogue! {
     CONTROL_MALFORMED = "nixbox::control::malformed", Usage, "A request on the control socket was not a JSON object with a `request`.";
     CONTROL_UNKNOWN_REQUEST = "nixbox::control::unknown-request", Unavailable, "The owner does not know the request. It is older or newer than the program that asked: restart it.";
 
+    BASE_MISSING = "nixbox::base::missing", NotFound, "The folder that `base` names is not there, or may not be entered. The database was left as it is.";
+    BASE_EXCLUDE = "nixbox::base::exclude", Usage, "A pattern in `exclude` is not possible.";
+
     DATABASE_MISSING = "nixbox::database::missing", NotFound, "The instance has no database yet. `nixbox-helper init` creates it, and so does bringing it up.";
     DATABASE_BUSY = "nixbox::database::busy", Held, "A program other than a nixbox owner has the database open, such as upstream's `agentfs mount`.";
     DATABASE_FOREIGN = "nixbox::database::foreign", Refused, "The file is not an AgentFS database. nixbox leaves it as it is.";
     DATABASE_OLD = "nixbox::database::old", Refused, "The database has a schema older than 0.4. Upstream's `agentfs migrate` brings it up to date.";
     DATABASE_ENCRYPTED = "nixbox::database::encrypted", Refused, "The database is encrypted.";
-    DATABASE_OVERLAY = "nixbox::database::overlay", Refused, "The database is an overlay over a base folder.";
+    DATABASE_OVERLAY = "nixbox::database::overlay", Refused, "The database is an overlay over a folder, and the instance has no `base`.";
+    DATABASE_BASE_MOVED = "nixbox::database::base-moved", Refused, "The database is an overlay over another folder than `base` names. The message names both.";
     DATABASE_DAMAGED = "nixbox::database::damaged", Unavailable, "SQLite says that the file is damaged.";
     DATABASE_FAILED = "nixbox::database::failed", Unavailable, "The database could not be opened or created.";
 

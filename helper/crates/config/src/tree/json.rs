@@ -57,7 +57,8 @@ impl<'t> Source<'t, '_> {
         match text.as_bytes().first() {
             Some(b'{') if depth == DEEPEST => Value::Other("a deep object"),
             Some(b'{') => self.table(raw, path, depth),
-            Some(b'[') => Value::Other("an array"),
+            Some(b'[') if depth == DEEPEST => Value::Other("a deep array"),
+            Some(b'[') => self.list(raw, path, depth),
             Some(b'"') => self.text(raw, path),
             Some(b't') => Value::Bool(true),
             Some(b'f') => Value::Bool(false),
@@ -72,6 +73,18 @@ impl<'t> Source<'t, '_> {
             Err(error) => {
                 self.refuse(self.line_of(raw), Some(path.to_owned()), &error);
                 Value::Other("a broken string")
+            }
+        }
+    }
+
+    fn list(&self, raw: &'t RawValue, path: &str, depth: usize) -> Value<'t> {
+        match serde_json::from_str::<Vec<&'t RawValue>>(raw.get()) {
+            Ok(items) => Value::List(
+                items.into_iter().map(|raw| (self.line_of(raw), self.value(raw, path, depth + 1))).collect(),
+            ),
+            Err(error) => {
+                self.refuse(self.line_of(raw), Some(path.to_owned()), &error);
+                Value::Other("a broken array")
             }
         }
     }

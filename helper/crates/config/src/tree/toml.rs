@@ -49,7 +49,9 @@ fn convert<'t>(value: DeValue<'t>, lines: &Lines) -> Value<'t> {
         DeValue::Table(table) => Value::Table(entries(table, lines)),
         DeValue::Float(_) => Value::Other("a float"),
         DeValue::Datetime(_) => Value::Other("a date"),
-        DeValue::Array(_) => Value::Other("an array"),
+        DeValue::Array(items) => Value::List(
+            items.into_iter().map(|item| (lines.at(item.span().start), convert(item.into_inner(), lines))).collect(),
+        ),
     }
 }
 

@@ -11,6 +11,8 @@ log_level = "info"
 [instances.sandbox]
 enable = true
 description = "scratch space for the code agent"
+base = "src"
+exclude = ["target", "/dist/*.js"]
 
 [instances.sandbox.labels]
 team = "search"

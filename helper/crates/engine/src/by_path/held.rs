@@ -47,7 +47,7 @@ impl ByPath {
     pub fn read(&self, path: &OsStr) -> Result<Reading> {
         let (_, held) = self.existing(path, Links::Follow)?;
         match held.attr.kind {
-            Kind::File => self.files.open(held.attr.ino)?,
+            Kind::File => drop(self.files.open(held.attr.ino)?),
             Kind::Directory => return Err(Error::Errno(libc::EISDIR)),
             _ => return Err(Error::Errno(libc::ENXIO)),
         }

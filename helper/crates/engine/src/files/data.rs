@@ -16,7 +16,7 @@ const FILL_NOW: u64 = 1 << 20;
 const MAX_SIZE: u64 = i64::MAX as u64;
 
 impl Tree<'_> {
-    pub(super) fn read(&mut self, ino: Ino, offset: u64, size: u32) -> Result<Vec<u8>> {
+    pub(crate) fn read(&mut self, ino: Ino, offset: u64, size: u32) -> Result<Vec<u8>> {
         let attr = self.file(ino)?;
         let end = offset.saturating_add(u64::from(size)).min(attr.size);
         if offset >= end {
@@ -43,7 +43,7 @@ impl Tree<'_> {
         Ok(content)
     }
 
-    pub(super) fn write(&mut self, ino: Ino, offset: u64, data: &[u8]) -> Result<u32> {
+    pub(crate) fn write(&mut self, ino: Ino, offset: u64, data: &[u8]) -> Result<u32> {
         let mut attr = self.file(ino)?;
         let length = u32::try_from(data.len()).map_err(|_| Error::Errno(libc::EINVAL))?;
         if data.is_empty() {
@@ -83,7 +83,7 @@ impl Tree<'_> {
         Ok(length)
     }
 
-    pub(super) fn set_attr(&mut self, ino: Ino, change: AttrChange) -> Result<Attr> {
+    pub(crate) fn set_attr(&mut self, ino: Ino, change: AttrChange) -> Result<Attr> {
         let mut attr = self.attr(ino)?;
         let now = Time::now();
         let mut gaps = false;

@@ -66,17 +66,17 @@ impl Memory {
         Ok(ino)
     }
 
-    pub(super) fn looked_up(&mut self, ino: Ino, directory_in: Option<Ino>) {
+    pub(crate) fn looked_up(&mut self, ino: Ino, directory_in: Option<Ino>) {
         let known = self.known.entry(ino).or_default();
         known.lookups += 1;
         known.parent = directory_in.or(known.parent);
     }
 
-    pub(super) fn opened(&mut self, ino: Ino) {
+    pub(crate) fn opened(&mut self, ino: Ino) {
         self.known.entry(ino).or_default().opens += 1;
     }
 
-    pub(super) fn forget(&mut self, ino: Ino, references: u64) {
+    pub(crate) fn forget(&mut self, ino: Ino, references: u64) {
         if let Some(known) = self.known.get_mut(&ino) {
             known.lookups = known.lookups.saturating_sub(references);
             self.let_go(ino);
@@ -105,7 +105,7 @@ impl Memory {
     }
 
     /// Its last name is gone.
-    pub(super) fn lost_its_name(&mut self, ino: Ino) {
+    pub(crate) fn lost_its_name(&mut self, ino: Ino) {
         self.known.entry(ino).or_default().nameless = true;
         self.let_go(ino);
     }

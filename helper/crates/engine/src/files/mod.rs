@@ -4,16 +4,17 @@
 //! the kernel does both). Access times are not kept: reading never writes. Names and link targets are UTF-8,
 //! because the format stores them as text; others are refused with `EILSEQ`.
 
+mod adopt;
 mod chores;
 mod data;
 mod inode;
-mod memory;
-mod names;
+pub(crate) mod memory;
+pub(crate) mod names;
 mod remove;
 mod rename;
 mod room;
 mod tidy;
-mod tree;
+pub(crate) mod tree;
 
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
@@ -21,7 +22,7 @@ use std::path::{Path, PathBuf};
 use self::memory::Memory;
 use self::tree::Tree;
 use crate::error::{Error, Result};
-use crate::filesystem::{Attr, AttrChange, Caller, Entry, FileSystem, Ino, NewNode, Rename, StatFs};
+use crate::filesystem::{Attr, AttrChange, Caller, Entry, FileSystem, Ino, NewNode, Opened, Rename, StatFs};
 use crate::journal::Journal;
 use crate::store::Store;
 
@@ -44,11 +45,16 @@ impl Files {
         self.journal.close()
     }
 
-    fn read_tree<T>(&self, ask: impl FnOnce(&mut Tree<'_>) -> Result<T>) -> Result<T> {
+    /// For what needs no store.
+    pub(crate) fn note(&self, note: impl FnOnce(&mut Memory)) {
+        self.journal.note(note);
+    }
+
+    pub(crate) fn read_tree<T>(&self, ask: impl FnOnce(&mut Tree<'_>) -> Result<T>) -> Result<T> {
         self.journal.read(|store, memory| ask(&mut Tree { store, memory }))
     }
 
-    fn change_tree<T>(&self, change: impl FnOnce(&mut Tree<'_>) -> Result<T>) -> Result<T> {
+    pub(crate) fn change_tree<T>(&self, change: impl FnOnce(&mut Tree<'_>) -> Result<T>) -> Result<T> {
         if self.read_only {
             return Err(Error::Errno(libc::EROFS));
         }
@@ -75,7 +81,7 @@ impl Files {
     }
 
     /// For whatever makes the database larger.
-    fn grow_tree<T>(&self, bytes: usize, change: impl FnOnce(&mut Tree<'_>) -> Result<T>) -> Result<T> {
+    pub(crate) fn grow_tree<T>(&self, bytes: usize, change: impl FnOnce(&mut Tree<'_>) -> Result<T>) -> Result<T> {
         let take =
             || self.journal.read(|store, memory| memory.room.take(&self.path, bytes as u64, || store.log_bytes()));
         if take().is_err() {
@@ -131,8 +137,9 @@ impl FileSystem for Files {
         self.change_tree(|tree| tree.rename(from, to, how))
     }
 
-    fn open(&self, ino: Ino) -> Result<()> {
-        self.read_tree(|tree| tree.open(ino))
+    fn open(&self, ino: Ino) -> Result<Opened> {
+        self.read_tree(|tree| tree.open(ino))?;
+        Ok(Opened { same_content: true })
     }
 
     fn release(&self, ino: Ino) {

@@ -10,7 +10,7 @@ use crate::filesystem::{Attr, Ino, Kind, Time};
 use crate::store::first;
 
 impl Tree<'_> {
-    pub(super) fn unlink(&mut self, parent: Ino, name: &OsStr) -> Result<()> {
+    pub(crate) fn unlink(&mut self, parent: Ino, name: &OsStr) -> Result<()> {
         let (directory, name, attr) = self.named(parent, name)?;
         if attr.kind == Kind::Directory {
             return Err(Error::Errno(libc::EISDIR));
@@ -18,7 +18,7 @@ impl Tree<'_> {
         self.remove_entry(directory, name, attr)
     }
 
-    pub(super) fn rmdir(&mut self, parent: Ino, name: &OsStr) -> Result<()> {
+    pub(crate) fn rmdir(&mut self, parent: Ino, name: &OsStr) -> Result<()> {
         let (directory, name, attr) = self.named(parent, name)?;
         if attr.kind != Kind::Directory {
             return Err(Error::Errno(libc::ENOTDIR));

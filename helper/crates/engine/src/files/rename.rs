@@ -7,7 +7,7 @@ use crate::error::{Error, Result};
 use crate::filesystem::{Attr, Ino, Kind, ROOT, Rename, Time};
 
 impl Tree<'_> {
-    pub(super) fn rename(&mut self, from: (Ino, &OsStr), to: (Ino, &OsStr), how: Rename) -> Result<()> {
+    pub(crate) fn rename(&mut self, from: (Ino, &OsStr), to: (Ino, &OsStr), how: Rename) -> Result<()> {
         let new_name = names::new_name(to.1)?;
         let (from_directory, old_name, mut moved) = self.named(from.0, from.1)?;
         self.directory(to.0)?;
@@ -67,7 +67,7 @@ impl Tree<'_> {
     }
 
     /// Is `directory` the directory `ancestor` or somewhere below it?
-    fn is_within(&mut self, directory: Ino, ancestor: Ino) -> Result<bool> {
+    pub(crate) fn is_within(&mut self, directory: Ino, ancestor: Ino) -> Result<bool> {
         let mut at = directory;
         // A damaged table may go in a circle.
         for _ in 0..MAX_DEPTH {

@@ -10,7 +10,7 @@ use crate::filesystem::{Attr, Caller, Entry, Ino, Kind, NewNode, ROOT, Time};
 use crate::store::{Store, first};
 
 /// The database for the length of one call.
-pub(super) struct Tree<'a> {
+pub(crate) struct Tree<'a> {
     pub store: &'a mut dyn Store,
     pub memory: &'a mut Memory,
 }
@@ -31,7 +31,7 @@ impl Tree<'_> {
         Ok(attr)
     }
 
-    pub(super) fn child(&mut self, parent: Ino, name: &str) -> Result<Option<Attr>> {
+    pub(crate) fn child(&mut self, parent: Ino, name: &str) -> Result<Option<Attr>> {
         const SQL: &str = concat!(
             "SELECT ",
             columns!(),
@@ -40,12 +40,12 @@ impl Tree<'_> {
         first(self.store, SQL, &[parent.into(), name.into()], inode::attr)
     }
 
-    pub(super) fn attr(&mut self, ino: Ino) -> Result<Attr> {
+    pub(crate) fn attr(&mut self, ino: Ino) -> Result<Attr> {
         inode::get(self.store, ino)
     }
 
     /// A directory that still has a name; entries cannot be made in one that was removed.
-    pub(super) fn directory(&mut self, ino: Ino) -> Result<Attr> {
+    pub(crate) fn directory(&mut self, ino: Ino) -> Result<Attr> {
         let attr = self.attr(ino)?;
         match attr.kind {
             Kind::Directory if attr.nlink == 0 => Err(Error::Errno(libc::ENOENT)),
@@ -60,7 +60,7 @@ impl Tree<'_> {
         Ok(())
     }
 
-    pub(super) fn read_link(&mut self, ino: Ino) -> Result<OsString> {
+    pub(crate) fn read_link(&mut self, ino: Ino) -> Result<OsString> {
         if self.attr(ino)?.kind != Kind::Symlink {
             return Err(Error::Errno(libc::EINVAL));
         }
@@ -70,14 +70,14 @@ impl Tree<'_> {
         target.ok_or_else(|| inode::damaged(format!("the symbolic link {ino} has no target")))
     }
 
-    pub(super) fn create(&mut self, parent: Ino, name: &OsStr, node: NewNode) -> Result<Attr> {
+    pub(crate) fn create(&mut self, parent: Ino, name: &OsStr, node: NewNode) -> Result<Attr> {
         if node.kind == Kind::Symlink {
             return Err(Error::Errno(libc::EINVAL));
         }
         self.make(parent, name, node, None)
     }
 
-    pub(super) fn symlink(&mut self, parent: Ino, name: &OsStr, target: &OsStr, caller: Caller) -> Result<Attr> {
+    pub(crate) fn symlink(&mut self, parent: Ino, name: &OsStr, target: &OsStr, caller: Caller) -> Result<Attr> {
         let target = names::new_target(target)?;
         self.make(parent, name, NewNode { kind: Kind::Symlink, perm: 0o777, rdev: 0, caller }, Some(target))
     }
@@ -117,7 +117,7 @@ impl Tree<'_> {
         Ok(attr)
     }
 
-    pub(super) fn link(&mut self, ino: Ino, parent: Ino, name: &OsStr) -> Result<Attr> {
+    pub(crate) fn link(&mut self, ino: Ino, parent: Ino, name: &OsStr) -> Result<Attr> {
         let name = names::new_name(name)?;
         let mut attr = self.attr(ino)?;
         let directory = self.directory(parent)?;
@@ -146,7 +146,7 @@ impl Tree<'_> {
         Ok(())
     }
 
-    fn add_entry(&mut self, parent: Ino, name: &str, ino: Ino) -> Result<()> {
+    pub(super) fn add_entry(&mut self, parent: Ino, name: &str, ino: Ino) -> Result<()> {
         self.store.execute(
             "INSERT OR REPLACE INTO fs_dentry (name, parent_ino, ino) VALUES (?, ?, ?)",
             &[name.into(), parent.into(), ino.into()],
@@ -158,7 +158,7 @@ impl Tree<'_> {
         self.memory.looked_up(attr.ino, (attr.kind == Kind::Directory).then_some(parent));
     }
 
-    pub(super) fn entries(&mut self, ino: Ino) -> Result<Vec<Entry>> {
+    pub(crate) fn entries(&mut self, ino: Ino) -> Result<Vec<Entry>> {
         const SQL: &str = concat!(
             "SELECT ",
             columns!(),
@@ -180,7 +180,7 @@ impl Tree<'_> {
         Ok(entries)
     }
 
-    pub(super) fn parent(&mut self, directory: Ino) -> Result<Ino> {
+    pub(crate) fn parent(&mut self, directory: Ino) -> Result<Ino> {
         if directory == ROOT {
             return Ok(ROOT);
         }

@@ -1,6 +1,8 @@
 //! A database in a folder of its own, and short words for what tests do to it.
 #![allow(dead_code)]
 
+pub mod model;
+
 use std::ffi::OsStr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -24,8 +26,18 @@ impl Scratch {
     }
 
     pub fn with_chunk_size(chunk_size: u32) -> Self {
+        Self::with_options(Options { chunk_size, ..Options::default() })
+    }
+
+    pub fn over(base: &std::path::Path) -> Self {
+        Self::with_options(Options {
+            base: Some(BaseOptions { path: base.to_owned(), ..BaseOptions::default() }),
+            ..Options::default()
+        })
+    }
+
+    pub fn with_options(options: Options) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let options = Options { chunk_size, ..Options::default() };
         let mut scratch = Self { folder, options, database: None };
         scratch.open();
         scratch
@@ -44,6 +56,14 @@ impl Scratch {
 
     pub fn files(&self) -> Arc<Files> {
         self.database.as_ref().unwrap().files()
+    }
+
+    pub fn tree(&self) -> Arc<dyn FileSystem> {
+        self.database.as_ref().unwrap().tree()
+    }
+
+    pub fn overlay(&self) -> Arc<Overlay> {
+        self.database.as_ref().unwrap().overlay().unwrap()
     }
 
     pub fn close(&mut self) {
@@ -72,15 +92,15 @@ pub fn node(kind: Kind, perm: u16) -> NewNode {
     NewNode { kind, perm, rdev: 0, caller: ME }
 }
 
-pub fn file(files: &Files, parent: Ino, text: &str) -> Ino {
+pub fn file(files: &dyn FileSystem, parent: Ino, text: &str) -> Ino {
     files.create(parent, name(text), node(Kind::File, 0o644)).unwrap().ino
 }
 
-pub fn folder(files: &Files, parent: Ino, text: &str) -> Ino {
+pub fn folder(files: &dyn FileSystem, parent: Ino, text: &str) -> Ino {
     files.create(parent, name(text), node(Kind::Directory, 0o755)).unwrap().ino
 }
 
-pub fn names(files: &Files, ino: Ino) -> Vec<String> {
+pub fn names(files: &dyn FileSystem, ino: Ino) -> Vec<String> {
     files.readdir(ino).unwrap().into_iter().map(|entry| entry.name.into_string().unwrap()).collect()
 }
 

@@ -16,14 +16,16 @@ use fuser::{
     OpenFlags, RenameFlags, ReplyAttr, ReplyCreate, ReplyData, ReplyDirectory, ReplyDirectoryPlus, ReplyEmpty,
     ReplyEntry, ReplyOpen, ReplyStatfs, ReplyWrite, ReplyXattr, Request, TimeOrNow, WriteFlags,
 };
-use nixbox_engine::{Attr, AttrChange, FileSystem, Ino, Kind, NewNode, Rename, Result};
+use nixbox_engine::{Attr, AttrChange, FileSystem, Ino, Kind, NewNode, Opened, Rename, Result};
 
 use listing::Listings;
 use translate::{Shown, caller, errno, kind_of_mode, negative, perm_of_mode, time_change};
 
-/// What the kernel has learnt stays true until the kernel changes it: every change comes through this mount, or is
-/// told to it by `Notices`.
+/// What the kernel has learnt stays true until the kernel changes it: a change comes through this mount, or is told to
+/// it by `Notices`.
 const TTL: Duration = Duration::from_secs(3600);
+/// What may change outside is asked for anew each time.
+const NO_TTL: Duration = Duration::ZERO;
 
 /// Inode numbers are never used again, so one generation does.
 const GENERATION: Generation = Generation(0);
@@ -61,22 +63,26 @@ impl Front {
         question(&*self.tree).map_err(errno)
     }
 
+    fn ttl(&self, ino: Ino) -> Duration {
+        if self.tree.changes_outside(ino) { NO_TTL } else { TTL }
+    }
+
     fn entry(&self, reply: ReplyEntry, answer: Result<Attr, Errno>) {
         match answer {
-            Ok(attr) => reply.entry(&TTL, &self.shown.attr(&attr), GENERATION),
+            Ok(attr) => reply.entry(&self.ttl(attr.ino), &self.shown.attr(&attr), GENERATION),
             Err(error) => reply.error(error),
         }
     }
 
     fn attr(&self, reply: ReplyAttr, answer: Result<Attr, Errno>) {
         match answer {
-            Ok(attr) => reply.attr(&TTL, &self.shown.attr(&attr)),
+            Ok(attr) => reply.attr(&self.ttl(attr.ino), &self.shown.attr(&attr)),
             Err(error) => reply.error(error),
         }
     }
 
     /// Creates and opens; where the name has come into being meanwhile and `O_EXCL` does not forbid it, opens that.
-    fn create_open(&self, parent: Ino, name: &OsStr, node: NewNode, flags: i32) -> Result<Attr, Errno> {
+    fn create_open(&self, parent: Ino, name: &OsStr, node: NewNode, flags: i32) -> Result<(Attr, Opened), Errno> {
         let made = match self.ask(|tree| tree.create(parent, name, node)) {
             Err(Errno::EEXIST) if flags & libc::O_EXCL == 0 => {
                 let found = self.ask(|tree| tree.lookup(parent, name))?;
@@ -90,11 +96,13 @@ impl Front {
             }
             other => other,
         }?;
-        if let Err(error) = self.ask(|tree| tree.open(made.ino)) {
-            self.tree.forget(made.ino, 1);
-            return Err(error);
+        match self.ask(|tree| tree.open(made.ino)) {
+            Ok(opened) => Ok((made, opened)),
+            Err(error) => {
+                self.tree.forget(made.ino, 1);
+                Err(error)
+            }
         }
-        Ok(made)
     }
 
     fn truncate_if(&self, ino: Ino, flags: i32) -> Result<Option<Attr>, Errno> {
@@ -126,7 +134,7 @@ impl Filesystem for Front {
     fn lookup(&self, _: &Request, parent: INodeNo, name: &OsStr, reply: ReplyEntry) {
         match self.ask(|tree| tree.lookup(parent.0, name)) {
             // Inode 0 says "not there" in a way that the kernel remembers, until it creates the name itself.
-            Err(Errno::ENOENT) => reply.entry(&TTL, &negative(), GENERATION),
+            Err(Errno::ENOENT) => reply.entry(&self.ttl(parent.0), &negative(), GENERATION),
             answer => self.entry(reply, answer),
         }
     }
@@ -224,11 +232,15 @@ impl Filesystem for Front {
     }
 
     fn open(&self, _: &Request, ino: INodeNo, flags: OpenFlags, reply: ReplyOpen) {
-        let opened = self
-            .ask(|tree| tree.open(ino.0))
-            .and_then(|()| self.truncate_if(ino.0, flags.0).map(drop).inspect_err(|_| self.tree.release(ino.0)));
+        let opened = self.ask(|tree| tree.open(ino.0)).and_then(|opened| match self.truncate_if(ino.0, flags.0) {
+            Ok(_) => Ok(opened),
+            Err(error) => {
+                self.tree.release(ino.0);
+                Err(error)
+            }
+        });
         match opened {
-            Ok(()) => reply.opened(NO_HANDLE, FopenFlags::FOPEN_KEEP_CACHE | FopenFlags::FOPEN_NOFLUSH),
+            Ok(opened) => reply.opened(NO_HANDLE, flags_of(opened)),
             Err(error) => reply.error(error),
         }
     }
@@ -236,13 +248,9 @@ impl Filesystem for Front {
     fn create(&self, req: &Request, parent: INodeNo, name: &OsStr, mode: u32, _: u32, flags: i32, reply: ReplyCreate) {
         let node = NewNode { kind: Kind::File, perm: perm_of_mode(mode), rdev: 0, caller: caller(req) };
         match self.create_open(parent.0, name, node, flags) {
-            Ok(attr) => reply.created(
-                &TTL,
-                &self.shown.attr(&attr),
-                GENERATION,
-                NO_HANDLE,
-                FopenFlags::FOPEN_KEEP_CACHE | FopenFlags::FOPEN_NOFLUSH,
-            ),
+            Ok((attr, opened)) => {
+                reply.created(&self.ttl(attr.ino), &self.shown.attr(&attr), GENERATION, NO_HANDLE, flags_of(opened))
+            }
             Err(error) => reply.error(error),
         }
     }
@@ -351,7 +359,7 @@ impl Filesystem for Front {
             }
             // Asked anew: the kernel counts a reference for it, and it may have changed or gone since the listing.
             let Ok(attr) = self.ask(|tree| tree.lookup(ino.0, name)) else { continue };
-            if reply.add(INodeNo(attr.ino), next, name, &TTL, &self.shown.attr(&attr), GENERATION) {
+            if reply.add(INodeNo(attr.ino), next, name, &self.ttl(attr.ino), &self.shown.attr(&attr), GENERATION) {
                 self.tree.forget(attr.ino, 1);
                 break;
             }
@@ -396,6 +404,11 @@ impl Filesystem for Front {
     fn removexattr(&self, _: &Request, _: INodeNo, _: &OsStr, reply: ReplyEmpty) {
         reply.error(Errno::ENOSYS);
     }
+}
+
+fn flags_of(opened: Opened) -> FopenFlags {
+    let pages = if opened.same_content { FopenFlags::FOPEN_KEEP_CACHE } else { FopenFlags::empty() };
+    pages | FopenFlags::FOPEN_NOFLUSH
 }
 
 fn empty(reply: ReplyEmpty, answer: Result<(), Errno>) {

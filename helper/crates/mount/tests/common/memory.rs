@@ -6,7 +6,7 @@ use std::ffi::{OsStr, OsString};
 use std::sync::{Mutex, MutexGuard};
 
 use nixbox_engine::{
-    Attr, AttrChange, Caller, Entry, Error, FileSystem, Ino, Kind, NewNode, ROOT, Rename, Result, StatFs, Time,
+    Attr, AttrChange, Caller, Entry, Error, FileSystem, Ino, Kind, NewNode, Opened, ROOT, Rename, Result, StatFs, Time,
     TimeChange,
 };
 
@@ -247,9 +247,9 @@ impl FileSystem for Memory {
         Ok(())
     }
 
-    fn open(&self, ino: Ino) -> Result<()> {
+    fn open(&self, ino: Ino) -> Result<Opened> {
         self.state().node(ino)?.opens += 1;
-        Ok(())
+        Ok(Opened { same_content: true })
     }
 
     fn release(&self, ino: Ino) {

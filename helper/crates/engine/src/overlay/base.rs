@@ -1,0 +1,193 @@
+//! The folder below. Only ever read, and only by paths relative to the one descriptor that is kept of it; no
+//! symbolic link is followed, so that none leads out.
+
+use std::ffi::{OsStr, OsString};
+use std::fs::File;
+use std::os::fd::OwnedFd;
+use std::os::unix::ffi::OsStringExt;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use nix::dir::Dir;
+use nix::errno::Errno;
+use nix::fcntl::{AtFlags, OFlag, OpenHow, ResolveFlag, openat, openat2};
+use nix::sys::stat::{FileStat, Mode, fstat, fstatat};
+
+use crate::error::{Error, Result};
+use crate::filesystem::{Attr, Kind, Time};
+
+pub(crate) struct Base {
+    root: OwnedFd,
+    path: PathBuf,
+    /// Linux before 5.6, and containers that forbid what they do not know.
+    steps_only: AtomicBool,
+}
+
+/// What tells one file of the base from another that takes its place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) struct Identity {
+    pub dev: u64,
+    pub ino: u64,
+    pub kind: Kind,
+}
+
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Stat {
+    pub id: Identity,
+    /// With the base's own inode number.
+    pub attr: Attr,
+}
+
+/// What changes when content does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Version {
+    size: u64,
+    mtime: Time,
+    ctime: Time,
+}
+
+impl Stat {
+    pub fn version(&self) -> Version {
+        Version { size: self.attr.size, mtime: self.attr.mtime, ctime: self.attr.ctime }
+    }
+}
+
+impl Base {
+    pub(crate) fn open(path: &Path) -> Result<Self> {
+        let missing = |source: std::io::Error| Error::BaseMissing { base: path.to_owned(), source };
+        let path = path.canonicalize().map_err(missing)?;
+        let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+        let root = nix::fcntl::open(&path, flags, Mode::empty()).map_err(|errno| missing(errno.into()))?;
+        Ok(Self { root, path, steps_only: AtomicBool::new(false) })
+    }
+
+    /// Without symbolic links.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// `None` where there is nothing, or the way there leads over something that is no folder.
+    pub(super) fn stat(&self, path: &Path) -> Result<Option<Stat>> {
+        match self.at(path, OFlag::O_PATH).and_then(fstat) {
+            Ok(stat) => Ok(Some(of(&stat))),
+            Err(Errno::ENOENT | Errno::ENOTDIR | Errno::ELOOP | Errno::ENAMETOOLONG) => Ok(None),
+            Err(errno) => Err(Error::Errno(errno as i32)),
+        }
+    }
+
+    pub(super) fn open_file(&self, path: &Path) -> Result<(File, Stat)> {
+        // What was a file may have become a pipe: that must not hold us up.
+        let fd = self.at(path, OFlag::O_RDONLY | OFlag::O_NONBLOCK | OFlag::O_NOCTTY).map_err(no)?;
+        let stat = fstat(&fd).map_err(no)?;
+        let stat = of(&stat);
+        if stat.id.kind == Kind::File { Ok((fd.into(), stat)) } else { Err(Error::Errno(libc::ESTALE)) }
+    }
+
+    pub(super) fn stat_open(file: &File) -> Result<Stat> {
+        Ok(of(&fstat(file).map_err(no)?))
+    }
+
+    pub(super) fn read_link(&self, path: &Path) -> Result<OsString> {
+        let fd = self.at(path, OFlag::O_PATH).map_err(no)?;
+        nix::fcntl::readlinkat(&fd, "").map_err(no)
+    }
+
+    /// The names in a folder, those that `wanted` refuses not even looked at.
+    pub(super) fn list(&self, path: &Path, mut wanted: impl FnMut(&OsStr) -> bool) -> Result<Vec<(OsString, Stat)>> {
+        let mut entries = Vec::new();
+        let mut folder = self.folder(path)?;
+        for name in names(&mut folder)? {
+            if !wanted(&name) {
+                continue;
+            }
+            match fstatat(&folder, name.as_os_str(), AtFlags::AT_SYMLINK_NOFOLLOW) {
+                Ok(stat) => entries.push((name, of(&stat))),
+                // Gone since, or a dead mount: nobody can do anything with it.
+                Err(errno) => tracing::debug!(?name, %errno, "left out an entry of the base"),
+            }
+        }
+        Ok(entries)
+    }
+
+    pub(super) fn names(&self, path: &Path) -> Result<Vec<OsString>> {
+        names(&mut self.folder(path)?)
+    }
+
+    fn folder(&self, path: &Path) -> Result<Dir> {
+        let fd = self.at(path, OFlag::O_RDONLY | OFlag::O_DIRECTORY).map_err(no)?;
+        Dir::from_fd(fd).map_err(no)
+    }
+
+    fn at(&self, path: &Path, flags: OFlag) -> nix::Result<OwnedFd> {
+        let flags = flags | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+        let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
+        if !self.steps_only.load(Ordering::Relaxed) {
+            let resolve =
+                ResolveFlag::RESOLVE_BENEATH | ResolveFlag::RESOLVE_NO_SYMLINKS | ResolveFlag::RESOLVE_NO_MAGICLINKS;
+            match openat2(&self.root, path, OpenHow::new().flags(flags).resolve(resolve)) {
+                Err(Errno::ENOSYS | Errno::EPERM) => self.steps_only.store(true, Ordering::Relaxed),
+                answer => return answer,
+            }
+        }
+        self.step_by_step(path, flags)
+    }
+
+    fn step_by_step(&self, path: &Path, flags: OFlag) -> nix::Result<OwnedFd> {
+        let folder = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+        let mut at = None;
+        let mut steps = path.components().map(|step| step.as_os_str()).peekable();
+        while let Some(step) = steps.next() {
+            let flags = if steps.peek().is_some() { folder } else { flags };
+            at = Some(match &at {
+                None => openat(&self.root, step, flags, Mode::empty())?,
+                Some(at) => openat(at, step, flags, Mode::empty())?,
+            });
+        }
+        at.ok_or(Errno::ENOENT)
+    }
+}
+
+fn names(folder: &mut Dir) -> Result<Vec<OsString>> {
+    let mut names = Vec::new();
+    for entry in folder.iter() {
+        let entry = entry.map_err(no)?;
+        let name = entry.file_name().to_bytes();
+        if !matches!(name, b"." | b"..") {
+            names.push(OsString::from_vec(name.to_vec()));
+        }
+    }
+    Ok(names)
+}
+
+fn no(errno: Errno) -> Error {
+    // The way there has changed meanwhile.
+    Error::Errno(if errno == Errno::ELOOP { libc::ENOENT } else { errno as i32 })
+}
+
+fn of(stat: &FileStat) -> Stat {
+    let kind = match stat.st_mode & libc::S_IFMT {
+        libc::S_IFDIR => Kind::Directory,
+        libc::S_IFLNK => Kind::Symlink,
+        libc::S_IFIFO => Kind::Fifo,
+        libc::S_IFSOCK => Kind::Socket,
+        libc::S_IFCHR => Kind::CharDevice,
+        libc::S_IFBLK => Kind::BlockDevice,
+        _ => Kind::File,
+    };
+    let time = |sec: i64, nsec: i64| Time { sec, nsec: u32::try_from(nsec).unwrap_or(0) };
+    let attr = Attr {
+        ino: stat.st_ino,
+        kind,
+        perm: (stat.st_mode & 0o7777) as u16,
+        // Names of one file of the base are files of their own here, as they are once one of them is written to.
+        nlink: 1,
+        uid: stat.st_uid,
+        gid: stat.st_gid,
+        rdev: if matches!(kind, Kind::CharDevice | Kind::BlockDevice) { stat.st_rdev as u32 } else { 0 },
+        size: u64::try_from(stat.st_size).unwrap_or(0),
+        atime: time(stat.st_atime, stat.st_atime_nsec),
+        mtime: time(stat.st_mtime, stat.st_mtime_nsec),
+        ctime: time(stat.st_ctime, stat.st_ctime_nsec),
+    };
+    Stat { id: Identity { dev: stat.st_dev, ino: stat.st_ino, kind }, attr }
+}

@@ -1,0 +1,309 @@
+//! A database over a folder. What is read comes from the folder as long as nobody has changed it here, and reading
+//! never writes; what is changed is first copied up into the database; what is taken away is remembered as gone.
+//!
+//! The folder may change underneath at any time. What the database does not have shows as it is in the folder now.
+
+mod base;
+mod change;
+mod changes;
+mod copy_up;
+mod hidden;
+mod nodes;
+mod rename;
+mod tables;
+mod view;
+mod whiteouts;
+
+use std::collections::HashSet;
+use std::ffi::{OsStr, OsString};
+use std::os::unix::fs::FileExt;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+pub(crate) use self::base::Base;
+pub use self::changes::{Change, ChangeKind};
+use self::hidden::Hidden;
+use self::nodes::Nodes;
+pub(crate) use self::tables::complete;
+use self::view::{Found, Place, shape};
+use self::whiteouts::Whiteouts;
+use crate::error::{Error, Result};
+use crate::files::Files;
+use crate::filesystem::{
+    Attr, AttrChange, Caller, Entry, FileSystem, Ino, Kind, NewNode, Opened, ROOT, Rename, StatFs,
+};
+
+/// The folder that a database lies over.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct BaseOptions {
+    pub path: PathBuf,
+    /// Absolute paths without symbolic links that the view does not show: everything that would lead back into a
+    /// view, such as its mountpoint.
+    pub hidden: Vec<PathBuf>,
+    /// Patterns, as in a `.gitignore`, of what else it does not show.
+    pub exclude: Vec<String>,
+}
+
+pub struct Overlay {
+    files: Arc<Files>,
+    base: Base,
+    hidden: Hidden,
+    /// Taken before the journal's lock, never after it.
+    state: Mutex<State>,
+    /// Held while a large file is copied, taken before `state`.
+    copying: Mutex<()>,
+}
+
+struct State {
+    nodes: Nodes,
+    whiteouts: Whiteouts,
+    /// Folders of the database in which nothing of the base shows, though the base has their path.
+    opaque: HashSet<Ino>,
+}
+
+impl Overlay {
+    pub(crate) fn new(files: Arc<Files>, base: Base, options: &BaseOptions) -> Result<Self> {
+        let hidden = Hidden::new(base.path(), &options.hidden, &options.exclude)?;
+        let loaded = files.read_tree(|tree| tables::load(tree.store))?;
+        let root = base.stat(std::path::Path::new(""))?.ok_or(Error::Errno(libc::ENOENT))?;
+        let state =
+            State { nodes: Nodes::new(root.id, loaded.shown), whiteouts: loaded.whiteouts, opaque: loaded.opaque };
+        Ok(Self { files, base, hidden, state: Mutex::new(state), copying: Mutex::new(()) })
+    }
+
+    /// Without symbolic links.
+    pub fn base(&self) -> &std::path::Path {
+        self.base.path()
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        // Each change of the state is made after everything that can fail.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn attr(&self, state: &State, number: Ino) -> Result<Attr> {
+        let Some(node) = state.nodes.get(number) else { return self.files.getattr(number) };
+        if let Some(delta) = node.delta {
+            return Ok(shape(self.files.getattr(delta)?, number, node.below.is_some()));
+        }
+        let gone = || node.ghost.ok_or(Error::Errno(libc::ESTALE));
+        let Some(below) = &node.below else { return gone() };
+        match self.base.stat(&below.path)? {
+            Some(stat) if stat.id == below.id => Ok(shape(stat.attr, number, true)),
+            _ => gone(),
+        }
+    }
+}
+
+impl FileSystem for Overlay {
+    fn lookup(&self, parent: Ino, name: &OsStr) -> Result<Attr> {
+        let mut state = self.state();
+        let place = self.place(&state, parent)?;
+        match self.find(&state, &place, name)? {
+            Some(found) => {
+                self.refer(&mut state, &place, &found);
+                Ok(found.attr)
+            }
+            None => {
+                if let Some(directory) = place.delta {
+                    self.files.read_tree(|tree| tree.directory(directory))?;
+                }
+                Err(Error::Errno(libc::ENOENT))
+            }
+        }
+    }
+
+    fn forget(&self, ino: Ino, references: u64) {
+        let mut state = self.state();
+        let Some(node) = state.nodes.get_mut(ino) else { return self.files.forget(ino, references) };
+        if ino == ROOT {
+            return;
+        }
+        // Those from before it was a node are the database's.
+        let rest = references.saturating_sub(node.lookups);
+        node.lookups = node.lookups.saturating_sub(references);
+        let delta = node.delta;
+        let held = state.nodes.let_go(ino);
+        if let Some(delta) = delta {
+            self.files.forget(delta, rest + u64::from(held.is_some()));
+        }
+    }
+
+    fn getattr(&self, ino: Ino) -> Result<Attr> {
+        self.attr(&self.state(), ino)
+    }
+
+    fn setattr(&self, ino: Ino, change: AttrChange) -> Result<Attr> {
+        if change == AttrChange::default() {
+            return self.getattr(ino);
+        }
+        let kind = self.getattr(ino)?.kind;
+        if change.size.is_some() && kind != Kind::File {
+            return Err(Error::Errno(if kind == Kind::Directory { libc::EISDIR } else { libc::EINVAL }));
+        }
+        let delta = self.risen(ino, change.size.unwrap_or(copy_up::ALL))?;
+        self.files.setattr(delta, change)?;
+        self.getattr(ino)
+    }
+
+    fn readlink(&self, ino: Ino) -> Result<OsString> {
+        let state = self.state();
+        let Some(node) = state.nodes.get(ino) else { return self.files.readlink(ino) };
+        match (node.delta, &node.below) {
+            (Some(delta), _) => self.files.readlink(delta),
+            (None, Some(below)) => self.base.read_link(&below.path),
+            (None, None) => Err(Error::Errno(libc::ESTALE)),
+        }
+    }
+
+    fn create(&self, parent: Ino, name: &OsStr, node: NewNode) -> Result<Attr> {
+        self.make(parent, name, node.kind == Kind::Directory, |tree, directory| tree.create(directory, name, node))
+    }
+
+    fn symlink(&self, parent: Ino, name: &OsStr, target: &OsStr, caller: Caller) -> Result<Attr> {
+        self.make(parent, name, false, |tree, directory| tree.symlink(directory, name, target, caller))
+    }
+
+    fn link(&self, ino: Ino, parent: Ino, name: &OsStr) -> Result<Attr> {
+        self.link_to(ino, parent, name)
+    }
+
+    fn unlink(&self, parent: Ino, name: &OsStr) -> Result<()> {
+        self.remove(parent, name, false)
+    }
+
+    fn rmdir(&self, parent: Ino, name: &OsStr) -> Result<()> {
+        self.remove(parent, name, true)
+    }
+
+    fn rename(&self, from: (Ino, &OsStr), to: (Ino, &OsStr), how: Rename) -> Result<()> {
+        self.move_entry(from, to, how)
+    }
+
+    fn open(&self, ino: Ino) -> Result<Opened> {
+        let mut state = self.state();
+        let Some(node) = state.nodes.get_mut(ino) else { return self.files.open(ino) };
+        let mut opened = Opened { same_content: true };
+        if let Some(delta) = node.delta {
+            self.files.open(delta)?;
+        } else {
+            let below = node.below.as_ref().ok_or(Error::Errno(libc::ESTALE))?;
+            if below.id.kind == Kind::File {
+                let (file, stat) = self.base.open_file(&below.path)?;
+                if stat.id != below.id {
+                    return Err(Error::Errno(libc::ESTALE));
+                }
+                opened.same_content = node.seen.is_none_or(|seen| seen == stat.version());
+                node.seen = Some(stat.version());
+                node.file = Some(Arc::new(file));
+            }
+        }
+        node.opens += 1;
+        Ok(opened)
+    }
+
+    fn release(&self, ino: Ino) {
+        let mut state = self.state();
+        let Some(node) = state.nodes.get_mut(ino) else { return self.files.release(ino) };
+        node.opens = node.opens.saturating_sub(1);
+        if node.opens == 0 {
+            node.file = None;
+        }
+        if let Some(delta) = node.delta {
+            self.files.release(delta);
+        }
+        if let Some(delta) = state.nodes.let_go(ino) {
+            self.files.forget(delta, 1);
+        }
+    }
+
+    fn read(&self, ino: Ino, offset: u64, size: u32) -> Result<Vec<u8>> {
+        let state = self.state();
+        let Some(node) = state.nodes.get(ino) else {
+            drop(state);
+            return self.files.read(ino, offset, size);
+        };
+        if let Some(delta) = node.delta {
+            drop(state);
+            return self.files.read(delta, offset, size);
+        }
+        let file = match (&node.file, &node.below) {
+            (Some(file), _) => file.clone(),
+            (None, Some(below)) => match below.id.kind {
+                Kind::File => Arc::new(self.base.open_file(&below.path)?.0),
+                Kind::Directory => return Err(Error::Errno(libc::EISDIR)),
+                _ => return Err(Error::Errno(libc::EINVAL)),
+            },
+            (None, None) => return Err(Error::Errno(libc::ESTALE)),
+        };
+        drop(state);
+        read_at(&file, offset, size)
+    }
+
+    fn write(&self, ino: Ino, offset: u64, data: &[u8]) -> Result<u32> {
+        let delta = self.risen(ino, copy_up::ALL)?;
+        self.files.write(delta, offset, data)
+    }
+
+    fn fsync(&self, ino: Ino) -> Result<()> {
+        self.files.fsync(ino)
+    }
+
+    fn readdir(&self, ino: Ino) -> Result<Vec<Entry>> {
+        let state = self.state();
+        if state.nodes.get(ino).is_some_and(|node| node.kind == Kind::Directory && node.ghost.is_some()) {
+            return Ok(Vec::new());
+        }
+        let place = self.place(&state, ino)?;
+        let mut entries: Vec<_> =
+            self.entries(&state, &place)?.into_iter().map(|(name, found)| Entry { name, attr: found.attr }).collect();
+        entries.sort_unstable_by(|a, b| a.name.cmp(&b.name));
+        Ok(entries)
+    }
+
+    fn parent(&self, ino: Ino) -> Result<Ino> {
+        let state = self.state();
+        let of_delta = |delta: Ino| self.files.parent(delta).map(|parent| state.nodes.shown(parent));
+        let Some(node) = state.nodes.get(ino) else { return of_delta(ino) };
+        match (&node.below, node.delta) {
+            (Some(below), delta) => match below.path.parent() {
+                None => Ok(ROOT),
+                Some(parent) => match (state.nodes.at(parent), delta) {
+                    (Some(parent), _) => Ok(parent),
+                    (None, Some(delta)) => of_delta(delta),
+                    (None, None) => match self.base.stat(parent)? {
+                        Some(stat) => Ok(state.nodes.number(parent, &stat.id)),
+                        None => Err(Error::Errno(libc::ENOENT)),
+                    },
+                },
+            },
+            (None, Some(delta)) => of_delta(delta),
+            (None, None) => Err(Error::Errno(libc::ENOENT)),
+        }
+    }
+
+    fn statfs(&self) -> Result<StatFs> {
+        self.files.statfs()
+    }
+
+    fn changes_outside(&self, ino: Ino) -> bool {
+        self.state().nodes.get(ino).is_some_and(|node| node.below.is_some())
+    }
+}
+
+fn read_at(file: &std::fs::File, offset: u64, size: u32) -> Result<Vec<u8>> {
+    // Asked for more than there is, as tests and verbs do, this must not take the memory for it.
+    let rest = file.metadata()?.len().saturating_sub(offset).min(u64::from(size));
+    let mut content = vec![0; rest as usize];
+    let mut filled = 0;
+    while filled < content.len() {
+        match file.read_at(&mut content[filled..], offset + filled as u64) {
+            Ok(0) => break,
+            Ok(read) => filled += read,
+            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    content.truncate(filled);
+    Ok(content)
+}

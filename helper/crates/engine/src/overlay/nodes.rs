@@ -1,0 +1,163 @@
+//! What the front end refers to that the database alone could not answer for: entries of the base, folders that both
+//! layers have a share in, and what was copied up and keeps the number it had.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::fs::File;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::ops::Bound;
+use std::path::Path;
+use std::sync::Arc;
+
+use super::base::{Identity, Version};
+use crate::filesystem::{Attr, Ino, Kind, ROOT};
+
+/// Numbers of base entries have this bit and none above it. A program that keeps inode numbers in floating point,
+/// as JavaScript does, keeps them exactly.
+const BASE_BIT: u64 = 1 << 52;
+
+#[derive(Debug)]
+pub(super) struct Node {
+    pub kind: Kind,
+    pub lookups: u64,
+    pub opens: u32,
+    /// Its inode in the database, to which this node holds one reference.
+    pub delta: Option<Ino>,
+    /// Where it is in the base: of a file only until it is copied up, of a folder as long as the base has a share.
+    pub below: Option<Below>,
+    /// The base's file while it is open.
+    pub file: Option<Arc<File>>,
+    /// What the kernel may have pages of.
+    pub seen: Option<Version>,
+    /// What is still known of an entry of the base whose name was taken away.
+    pub ghost: Option<Attr>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Below {
+    pub path: Arc<Path>,
+    pub id: Identity,
+}
+
+#[derive(Debug)]
+pub(super) struct Nodes {
+    by_number: HashMap<Ino, Node>,
+    by_path: BTreeMap<Arc<Path>, Ino>,
+    /// The numbers of what was copied up, by inode of the database.
+    shown: HashMap<Ino, Ino>,
+    taken: HashSet<Ino>,
+}
+
+impl Nodes {
+    pub fn new(root: Identity, shown: HashMap<Ino, Ino>) -> Self {
+        let taken = shown.values().copied().collect();
+        let mut nodes = Self { by_number: HashMap::new(), by_path: BTreeMap::new(), shown, taken };
+        let below = Below { path: Path::new("").into(), id: root };
+        nodes.hold(ROOT, Kind::Directory, Some(ROOT), Some(below));
+        nodes
+    }
+
+    pub fn get(&self, number: Ino) -> Option<&Node> {
+        self.by_number.get(&number)
+    }
+
+    pub fn get_mut(&mut self, number: Ino) -> Option<&mut Node> {
+        self.by_number.get_mut(&number)
+    }
+
+    pub fn at(&self, path: &Path) -> Option<Ino> {
+        self.by_path.get(path).copied()
+    }
+
+    /// How an inode of the database is numbered outside.
+    pub fn shown(&self, delta: Ino) -> Ino {
+        self.shown.get(&delta).copied().unwrap_or(delta)
+    }
+
+    pub fn show(&mut self, delta: Ino, number: Ino) {
+        self.shown.insert(delta, number);
+        self.taken.insert(number);
+    }
+
+    /// The number of an entry of the base: the same as long as it is the same file at the same place, also after a
+    /// restart, so that `git status` finds its index still true.
+    pub fn number(&self, path: &Path, id: &Identity) -> Ino {
+        if let Some(number) = self.at(path)
+            && self.get(number).and_then(|node| node.below.as_ref()).is_some_and(|below| below.id == *id)
+        {
+            return number;
+        }
+        let mut hasher = DefaultHasher::new();
+        (path, id).hash(&mut hasher);
+        let mut number = (hasher.finish() % BASE_BIT) | BASE_BIT;
+        while self.by_number.contains_key(&number) || self.taken.contains(&number) {
+            number = ((number + 1) % BASE_BIT) | BASE_BIT;
+        }
+        number
+    }
+
+    /// Counts a reference. Says whether the node is new and its inode in the database is to be held.
+    pub fn hold(&mut self, number: Ino, kind: Kind, delta: Option<Ino>, below: Option<Below>) -> bool {
+        let is_new = !self.by_number.contains_key(&number);
+        let node = self.by_number.entry(number).or_insert_with(|| Node {
+            kind,
+            lookups: 0,
+            opens: 0,
+            delta,
+            below: None,
+            file: None,
+            seen: None,
+            ghost: None,
+        });
+        node.lookups += 1;
+        if node.below != below {
+            self.place(number, below);
+        }
+        is_new && delta.is_some()
+    }
+
+    /// Where in the base a node is from now on.
+    pub fn place(&mut self, number: Ino, below: Option<Below>) {
+        let Some(node) = self.by_number.get_mut(&number) else { return };
+        if let Some(old) = node.below.take()
+            && self.by_path.get(&old.path) == Some(&number)
+        {
+            self.by_path.remove(&old.path);
+        }
+        let Some(below) = below else { return };
+        node.below = Some(below.clone());
+        // Another file has taken the place of the one that was there.
+        if let Some(former) = self.by_path.insert(below.path, number)
+            && former != number
+            && let Some(former) = self.by_number.get_mut(&former)
+        {
+            former.below = None;
+        }
+    }
+
+    /// The nodes at a path of the base and below it.
+    pub fn within(&self, path: &Path) -> Vec<Ino> {
+        let from = (Bound::Included(path), Bound::Unbounded);
+        self.by_path
+            .range::<Path, _>(from)
+            .take_while(|(at, _)| at.starts_with(path))
+            .map(|(_, number)| *number)
+            .collect()
+    }
+
+    /// Forgets a node that nobody refers to. Answers the inode in the database that it held.
+    pub fn let_go(&mut self, number: Ino) -> Option<Ino> {
+        let node = self.by_number.get(&number)?;
+        if number == ROOT || node.lookups > 0 || node.opens > 0 {
+            return None;
+        }
+        let delta = node.delta;
+        self.place(number, None);
+        self.by_number.remove(&number);
+        delta
+    }
+
+    #[cfg(test)]
+    pub fn len(&self) -> usize {
+        self.by_number.len()
+    }
+}

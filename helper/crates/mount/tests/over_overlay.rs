@@ -1,0 +1,218 @@
+//! The front end over an overlay: programs find in it what they would find in a copy of its base.
+#![allow(clippy::unwrap_used)]
+mod common;
+
+use std::fs;
+use std::io::{Read, Seek, SeekFrom};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use std::sync::Arc;
+
+use common::{Mapped, Test, can_mount, workload};
+use nixbox_engine::{BaseOptions, Database, FileSystem, Options};
+use nixbox_mount::{Access, Mounted, Mountpoint, mount};
+use tempfile::TempDir;
+
+struct Over {
+    test: Test,
+    database: Database,
+    base: TempDir,
+    _folder: TempDir,
+}
+
+fn over(base: TempDir) -> Over {
+    let folder = tempfile::tempdir().unwrap();
+    let below = BaseOptions { path: base.path().to_owned(), ..BaseOptions::default() };
+    let options = Options { base: Some(below), ..Options::default() };
+    let database = Database::open_or_create(&folder.path().join("a.db"), &options).unwrap();
+    Over { test: Test::new(database.tree()), database, base, _folder: folder }
+}
+
+impl Over {
+    fn changed(&self) -> Vec<PathBuf> {
+        let changes = self.database.overlay().unwrap().changes().unwrap();
+        changes.into_iter().map(|change| change.path).collect()
+    }
+}
+
+#[track_caller]
+fn sh(folder: &Path, script: &str) -> String {
+    let Output { status, stdout, stderr } = Command::new("timeout")
+        .args(["60", "bash", "-euo", "pipefail", "-c", script])
+        .current_dir(folder)
+        .env("HOME", "/nonexistent")
+        .env("GIT_CONFIG_GLOBAL", "/dev/null")
+        .envs([("GIT_AUTHOR_NAME", "a"), ("GIT_AUTHOR_EMAIL", "a@b")])
+        .envs([("GIT_COMMITTER_NAME", "a"), ("GIT_COMMITTER_EMAIL", "a@b")])
+        .output()
+        .unwrap();
+    assert!(status.success(), "{script}\n{}", String::from_utf8_lossy(&stderr));
+    String::from_utf8(stdout).unwrap()
+}
+
+fn snapshot(folder: &Path) -> String {
+    sh(
+        folder,
+        "find . -mindepth 1 -printf '%p %y %m %s %T@ %l\\n' | sort; find . -type f -print0 | sort -z | xargs -0r sha256sum",
+    )
+}
+
+fn tree_in(base: &Path) {
+    sh(
+        base,
+        "mkdir -p d/e; echo one > a; echo two > d/b; echo three > d/e/c; ln -s a link; head -c 3000000 /dev/urandom > big",
+    );
+}
+
+#[test]
+fn programs_find_what_posix_promises() {
+    if !can_mount() {
+        return;
+    }
+    let base = tempfile::tempdir().unwrap();
+    // In each folder of the workload there is one of the base below.
+    fs::write(base.path().join("there"), "").unwrap();
+    let mut over = over(base);
+    workload::run_all(&over.test.path());
+    assert_eq!(fs::read_dir(over.base.path()).unwrap().count(), 1);
+    over.test.take().unmount(|| false).unwrap();
+    over.database.close().unwrap();
+}
+
+#[test]
+fn a_tree_is_copied_moved_removed_and_made_anew() {
+    if !can_mount() {
+        return;
+    }
+    let base = tempfile::tempdir().unwrap();
+    tree_in(base.path());
+    let over = over(base);
+    let before = snapshot(over.base.path());
+    let mnt = over.test.path();
+    let reference = tempfile::tempdir().unwrap();
+    sh(reference.path(), &format!("cp -a {}/. .", over.base.path().display()));
+    assert_eq!(snapshot(&mnt).replace(" 4096 ", " 0 "), snapshot(reference.path()).replace(" 4096 ", " 0 "));
+    assert!(over.changed().is_empty(), "{:?}", over.changed());
+
+    let work = "cp -a d copy; mv d moved; rm -rf moved/e; mkdir -p d/e; echo new > d/e/new; mv copy/e d/e/old; rm a; mkdir a; \
+                echo x >> big; ln big big2; mv link d/link; ls -R > /dev/null";
+    for place in [mnt.as_path(), reference.path()] {
+        sh(place, work);
+    }
+    let list =
+        "find . -mindepth 1 -printf '%p %y %m %l\\n' | sort; find . -type f -print0 | sort -z | xargs -0r sha256sum";
+    assert_eq!(sh(&mnt, list), sh(reference.path(), list));
+    assert_eq!(snapshot(over.base.path()), before);
+}
+
+#[test]
+fn git_works_in_an_overlay_of_a_repository() {
+    if !can_mount() {
+        return;
+    }
+    let base = tempfile::tempdir().unwrap();
+    tree_in(base.path());
+    sh(
+        base.path(),
+        "git init -q -b main; git add .; git commit -qm one; git checkout -qb side; echo side > d/b; git commit -qam side; git checkout -q main",
+    );
+    let over = over(base);
+    let before = sh(over.base.path(), "git rev-parse HEAD; git status --porcelain");
+    let mnt = over.test.path();
+    assert_eq!(sh(&mnt, "git status --porcelain"), "");
+    assert_eq!(sh(&mnt, "echo more >> a; git status --porcelain"), " M a\n");
+    sh(
+        &mnt,
+        "git commit -qam two; git checkout -q side; grep -q side d/b; git merge -q main -m merge; git gc -q; git fsck --strict",
+    );
+    assert_eq!(sh(&mnt, "git status --porcelain; git log --oneline | wc -l"), "4\n");
+    assert_eq!(sh(over.base.path(), "git rev-parse HEAD; git status --porcelain"), before);
+}
+
+#[test]
+fn what_is_edited_underneath_is_seen_at_once() {
+    if !can_mount() {
+        return;
+    }
+    let base = tempfile::tempdir().unwrap();
+    tree_in(base.path());
+    let over = over(base);
+    let (mnt, base) = (over.test.path(), over.base.path());
+    let read = |name: &str| fs::read_to_string(mnt.join(name)).unwrap();
+    assert_eq!(read("a"), "one\n");
+    assert!(!mnt.join("new").exists());
+    for (round, text) in ["longer than before\n", "1\n", "2\n", "3\n"].into_iter().enumerate() {
+        fs::write(base.join("a"), text).unwrap();
+        assert_eq!(read("a"), text, "round {round}");
+        // Of the same length, so that only the time tells.
+    }
+    fs::write(base.join("new"), "new").unwrap();
+    assert_eq!(read("new"), "new");
+    fs::rename(base.join("new"), base.join("a")).unwrap();
+    assert_eq!(read("a"), "new");
+    fs::remove_file(base.join("a")).unwrap();
+    assert!(!mnt.join("a").exists());
+    assert!(over.changed().is_empty());
+}
+
+#[test]
+fn mapped_files_are_read_from_the_base_and_written_to_the_database() {
+    if !can_mount() {
+        return;
+    }
+    let base = tempfile::tempdir().unwrap();
+    tree_in(base.path());
+    let over = over(base);
+    let mnt = over.test.path();
+    let mut reader = fs::File::open(mnt.join("big")).unwrap();
+    let ino = reader.metadata().unwrap().ino();
+    let file = fs::File::options().read(true).write(true).open(mnt.join("big")).unwrap();
+    assert!(over.changed().is_empty());
+    Mapped::new(&mnt.join("big")).write(2_000_000, b'!');
+    file.sync_all().unwrap();
+    let mut expected = fs::read(over.base.path().join("big")).unwrap();
+    expected[2_000_000] = b'!';
+    let mut got = Vec::new();
+    reader.seek(SeekFrom::Start(0)).unwrap();
+    reader.read_to_end(&mut got).unwrap();
+    assert!(got == expected, "an open descriptor sees the change");
+    assert_eq!((fs::metadata(mnt.join("big")).unwrap().ino(), over.changed()), (ino, vec![PathBuf::from("big")]));
+}
+
+/// The mount lies in its base, where a project naturally puts it.
+#[test]
+fn hazard_9_a_mount_inside_its_own_base_answers() {
+    if !can_mount() {
+        return;
+    }
+    let base = tempfile::tempdir().unwrap();
+    let root = base.path().canonicalize().unwrap();
+    tree_in(&root);
+    sh(&root, "git init -q -b main; echo .agentfs > .gitignore; git add .; git commit -qm one");
+    let own = root.join(".agentfs");
+    fs::create_dir(&own).unwrap();
+    let below = BaseOptions { path: root.clone(), hidden: vec![own.clone(), root.join("mnt")], exclude: Vec::new() };
+    let path = own.join("a.db");
+    let database = Database::open_or_create(&path, &Options { base: Some(below), ..Options::default() }).unwrap();
+    for point in [own.join("mnt"), root.join("mnt")] {
+        let mounted = mounted(database.tree(), &point, &path);
+        let seen = sh(&point, "ls -R . > /dev/null; find . -name mnt; git status --porcelain; cat d/b; rm -rf d; ls");
+        assert_eq!(seen, "two\na\nbig\nlink\n");
+        sh(&point, "git checkout -q .");
+        mounted.unmount(|| false).unwrap();
+    }
+    assert!(root.join("d/b").exists());
+}
+
+fn mounted(tree: Arc<dyn FileSystem>, point: &Path, database: &Path) -> Mounted {
+    let options = nixbox_mount::Options {
+        database: database.to_owned(),
+        read_only: false,
+        access: Access::Owner,
+        uid: None,
+        gid: None,
+    };
+    let point = Mountpoint::prepare(point, true, database).unwrap();
+    mount(tree, &point.path, &options, |_| {}).unwrap()
+}
