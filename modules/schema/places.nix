@@ -61,9 +61,8 @@ let
     let
       instance = instances.${name};
     in
-    require (
-      instance.exclude or [ ] == [ ] || instance ? base
-    ) "${at name "exclude"} says what is not seen of a base, and there is none; set base, or leave it out";
+    require (instance.exclude or [ ] == [ ] || instance ? base)
+      "${at name "exclude"} says what is not seen of a base, and there is none; set base, or leave it out";
 
   # every pair of enabled instances once
   pairs = concatMap (a: map (b: { inherit a b; }) (builtins.filter (b: a < b) (attrNames enabled))) (

@@ -155,9 +155,4 @@ impl Nodes {
         self.by_number.remove(&number);
         delta
     }
-
-    #[cfg(test)]
-    pub fn len(&self) -> usize {
-        self.by_number.len()
-    }
 }
