@@ -3,6 +3,7 @@
 
 mod support;
 
+mod bases;
 mod config;
 mod documents;
 mod environment;
