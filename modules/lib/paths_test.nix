@@ -1,11 +1,11 @@
 { nixbox, check, ... }:
 let
-  becomes = path: check.equal (nixbox.absolute "/work" path);
+  becomes = path: check.equal (nixbox.absolute "/project" path);
 in
 {
-  "relative" = becomes "a/b" "/work/a/b";
-  "dots" = becomes "./a/../b/." "/work/b";
+  "relative" = becomes "a/b" "/project/a/b";
+  "dots" = becomes "./a/../b/." "/project/b";
   "absolute" = becomes "/etc//y/" "/etc/y";
   "above the top" = becomes "../../../x" "/x";
-  "the root" = becomes "." "/work";
+  "the root" = becomes "." "/project";
 }

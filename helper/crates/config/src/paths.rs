@@ -99,11 +99,11 @@ mod tests {
 
     #[test]
     fn paths_are_cleaned_without_looking() {
-        let clean = |path| absolute(Path::new("/work"), Path::new(path)).display().to_string();
-        assert_eq!(clean("./a/../b/."), "/work/b");
+        let clean = |path| absolute(Path::new("/project"), Path::new(path)).display().to_string();
+        assert_eq!(clean("./a/../b/."), "/project/b");
         assert_eq!(clean("../../../x"), "/x");
         assert_eq!(clean("/etc//y/"), "/etc/y");
-        assert_eq!(clean("."), "/work");
+        assert_eq!(clean("."), "/project");
     }
 
     #[test]
@@ -142,7 +142,7 @@ mod tests {
 
     #[test]
     fn the_hash_never_changes() {
-        assert_eq!(short_hash(&[Path::new("/work"), Path::new("/work/.agentfs")]), "e9071f8d");
+        assert_eq!(short_hash(&[Path::new("/project"), Path::new("/project/.agentfs")]), "ebdfae7c");
         assert_ne!(short_hash(&[Path::new("/a"), Path::new("/b")]), short_hash(&[Path::new("/a/b")]));
     }
 }
