@@ -4,7 +4,7 @@ import os
 from contextlib import ExitStack, contextmanager
 
 import pytest
-from support import HELPER, OWNER, Project
+from support import HELPER, OVER, OWNER, Project, Upstream
 
 REQUIRE_ALL = bool(os.environ.get("NIXBOX_REQUIRE_ALL"))
 FAILED = pytest.StashKey[bool]()
@@ -22,6 +22,20 @@ def make_project(request):
     """For a test that wants another configuration, or several projects: `make_project(config=None)`."""
     with ExitStack() as made:
         yield lambda *args, **options: made.enter_context(_closing(Project(*args, **options), request.node))
+
+
+@pytest.fixture
+def over(make_project):
+    """A project whose instance lies over its folder `base`, which is empty."""
+    one = make_project(OVER)
+    one.below.mkdir()
+    return one
+
+
+@pytest.fixture
+def upstream(over):
+    """Upstream's program in the project `over`."""
+    return Upstream(over)
 
 
 @contextmanager

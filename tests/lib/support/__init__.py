@@ -2,7 +2,8 @@
 
 from support.leftovers import Leftovers
 from support.needs import need
-from support.project import HELPER, OWNER, ROOT, Project
+from support.project import HELPER, OVER, OWNER, PLAIN, ROOT, Project
+from support.upstream import Upstream
 from support.waiting import eventually
 
-__all__ = ["HELPER", "OWNER", "ROOT", "Leftovers", "Project", "eventually", "need"]
+__all__ = ["HELPER", "OVER", "OWNER", "PLAIN", "ROOT", "Leftovers", "Project", "Upstream", "eventually", "need"]

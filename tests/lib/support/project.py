@@ -24,6 +24,9 @@ version = 1
 path = ".agentfs/mnt"
 """
 
+# The same over a folder of the project.
+OVER = PLAIN.replace("[instances.sandbox.mount]", '[instances.sandbox]\nbase = "base"\n\n[instances.sandbox.mount]')
+
 
 class Project:
     """Everything below one short folder: control sockets have room for 107 bytes."""
@@ -59,6 +62,11 @@ class Project:
     @property
     def mount(self):
         return self.root / ".agentfs/mnt"
+
+    @property
+    def below(self):
+        """The base of an instance that is configured as `OVER`."""
+        return self.root / "base"
 
     def database(self, name="sandbox"):
         return self.root / ".agentfs" / f"{name}.db"
