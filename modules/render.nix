@@ -30,7 +30,10 @@ let
         # The table's presence is what switches HTTP on.
         http = if i.http == null then null else { inherit (i.http) bind port; };
       }
-      // filled { inherit (i) labels env; }
+      // filled {
+        inherit (i) labels env;
+        limits = present i.limits;
+      }
       // lib.optionalAttrs (i.exclude != [ ]) { inherit (i) exclude; }
     ) i.settings;
 in

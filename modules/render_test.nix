@@ -43,6 +43,10 @@ in
           description = "d";
           base = "src";
           exclude = [ "target" ];
+          limits = {
+            size = "2GiB";
+            files = 1000;
+          };
           labels.team = "search";
           env.FOO = "bar";
           mount = {
@@ -72,6 +76,10 @@ in
           description = "d";
           base = "src";
           exclude = [ "target" ];
+          limits = {
+            size = "2GiB";
+            files = 1000;
+          };
           labels.team = "search";
           env.FOO = "bar";
           mount = {
@@ -194,6 +202,9 @@ in
   });
   "a path as mount.path is refused" = check.throws (render {
     instances.a.mount.path = ./.;
+  });
+  "a size without a unit that is one is refused" = check.throws (render {
+    instances.a.limits.size = "2G";
   });
   "a wrong backend is refused" = check.throws (render {
     instances.a.mount.backend = "nfs";

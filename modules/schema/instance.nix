@@ -5,7 +5,10 @@ let
   data = import ./data.nix { inherit lib; };
 in
 {
-  imports = [ ./mount.nix ];
+  imports = [
+    ./limits.nix
+    ./mount.nix
+  ];
 
   options = {
     description = mkOption {

@@ -36,6 +36,10 @@ let
       instances.a = {
         description = "quotes \" and \\ and\nlines, zwölf 🦀";
         labels."a label" = "x";
+        limits = {
+          size = "1 MiB";
+          files = 10;
+        };
         env.FOO = "it's";
         mount = {
           path = "/srv/mnt";

@@ -68,6 +68,14 @@ rec {
   ints.unsigned = scalar "unsigned integer, meaning >=0" (within 0 9223372036854775807) // {
     descriptionClass = "nonRestrictiveClause";
   };
+  ints.positive = scalar "positive integer, meaning >0" (within 1 9223372036854775807) // {
+    descriptionClass = "nonRestrictiveClause";
+  };
+  strMatching =
+    pattern:
+    scalar "string matching the pattern ${pattern}" (
+      x: builtins.isString x && builtins.match pattern x != null
+    );
   lines = type {
     description = "strings concatenated with \"\\n\"";
     check = builtins.isString;

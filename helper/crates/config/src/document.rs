@@ -8,6 +8,7 @@ use std::net::IpAddr;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Serialize, Serializer};
 
+use crate::size::Size;
 use crate::words::{Backend, LogLevel};
 
 /// A value and the line that it stands on.
@@ -101,6 +102,9 @@ pub(crate) struct InstanceDocument {
     #[schemars(default, inner(length(min = 1), pattern("^[^!]")))]
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub exclude: Vec<At<String>>,
+    /// How much the instance may hold itself. Without this table the disk is the limit.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub limits: Option<At<LimitsDocument>>,
     /// Free-form names and values to select instances by.
     #[schemars(default)]
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
@@ -115,6 +119,19 @@ pub(crate) struct InstanceDocument {
     /// The HTTP surface. Without this table there is none; an empty one means loopback on a free port.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub http: Option<At<HttpDocument>>,
+}
+
+/// How much an instance may hold. Of a base counts only what has been changed, and so copied.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct LimitsDocument {
+    /// Bytes of content, such as `"2GiB"` or `"500MB"`. Beyond it writing fails with ENOSPC.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub size: Option<At<Size>>,
+    /// Files, folders and links together. Beyond it making one fails with EDQUOT.
+    #[schemars(range(min = 1, max = 9007199254740991u64))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub files: Option<At<u64>>,
 }
 
 /// Where and how an instance is mounted.

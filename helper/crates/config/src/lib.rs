@@ -19,14 +19,16 @@ mod render;
 mod resolve;
 mod schema;
 mod secret;
+mod size;
 mod sources;
 mod tree;
 mod words;
 
 pub use load::{Loaded, load};
 pub use origin::{Origin, Origins, Setting};
-pub use project::{Base, Http, Instance, Mount, Paths, Project};
+pub use project::{Base, Http, Instance, Limits, Mount, Paths, Project};
 pub use render::{to_json, to_toml};
 pub use schema::schema;
+pub use size::Size;
 pub use sources::{Environment, Sources};
 pub use words::{Backend, LogLevel, UnknownWord};

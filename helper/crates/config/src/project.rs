@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
+use crate::size::Size;
 use crate::words::{Backend, LogLevel};
 
 /// A project: one `nixbox.toml` and the folder its relative paths start from.
@@ -29,6 +30,7 @@ pub struct Instance {
     pub description: String,
     /// The folder that it lies over.
     pub base: Option<Base>,
+    pub limits: Limits,
     pub labels: BTreeMap<String, String>,
     /// Extra variables that `env` exports for this instance.
     pub env: BTreeMap<String, String>,
@@ -77,6 +79,15 @@ pub struct Base {
     pub path: PathBuf,
     /// Patterns, as in a `.gitignore`, of what is not seen of it.
     pub exclude: Vec<String>,
+}
+
+/// How much an instance may hold itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Limits {
+    /// Bytes of content.
+    pub size: Option<Size>,
+    /// Files, folders and links.
+    pub files: Option<u64>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -9,9 +9,10 @@ use std::str::FromStr;
 
 use nixbox_report::{Code, Failure, codes};
 
-use crate::document::{At, Document, HttpDocument, InstanceDocument, MountDocument};
+use crate::document::{At, Document, HttpDocument, InstanceDocument, LimitsDocument, MountDocument};
 use crate::problems::Problems;
 use crate::schema;
+use crate::size::Size;
 use crate::tree::{Entry, Value, join};
 use crate::words::Word;
 
@@ -43,11 +44,17 @@ fn instance(table: &mut Table<'_, '_>) -> InstanceDocument {
         description: table.text("description"),
         base: table.text("base"),
         exclude: table.list("exclude"),
+        limits: table.table("limits", limits),
         labels: table.texts("labels"),
         env: table.texts("env"),
         mount: table.table("mount", mount),
         http: table.table("http", http),
     }
+}
+
+fn limits(table: &mut Table<'_, '_>) -> LimitsDocument {
+    // Beyond 2^53 a program that keeps numbers in floating point would read another one.
+    LimitsDocument { size: table.size("size"), files: table.integer("files", 1, (1 << 53) - 1) }
 }
 
 fn mount(table: &mut Table<'_, '_>) -> MountDocument {
@@ -151,6 +158,23 @@ impl<'t, 'p> Table<'t, 'p> {
             None => format!("Possible are {}", quoted.join(", ")),
         };
         self.report(&codes::CONFIG_TYPE, line, name, format!("{value:?} is no possible `{name}`"), &help)
+    }
+
+    fn size(&mut self, name: &'static str) -> Option<At<Size>> {
+        let (line, read) = match self.take(name)? {
+            Entry { value: Value::Integer(number), line, .. } => (line, number.to_string().parse()),
+            Entry { value: Value::Text(text), line, .. } => (line, text.parse()),
+            entry => return self.wrong_type(&entry, "a size", "write a number of bytes, or one such as \"2GiB\""),
+        };
+        match read {
+            Ok(value) => Some(At { value, line }),
+            Err(why) => {
+                let failure = Failure::new(&codes::CONFIG_VALUE, format!("`{name}` is no possible size")).why(why);
+                let failure = failure.help("write a number of bytes, or one such as \"2GiB\"");
+                self.problems.at(line, &join(&self.path, name), failure);
+                None
+            }
+        }
     }
 
     fn address(&mut self, name: &'static str) -> Option<At<IpAddr>> {

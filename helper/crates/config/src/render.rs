@@ -5,8 +5,8 @@ use std::path::Path;
 
 use nixbox_report::{Failure, Report, codes};
 
-use crate::document::{At, Document, HttpDocument, InstanceDocument, MountDocument};
-use crate::project::{Instance, Project};
+use crate::document::{At, Document, HttpDocument, InstanceDocument, LimitsDocument, MountDocument};
+use crate::project::{Instance, Limits, Project};
 use crate::reader::VERSION;
 use crate::words::Backend;
 
@@ -59,6 +59,7 @@ fn instance(instance: &Instance) -> InstanceDocument {
         description: given(instance.description.clone()),
         base: instance.base.as_ref().and_then(|base| given(text(&base.path))),
         exclude: instance.base.iter().flat_map(|base| &base.exclude).cloned().map(At::nowhere).collect(),
+        limits: (instance.limits != Limits::default()).then(|| At::nowhere(limits(&instance.limits))),
         labels: all(&instance.labels),
         env: all(&instance.env),
         mount: given(mount),
@@ -67,6 +68,10 @@ fn instance(instance: &Instance) -> InstanceDocument {
             .as_ref()
             .map(|http| At::nowhere(HttpDocument { bind: given(http.bind), port: given(http.port) })),
     }
+}
+
+fn limits(limits: &Limits) -> LimitsDocument {
+    LimitsDocument { size: limits.size.map(At::nowhere), files: limits.files.map(At::nowhere) }
 }
 
 fn given<T>(value: T) -> Option<At<T>> {

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use nixbox_report::{Code, Failure, codes};
 
-use crate::document::{At, Document, HttpDocument, InstanceDocument, MountDocument};
+use crate::document::{At, Document, HttpDocument, InstanceDocument, LimitsDocument, MountDocument};
 use crate::env;
 use crate::glob;
 use crate::load::Loaded;
@@ -14,7 +14,7 @@ use crate::locate::Located;
 use crate::origin::{Origin, Origins, Setting};
 use crate::paths::{RealPaths, absolute, in_store, is_not_a_folder, short_hash};
 use crate::problems::Problems;
-use crate::project::{Base, Http, Instance, Mount, Paths, Project};
+use crate::project::{Base, Http, Instance, Limits, Mount, Paths, Project};
 use crate::secret;
 use crate::sources::Sources;
 use crate::tree::join;
@@ -154,6 +154,7 @@ impl Resolver<'_> {
             enable: self.pick(&key, "enable", written.enable.as_ref(), true),
             description: self.pick(&key, "description", written.description.as_ref(), String::new()),
             base: self.base(&key, written),
+            limits: self.limits(&join(&key, "limits"), written.limits.as_ref()),
             labels: self.labels(&join(&key, "labels"), &written.labels),
             env: self.variables(&join(&key, "env"), &written.env),
             mount: self.mount(&join(&key, "mount"), written.mount.as_ref(), data_dir, name),
@@ -212,6 +213,14 @@ impl Resolver<'_> {
             _ => {}
         }
         found.map(|(path, _)| Base { path, exclude: globs })
+    }
+
+    fn limits(&mut self, key: &str, written: Option<&At<LimitsDocument>>) -> Limits {
+        let Some(At { value, .. }) = written else { return Limits::default() };
+        Limits {
+            size: self.optional(key, "size", value.size.as_ref()),
+            files: self.optional(key, "files", value.files.as_ref()),
+        }
     }
 
     fn name(&self, name: &str, key: &str, line: usize) {
@@ -350,7 +359,7 @@ impl Resolver<'_> {
         value
     }
 
-    fn optional(&mut self, table: &str, name: &str, written: Option<&At<u32>>) -> Option<u32> {
+    fn optional<T: Copy + ToString>(&mut self, table: &str, name: &str, written: Option<&At<T>>) -> Option<T> {
         let origin = written.map_or(Origin::Default, |at| Origin::File { line: at.line });
         let value = written.map(|at| at.value);
         self.setting(join(table, name), value.map(|value| value.to_string()), origin);

@@ -304,3 +304,19 @@ fn patterns_are_read_before_anything_runs() {
     fails(&exclude("[\"x\", 1]"), &[("type", 4, "instances.a.exclude")]);
     fails("[instances.a]\nexclude = [\"x\"]\n", &[("value", 3, "instances.a.exclude")]);
 }
+
+#[test]
+fn limits_are_sizes_and_counts_that_something_fits_into() {
+    let limits = |line: &str| format!("[instances.a.limits]\n{line}\n");
+    let read = |line: &str| Scene::new(&format!("version = 1\n{}", limits(line))).project().instances["a"].limits;
+    assert_eq!(read("size = \"2GiB\"").size.unwrap().0, 2 << 30);
+    assert_eq!(read("size = 4096").size.unwrap().0, 4096);
+    assert_eq!(read("files = 3").files, Some(3));
+    assert_eq!(read("").files, None);
+    for wrong in ["0", "\"0\"", "-1", "\"2G\"", "\"\"", "\"1.5GiB\"", "\"9000000TiB\""] {
+        fails(&limits(&format!("size = {wrong}")), &[("value", 3, "instances.a.limits.size")]);
+    }
+    fails(&limits("size = 1.5"), &[("type", 3, "instances.a.limits.size")]);
+    fails(&limits("files = 0"), &[("value", 3, "instances.a.limits.files")]);
+    fails(&limits("files = \"3\""), &[("type", 3, "instances.a.limits.files")]);
+}

@@ -43,7 +43,7 @@ fn in_table(path: &str, line: &str) -> Scene {
 #[test]
 fn the_schema_has_the_keys_that_the_reader_asks_for_and_no_others() {
     let tables = tables();
-    assert_eq!(tables.len(), 4);
+    assert_eq!(tables.len(), 5);
     for (path, keys) in tables {
         let failures = in_table(&path, "zzzzzzzzzzzz = 1").failures();
         let help = failures[0].help.clone().unwrap();
@@ -176,11 +176,16 @@ fn instance() -> impl Strategy<Value = Value> {
         ("bind", mostly(select(vec![json!("::1"), json!("127.0.0.1")])).prop_filter("", address).boxed()),
         ("port", number(65535)),
     ]);
+    let limits = table(vec![
+        ("size", mostly(select(vec![json!("2GiB"), json!(1), json!("1 kb"), json!("0MiB"), json!("2G")])).boxed()),
+        ("files", mostly(select(vec![json!(1), json!(9007199254740991_u64), json!(0)])).boxed()),
+    ]);
     table(vec![
         ("enable", flag()),
         ("description", words(&["", "x\ny", "ü"])),
         ("base", words(&["src", "./b/c"])),
         ("exclude", mostly(Just(json!(["target", "*.o"]))).boxed()),
+        ("limits", mostly(limits).boxed()),
         ("labels", mostly(named(&["team", "odd name", ""], words(&["x", ""]))).boxed()),
         ("env", mostly(named(&["A", "_b", "1A", "A-B"], words(&["x", ""]))).boxed()),
         ("mount", mostly(mount).boxed()),

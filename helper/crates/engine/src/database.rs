@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::error::{Error, Result, StoreError, StoreErrorKind};
-use crate::files::Files;
+use crate::files::{Files, Limits};
 use crate::filesystem::{Caller, FileSystem};
 use crate::kv::Kv;
 use crate::overlay::{Base, BaseOptions, Overlay};
@@ -22,13 +22,15 @@ pub struct Options {
     pub read_only: bool,
     /// Who owns the root of a database that is created. The process, where not said.
     pub owner: Option<Caller>,
+    /// How much it may hold.
+    pub limits: Limits,
     /// The folder that it lies over. It must exist, and be the one that the database has on record, if any.
     pub base: Option<BaseOptions>,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { chunk_size: DEFAULT_CHUNK_SIZE, read_only: false, owner: None, base: None }
+        Self { chunk_size: DEFAULT_CHUNK_SIZE, read_only: false, owner: None, limits: Limits::default(), base: None }
     }
 }
 
@@ -87,7 +89,7 @@ impl Database {
             store.disk().sync()?;
             sync_folder(path)?;
         }
-        let files = Arc::new(Files::new(Box::new(store), path, chunk_size, options.read_only)?);
+        let files = Arc::new(Files::new(Box::new(store), path, chunk_size, options.read_only, options.limits)?);
         let mut database = Self { path: path.to_owned(), files, overlay: None, _open_here: open_here };
         if let (Some(base), Some(options)) = (base, &options.base) {
             database.overlay = Some(Arc::new(Overlay::new(database.files.clone(), base, options)?));

@@ -31,6 +31,10 @@ pub enum Error {
     /// Acknowledged changes could not be written; nothing more is accepted, so that nothing is lost unseen.
     #[error("changes could not be written to the database: {reason}")]
     Lost { errno: i32, reason: String },
+    #[error("the instance may hold {limit} bytes, and would hold more")]
+    LimitSize { limit: u64 },
+    #[error("the instance may hold {limit} files and folders, and would hold more")]
+    LimitFiles { limit: u64 },
     #[error("database: {0}")]
     Store(#[from] StoreError),
     #[error("{0}")]
@@ -62,9 +66,16 @@ impl StoreError {
 }
 
 impl Error {
+    /// An answer to the program that asked, rather than a failure of the database.
+    pub fn is_answer(&self) -> bool {
+        matches!(self, Self::Errno(_) | Self::LimitSize { .. } | Self::LimitFiles { .. })
+    }
+
     pub fn errno(&self) -> i32 {
         match self {
             Self::Errno(errno) | Self::Lost { errno, .. } => *errno,
+            Self::LimitSize { .. } => libc::ENOSPC,
+            Self::LimitFiles { .. } => libc::EDQUOT,
             Self::Store(error) => match error.kind {
                 StoreErrorKind::Full => libc::ENOSPC,
                 StoreErrorKind::ReadOnly => libc::EROFS,

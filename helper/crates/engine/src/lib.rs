@@ -17,7 +17,7 @@ mod tool_calls;
 pub use by_path::{ByPath, Found, Links, Reading, Walk, Wanted, Witness, Writing};
 pub use database::{DEFAULT_CHUNK_SIZE, Database, Options};
 pub use error::{Error, Result, StoreError, StoreErrorKind};
-pub use files::Files;
+pub use files::{Files, Limits};
 pub use filesystem::*;
 pub use kv::{Kv, KvEntry};
 pub use overlay::{BaseOptions, Change, ChangeKind, Overlay};

@@ -79,7 +79,14 @@ pub(crate) fn database(path: &Path, error: Database) -> Failure {
 
 /// Of a request on a database that is open.
 pub(crate) fn working(error: Database) -> Report {
+    let limit = |key: &str| {
+        Failure::new(&codes::FILE_LIMIT, "the instance is full")
+            .why(&error)
+            .help(format!("remove something, or raise `{key}` and start its owner anew"))
+    };
     let failure = match error.errno() {
+        _ if matches!(error, Database::LimitSize { .. }) => limit("limits.size"),
+        _ if matches!(error, Database::LimitFiles { .. }) => limit("limits.files"),
         libc::EROFS => Failure::new(&codes::FILE_READ_ONLY, "the instance is read-only")
             .why("it is declared with `mount.read_only`")
             .help("turn that off and restart its owner"),

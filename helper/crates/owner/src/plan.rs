@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use nixbox_config::{Environment, Instance, LogLevel, Sources};
-use nixbox_engine::{BaseOptions, Options};
+use nixbox_engine::{BaseOptions, Limits, Options};
 use nixbox_report::{Failure, Report, codes};
 
 use crate::args::Target;
@@ -61,7 +61,9 @@ impl Plan {
     /// How the instance's database is opened, by whoever holds it.
     pub(crate) fn database_options(&self) -> Options {
         let read_only = Wanted::of(&self.instance).is_some_and(|wanted| wanted.read_only());
-        Options { read_only, base: self.base(), ..Options::default() }
+        let limits = self.instance.limits;
+        let limits = Limits { size: limits.size.map(|size| size.0), files: limits.files };
+        Options { read_only, limits, base: self.base(), ..Options::default() }
     }
 
     fn base(&self) -> Option<BaseOptions> {

@@ -97,6 +97,7 @@ catalogue! {
     FILE_EXISTS = "nixbox::file::exists", Conflict, "Something lies at that path already. Nothing was changed.";
     FILE_FAILED = "nixbox::file::failed", Unavailable, "The database could not do it. The message says why.";
     FILE_KIND = "nixbox::file::kind", Usage, "What lies at that path is of another kind: a folder where a file is needed, or the other way round.";
+    FILE_LIMIT = "nixbox::file::limit", Unavailable, "The instance holds as much as its `limits` allow. Nothing was changed.";
     FILE_LOOP = "nixbox::file::loop", Usage, "Symbolic links lead in a circle, or through more than forty of them.";
     FILE_MISSING = "nixbox::file::missing", NotFound, "The instance has no file at that path.";
     FILE_NAME = "nixbox::file::name", Usage, "A name that no file of the instance can have: empty, too long, or not UTF-8.";

@@ -14,6 +14,10 @@ description = "scratch space for the code agent"
 base = "src"
 exclude = ["target", "/dist/*.js"]
 
+[instances.sandbox.limits]
+size = "2GiB"
+files = 100000
+
 [instances.sandbox.labels]
 team = "search"
 "odd name" = "ü"

@@ -3,6 +3,7 @@
 use std::ffi::OsStr;
 
 use super::inode;
+use super::limits::Held;
 use super::names;
 use super::tree::Tree;
 use crate::error::{Error, Result};
@@ -12,6 +13,11 @@ impl Tree<'_> {
     /// A new inode, its content still to come; without a place it has no name yet, and one that never gets a name
     /// is removed at the next open.
     pub(crate) fn adopt(&mut self, attr: &Attr, target: Option<&OsStr>, place: Option<(Ino, &OsStr)>) -> Result<Ino> {
+        let one = Held { bytes: 0, files: 1 };
+        match attr.kind {
+            Kind::Directory => self.charge_anyhow(one),
+            _ => self.charge(one)?,
+        }
         let ino = self.memory.new_ino(self.store)?;
         let nlink = if attr.kind == Kind::Directory { 2 } else { 0 };
         let size = target.map_or(0, |target| target.len() as u64);

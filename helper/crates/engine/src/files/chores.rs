@@ -17,8 +17,8 @@ const SLICE_BYTES: u64 = 1 << 20;
 pub(crate) enum Chore {
     /// Store zeroes in the holes of a file, from this chunk on.
     Fill { ino: Ino, next: u64 },
-    /// Delete the rows of an inode that nothing refers to any more.
-    Remove(Ino),
+    /// Delete the rows of an inode that nothing refers to any more. `refunded`: it counts no more towards the limits.
+    Remove { ino: Ino, refunded: bool },
 }
 
 impl Chore {
@@ -27,7 +27,7 @@ impl Chore {
     }
 
     pub(super) fn remove(ino: Ino) -> Self {
-        Self::Remove(ino)
+        Self::Remove { ino, refunded: false }
     }
 }
 
@@ -45,7 +45,10 @@ impl Companion for Memory {
         let mut tree = Tree { store, memory: self };
         let rest = match chore {
             Chore::Fill { ino, next } => tree.fill_slice(ino, next)?.map(|next| Chore::Fill { ino, next }),
-            Chore::Remove(ino) => (!tree.remove_slice(ino)?).then_some(chore),
+            Chore::Remove { ino, .. } => {
+                tree.refund()?;
+                (!tree.remove_slice(ino)?).then_some(Chore::Remove { ino, refunded: true })
+            }
         };
         match (rest, self.chores.front_mut()) {
             (Some(rest), Some(front)) => *front = rest,

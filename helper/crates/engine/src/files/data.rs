@@ -54,6 +54,7 @@ impl Tree<'_> {
         let chunk_size = self.memory.chunk_size;
         let old_size = attr.size;
         let new_size = old_size.max(end);
+        self.charge_resize(old_size, new_size)?;
         let gaps = self.extend(ino, old_size, new_size, offset / chunk_size)?;
         let mut at = offset;
         let mut rest = data;
@@ -89,6 +90,7 @@ impl Tree<'_> {
         let mut gaps = false;
         if let Some(size) = change.size {
             self.file(ino)?;
+            self.charge_resize(attr.size, size)?;
             gaps = self.resize(&attr, size)?;
             attr.size = size;
             attr.mtime = now;

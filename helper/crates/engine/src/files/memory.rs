@@ -1,6 +1,7 @@
 use std::collections::{HashMap, HashSet, VecDeque};
 
 use super::chores::Chore;
+use super::limits::{Limits, Usage};
 use super::room::Room;
 use crate::error::{Error, Result};
 use crate::filesystem::{Ino, ROOT};
@@ -10,6 +11,7 @@ use crate::store::{Store, first};
 pub(crate) struct Memory {
     pub chunk_size: u64,
     pub room: Room,
+    pub usage: Usage,
     pub chores: VecDeque<Chore>,
     next_ino: Ino,
     /// Upstream's CLI loses `AUTOINCREMENT` from the schema; the highest number is then kept by hand.
@@ -31,7 +33,7 @@ struct Known {
 }
 
 impl Memory {
-    pub(crate) fn load(store: &mut dyn Store, chunk_size: u32) -> Result<Self> {
+    pub(crate) fn load(store: &mut dyn Store, chunk_size: u32, limits: Limits) -> Result<Self> {
         // Rows of any table may have outlived their inode after a crash of a program without transactions; a new
         // inode must not inherit them.
         let highest = "SELECT max(coalesce((SELECT max(ino) FROM fs_inode), 0), \
@@ -43,6 +45,7 @@ impl Memory {
         Ok(Self {
             chunk_size: u64::from(chunk_size),
             room: Room::default(),
+            usage: Usage::load(store, limits)?,
             chores: VecDeque::new(),
             next_ino: highest as Ino + 1,
             keeps_sequence,

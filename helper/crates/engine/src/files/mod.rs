@@ -8,6 +8,7 @@ mod adopt;
 mod chores;
 mod data;
 mod inode;
+mod limits;
 pub(crate) mod memory;
 pub(crate) mod names;
 mod remove;
@@ -26,6 +27,9 @@ use crate::filesystem::{Attr, AttrChange, Caller, Entry, FileSystem, Ino, NewNod
 use crate::journal::Journal;
 use crate::store::Store;
 
+pub(crate) use self::limits::Held;
+pub use self::limits::Limits;
+
 pub struct Files {
     journal: Journal<Memory>,
     path: PathBuf,
@@ -33,11 +37,17 @@ pub struct Files {
 }
 
 impl Files {
-    pub(crate) fn new(mut store: Box<dyn Store>, path: &Path, chunk_size: u32, read_only: bool) -> Result<Self> {
+    pub(crate) fn new(
+        mut store: Box<dyn Store>,
+        path: &Path,
+        chunk_size: u32,
+        read_only: bool,
+        limits: Limits,
+    ) -> Result<Self> {
         if !read_only {
             tidy::tidy(&mut *store)?;
         }
-        let memory = Memory::load(&mut *store, chunk_size)?;
+        let memory = Memory::load(&mut *store, chunk_size, limits)?;
         Ok(Self { journal: Journal::new(store, memory)?, path: path.to_owned(), read_only })
     }
 
@@ -58,7 +68,14 @@ impl Files {
         if self.read_only {
             return Err(Error::Errno(libc::EROFS));
         }
-        self.journal.write(|store, memory| change(&mut Tree { store, memory }))
+        self.journal.write(|store, memory| {
+            let charged = memory.usage.charged();
+            let answer = change(&mut Tree { store, memory });
+            if answer.is_err() {
+                memory.usage.reset(charged);
+            }
+            answer
+        })
     }
 
     /// What else is kept in the database, under the same lock and in the same batches.
@@ -166,17 +183,21 @@ impl FileSystem for Files {
         self.read_tree(|tree| tree.parent(ino))
     }
 
-    /// The room of the disk that holds the database: that is what runs out.
+    /// The room of the disk that holds the database, or what the limits leave of it: that is what runs out.
     fn statfs(&self) -> Result<StatFs> {
         let folder = self.path.parent().unwrap_or(Path::new("/"));
         let disk = nix::sys::statvfs::statvfs(folder).map_err(std::io::Error::from)?;
-        Ok(StatFs {
+        let disk = StatFs {
             block_size: u32::try_from(disk.fragment_size()).unwrap_or(4096),
             blocks: disk.blocks(),
             blocks_free: disk.blocks_available(),
             files: disk.files(),
             files_free: disk.files_available(),
             name_max: names::NAME_MAX as u32,
+        };
+        self.read_tree(|tree| {
+            tree.refund()?;
+            Ok(tree.memory.usage.shown(disk))
         })
     }
 }

@@ -3,6 +3,7 @@
 use std::ffi::{OsStr, OsString};
 
 use super::inode::{self, columns};
+use super::limits::Held;
 use super::memory::Memory;
 use super::names;
 use crate::error::{Error, Result};
@@ -86,6 +87,7 @@ impl Tree<'_> {
         let name = names::new_name(name)?;
         let directory = self.directory(parent)?;
         self.must_be_free(parent, name)?;
+        self.charge(Held { bytes: 0, files: 1 })?;
         let now = Time::now();
         let is_directory = node.kind == Kind::Directory;
         // The group of a directory with the set-group-ID bit passes to what is made in it, and the bit to folders.

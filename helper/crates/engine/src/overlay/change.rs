@@ -45,7 +45,7 @@ impl Overlay {
         self.refuse_hidden(&place, name)?;
         let path = place.below(name);
         let mut white = Whitening::default();
-        let (made, opaque) = self.change(&mut state, 0, |lift, tree| {
+        let (made, opaque) = self.change(&mut state, Some(0), |lift, tree| {
             let directory = Self::folder(lift, tree, &place)?;
             if let Some(path) = &path {
                 white.remove(tree.store, &lift.state.whiteouts, path)?;
@@ -124,7 +124,7 @@ impl Overlay {
         let path = place.below(name);
         let covers = self.covers(path.as_ref())?;
         let mut white = Whitening::default();
-        self.change(&mut state, 0, |lift, tree| {
+        self.change(&mut state, None, |lift, tree| {
             let directory = Self::folder(lift, tree, &place)?;
             if let (true, Some(path)) = (covers, &path) {
                 white.add(tree.store, &lift.state.whiteouts, path)?;

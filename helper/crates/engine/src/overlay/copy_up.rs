@@ -14,6 +14,7 @@ use super::base::{Base, Stat};
 use super::whiteouts::key;
 use super::{Overlay, State};
 use crate::error::{Error, Result};
+use crate::files::Held;
 use crate::files::tree::Tree;
 use crate::filesystem::{Attr, Ino, Kind, ROOT};
 use crate::store::Arg;
@@ -188,7 +189,7 @@ impl Overlay {
                 self.copy_aside(number, &below.path, &stat, keep)
             } else {
                 let bytes = stat.attr.size.min(keep);
-                self.change(&mut state, bytes, |lift, tree| {
+                self.change(&mut state, Some(bytes), |lift, tree| {
                     if stat.id.kind == Kind::Directory {
                         return lift.directory(tree, &below.path);
                     }
@@ -213,7 +214,11 @@ impl Overlay {
         if opened.id != stat.id {
             return Err(Error::Errno(libc::EAGAIN));
         }
-        let aside = self.files.grow_tree(0, |tree| tree.adopt(&Attr { size: 0, ..opened.attr }, None, None))?;
+        let aside = self.files.grow_tree(0, |tree| {
+            // Known now, a file that does not fit is not copied for nothing.
+            tree.room_for(Held { bytes: opened.attr.size.min(keep), files: 1 })?;
+            tree.adopt(&Attr { size: 0, ..opened.attr }, None, None)
+        })?;
         let named = self.fill_aside(number, path, &file, opened, keep, aside);
         if named.is_err() {
             self.files.note(|memory| memory.lost_its_name(aside));
@@ -235,7 +240,7 @@ impl Overlay {
         if node.delta.is_some() || node.below.as_ref().is_none_or(|below| *below.path != *path) {
             return Err(Error::Errno(libc::EAGAIN));
         }
-        self.change(&mut state, 0, |lift, tree| {
+        self.change(&mut state, Some(0), |lift, tree| {
             let parent = lift.directory(tree, path.parent().unwrap_or(Path::new("")))?;
             let name = path.file_name().ok_or(Error::Errno(libc::ENOENT))?;
             tree.name_adopted(&Attr { ino: aside, ..attr }, parent, name)?;
@@ -244,16 +249,20 @@ impl Overlay {
         })
     }
 
-    /// A change of the database that may copy up, and then what it did in memory.
+    /// A change of the database that may copy up, and then what it did in memory. `grows`: by how much content; none
+    /// of what takes something away and must work on a full disk, too.
     pub(super) fn change<T>(
         &self,
         state: &mut State,
-        bytes: u64,
+        grows: Option<u64>,
         change: impl FnOnce(&mut Lift<'_>, &mut Tree<'_>) -> Result<T>,
     ) -> Result<T> {
         let mut lift = Lift { overlay: self, state, risen: Vec::new() };
-        let bytes = usize::try_from(bytes).unwrap_or(usize::MAX / 4);
-        let answer = self.files.grow_tree(bytes, |tree| change(&mut lift, tree))?;
+        let change = |tree: &mut Tree<'_>| change(&mut lift, tree);
+        let answer = match grows {
+            Some(bytes) => self.files.grow_tree(usize::try_from(bytes).unwrap_or(usize::MAX / 4), change),
+            None => self.files.change_tree(change),
+        }?;
         let risen = lift.risen;
         for up in risen {
             self.has_risen(state, up);

@@ -42,11 +42,11 @@ impl Overlay {
         let uncovers = self.covers(old.as_ref())?;
         let mut white = Whitening::default();
         let share = moved.below.as_ref().map(|below| below.path.clone());
-        let bytes = match &share {
-            Some(path) => Lift { overlay: self, state: &state, risen: Vec::new() }.bytes(path)?,
-            None => 0,
+        let grows = match &share {
+            Some(path) => Some(Lift { overlay: self, state: &state, risen: Vec::new() }.bytes(path)?),
+            None => None,
         };
-        let (delta, opaque) = self.change(&mut state, bytes, |lift, tree| {
+        let (delta, opaque) = self.change(&mut state, grows, |lift, tree| {
             let from_directory = Self::folder(lift, tree, &from_place)?;
             let to_directory = Self::folder(lift, tree, &to_place)?;
             let delta = match &share {

@@ -125,7 +125,7 @@ pub(super) fn caller(req: &Request) -> Caller {
 /// What a program sees. That the tree says no is ordinary; that the database fails is not, and is put on record,
 /// because the program's own message will only say "Input/output error".
 pub(super) fn errno(error: Error) -> Errno {
-    if !matches!(error, Error::Errno(_)) {
+    if !error.is_answer() {
         tracing::error!(%error, "the database failed");
     }
     Errno::from_i32(error.errno())
