@@ -9,13 +9,14 @@ from dataclasses import dataclass, field
 
 @dataclass
 class Figure:
-    """Samples of one quantity, with the budgets that it must keep, by name of the statistic."""
+    """Samples of one quantity, with what it must not exceed and not fall below, by name of the statistic."""
 
     name: str
     unit: str
     samples: list
     budgets: dict = field(default_factory=dict)
     note: str = ""
+    floors: dict = field(default_factory=dict)
 
     def statistics(self):
         ordered = sorted(self.samples)
@@ -24,19 +25,21 @@ class Figure:
 
     def overruns(self):
         values = self.statistics()
-        return [name for name, limit in self.budgets.items() if values[name] > limit]
+        over = [name for name, limit in self.budgets.items() if values[name] > limit]
+        return over + [name for name, limit in self.floors.items() if values[name] < limit]
 
     def line(self):
         parts = []
         for name, value in self.statistics().items():
             limit = f" (≤ {self.budgets[name]:g})" if name in self.budgets else ""
+            limit += f" (≥ {self.floors[name]:g})" if name in self.floors else ""
             parts.append(f"{name} {value:9.2f}{limit:9}")
-        verdict = "OVER" if self.overruns() else "ok" if self.budgets else ""
-        return f"{self.name:44} {'  '.join(parts)} {self.unit:5} n={len(self.samples):<4} {verdict:4} {self.note}".rstrip()
+        verdict = "MISS" if self.overruns() else "ok" if self.budgets or self.floors else ""
+        return f"{self.name:56} {'  '.join(parts)} {self.unit:5} n={len(self.samples):<4} {verdict:4} {self.note}".rstrip()
 
     def json(self):
         return {"name": self.name, "unit": self.unit, "n": len(self.samples), **self.statistics(),
-                "budgets": self.budgets, "note": self.note}  # fmt: skip
+                "budgets": self.budgets, "floors": self.floors, "note": self.note}  # fmt: skip
 
 
 def ratio(name, of, to):

@@ -2,13 +2,19 @@
 //! several threads; every method sees every write that was acknowledged before it.
 
 use std::ffi::{OsStr, OsString};
+use std::fs::File;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use crate::by_path::Witness;
 use crate::error::Result;
 
 pub type Ino = u64;
 
 pub const ROOT: Ino = 1;
+
+/// For what changes only through the tree: whoever changes it there tells those who remember it.
+pub const UNTIL_TOLD: Duration = Duration::from_secs(3600);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Kind {
@@ -110,6 +116,11 @@ pub trait FileSystem: Send + Sync + 'static {
     /// Counts as one reference to the inode until `forget` returns it; so do `create`, `mkdir`, `mknod`,
     /// `symlink` and `link`. An unlinked file lives until its last reference and open handle are gone.
     fn lookup(&self, parent: Ino, name: &OsStr) -> Result<Attr>;
+    /// `lookup` of several names of one directory, in the order in which `readdir` gave them, at the price of few.
+    /// `None` for those that are not there any more.
+    fn lookup_all(&self, parent: Ino, names: &[&OsStr]) -> Vec<Option<Attr>> {
+        names.iter().map(|name| self.lookup(parent, name).ok()).collect()
+    }
     fn forget(&self, ino: Ino, references: u64);
     fn getattr(&self, ino: Ino) -> Result<Attr>;
     fn setattr(&self, ino: Ino, change: AttrChange) -> Result<Attr>;
@@ -128,16 +139,26 @@ pub trait FileSystem: Send + Sync + 'static {
     fn write(&self, ino: Ino, offset: u64, data: &[u8]) -> Result<u32>;
     /// Returns when everything acknowledged so far is on disk.
     fn fsync(&self, ino: Ino) -> Result<()>;
+    /// A file of the disk that has the content of an open file, as long as that is open and whatever may be done
+    /// through this tree: the kernel may read it without asking.
+    fn backing(&self, _ino: Ino) -> Option<Arc<File>> {
+        None
+    }
     /// The directory's entries, without `.` and `..`, as they are now, with a reference counted for none.
     fn readdir(&self, ino: Ino) -> Result<Vec<Entry>>;
     /// The directory that holds this directory; the root holds itself.
     fn parent(&self, ino: Ino) -> Result<Ino>;
     fn statfs(&self) -> Result<StatFs>;
-    /// Whether attributes, or for a directory also names, may change without this tree being told, so that nobody
-    /// may remember them.
-    fn changes_outside(&self, _ino: Ino) -> bool {
-        false
+    /// How long the attributes of an inode may be believed, and that it has the name by which it was found.
+    fn valid_for(&self, _ino: Ino) -> Duration {
+        UNTIL_TOLD
     }
+    /// How long it may be believed that a name is not in a directory.
+    fn absence_valid_for(&self, _directory: Ino) -> Duration {
+        UNTIL_TOLD
+    }
+    /// From now on tells `witness`, on a thread of its own, of what has changed without coming through this tree.
+    fn tell(&self, _witness: Arc<dyn Witness>) {}
 }
 
 impl Time {

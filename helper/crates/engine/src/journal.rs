@@ -7,14 +7,18 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use crate::error::{Error, Result};
-use crate::store::{Disk, Store};
+use crate::store::{Disk, Fold, Store};
 
 /// Leaves 20 of the promised 50 ms to the disk.
 pub(crate) const BATCH: Duration = Duration::from_millis(30);
 
-/// The log is folded into the database at this size. That holds everybody up (half a second for all of it, measured),
-/// and writes twice what a burst wrote once: so a burst of a few hundred MiB is let through first.
+/// The log is folded into the database at this size. That writes twice what a burst wrote once: so a burst of a few
+/// hundred MiB is let through first.
 const LOG_LIMIT: u64 = 320 << 20;
+/// What of it may be left to fold when everybody has to wait: some hundredths of a second.
+const LOG_REST: u64 = 8 << 20;
+/// How often to catch up with those who go on writing meanwhile.
+const ROUNDS: usize = 6;
 /// A smaller one, when nothing has happened for a while; one that is smaller still may stay.
 const LOG_IDLE: u64 = 1 << 20;
 const IDLE: Duration = Duration::from_secs(1);
@@ -43,6 +47,8 @@ struct Inner<M> {
     lost: Option<Lost>,
     /// The size of the log at which it is folded in.
     fold_at: u64,
+    /// The thread that folds it in, or the last one that did.
+    folding: Option<JoinHandle<()>>,
     closing: bool,
 }
 
@@ -60,6 +66,8 @@ struct Lost {
 /// What is kept beside the store, and the work it does in the background: a slice at a time, each slice a change
 /// like any other.
 pub(crate) trait Companion: Send + 'static {
+    /// A change begins or has ended, whether it happened or not.
+    fn changing(&mut self, in_change: bool);
     /// Everything so far is in the log.
     fn committed(&mut self);
     fn pending(&self) -> bool;
@@ -81,6 +89,7 @@ impl<M: Companion> Journal<M> {
                 batch: None,
                 lost: None,
                 fold_at: LOG_LIMIT,
+                folding: None,
                 closing: false,
             }),
             work: Condvar::new(),
@@ -130,10 +139,19 @@ impl<M: Companion> Journal<M> {
 
     /// Commits and folds the log in, to see how much room there really is.
     pub(crate) fn compact(&self) -> Result<()> {
+        self.folded();
         let mut inner = self.shared.lock();
         self.shared.commit(&mut inner)?;
-        self.shared.fold(&mut inner);
+        self.shared.fold_now(&mut inner);
         Ok(())
+    }
+
+    /// Waits for the thread that folds, where one is at it.
+    fn folded(&self) {
+        let folding = self.shared.lock().folding.take();
+        if let Some(folding) = folding {
+            let _ = folding.join();
+        }
     }
 
     /// Finishes the chores, commits, and closes the store. The first call answers; later ones find it done.
@@ -149,6 +167,7 @@ impl<M: Companion> Journal<M> {
             // A panic there was reported by the panic hook; the commit below still is attempted.
             let _ = committer.join();
         }
+        self.folded();
         let mut inner = self.shared.lock();
         if inner.store.is_none() {
             return Ok(());
@@ -161,7 +180,11 @@ impl<M: Companion> Journal<M> {
     }
 }
 
-impl<M> Inner<M> {
+impl<M: Companion> Inner<M> {
+    fn log_bytes(&self) -> u64 {
+        self.store.as_deref().map_or(0, Store::log_bytes)
+    }
+
     fn refuse_if_lost(&self) -> Result<()> {
         match &self.lost {
             Some(lost) => Err(Error::Lost { errno: lost.errno, reason: lost.reason.clone() }),
@@ -177,7 +200,9 @@ impl<M> Inner<M> {
             store.execute("BEGIN IMMEDIATE", &[])?;
             *batch = Some(Batch { since: Instant::now(), acknowledged: 0 });
         }
+        memory.changing(true);
         let answer = store.execute("SAVEPOINT change", &[]).and_then(|_| change(store, memory));
+        memory.changing(false);
         let undone = match &answer {
             Ok(_) => store.execute("RELEASE change", &[]).map(drop),
             Err(_) => {
@@ -247,7 +272,7 @@ impl<M: Companion> Shared<M> {
         Ok(())
     }
 
-    fn run(&self) {
+    fn run(self: &Arc<Self>) {
         let mut inner = self.lock();
         loop {
             let busy = inner.lost.is_none() && inner.memory.pending();
@@ -260,7 +285,7 @@ impl<M: Companion> Shared<M> {
             }
             let now = Instant::now();
             let due = inner.batch.as_ref().map(|batch| batch.since + BATCH);
-            let log = inner.store.as_deref().map_or(0, Store::log_bytes);
+            let log = inner.log_bytes();
             inner = match due {
                 Some(due) if due <= now || log >= inner.fold_at => self.settle(inner),
                 // Lets those in who wait for the lock: a slice must not follow a slice at once.
@@ -273,7 +298,7 @@ impl<M: Companion> Shared<M> {
                 None if log >= inner.fold_at => self.settle(inner),
                 None if inner.lost.is_none() && inner.fold_at == LOG_LIMIT && log >= LOG_IDLE => {
                     let (mut inner, quiet) = wait(&self.work, inner, Some(IDLE));
-                    if quiet && inner.batch.is_none() {
+                    if quiet && inner.batch.is_none() && !inner.closing {
                         self.fold(&mut inner);
                     }
                     inner
@@ -284,9 +309,9 @@ impl<M: Companion> Shared<M> {
     }
 
     /// Commits under the lock and syncs without it. Failures are remembered in `lost`.
-    fn settle<'a>(&'a self, mut inner: MutexGuard<'a, Inner<M>>) -> MutexGuard<'a, Inner<M>> {
+    fn settle<'a>(self: &'a Arc<Self>, mut inner: MutexGuard<'a, Inner<M>>) -> MutexGuard<'a, Inner<M>> {
         let committed = self.commit(&mut inner);
-        if inner.store.as_deref().map_or(0, Store::log_bytes) >= inner.fold_at {
+        if inner.log_bytes() >= inner.fold_at {
             self.fold(&mut inner);
         }
         drop(inner);
@@ -296,8 +321,41 @@ impl<M: Companion> Shared<M> {
         self.lock()
     }
 
+    /// Aside, where the store can do that.
+    fn fold(self: &Arc<Self>, inner: &mut Inner<M>) {
+        let aside = inner.store.as_deref().and_then(|store| store.folder().ok().flatten());
+        let Some(aside) = aside else { return self.fold_now(inner) };
+        let shared = self.clone();
+        match std::thread::Builder::new().name("fold".into()).spawn(move || shared.fold_aside(aside)) {
+            Ok(thread) => (inner.fold_at, inner.folding) = (u64::MAX, Some(thread)),
+            Err(_) => self.fold_now(inner),
+        }
+    }
+
+    /// While everybody goes on, until hardly anything is left: only then can the log be begun anew.
+    fn fold_aside(&self, mut aside: Box<dyn Fold>) {
+        let mut inner = self.lock();
+        for _ in 0..ROUNDS {
+            let before = inner.log_bytes();
+            drop(inner);
+            let folded = aside.fold();
+            inner = self.lock();
+            if folded.is_err() || inner.log_bytes().saturating_sub(before) <= LOG_REST {
+                break;
+            }
+        }
+        drop(aside);
+        let committed = self.commit(&mut inner);
+        // What has failed aside fails here, too, and is told.
+        self.fold_now(&mut inner);
+        drop(inner);
+        if let Ok(target) = committed {
+            let _ = self.sync(target);
+        }
+    }
+
     /// A log that cannot be folded in is still a good log: nothing is lost, it only grows.
-    fn fold(&self, inner: &mut Inner<M>) {
+    fn fold_now(&self, inner: &mut Inner<M>) {
         let Some(store) = inner.store.as_deref_mut() else { return };
         inner.fold_at = match store.fold_log() {
             Ok(()) => LOG_LIMIT,

@@ -80,6 +80,8 @@ impl Disk for FakeDisk {
 
 /// A chore is a number of slices.
 impl Companion for usize {
+    fn changing(&mut self, _: bool) {}
+
     fn committed(&mut self) {}
 
     fn pending(&self) -> bool {

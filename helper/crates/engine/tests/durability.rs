@@ -261,3 +261,44 @@ fn a_database_deleted_under_its_user_takes_no_more() {
     refused(files.fsync(ino), libc::EIO);
     refused(files.write(ino, 0, b"refused"), libc::EIO);
 }
+
+/// Half a gigabyte, of which the log holds most before it is folded in. Those who read meanwhile are held up for the
+/// last stretch only.
+#[test]
+fn folding_the_log_holds_nobody_up_for_long() {
+    let scratch = Scratch::new();
+    let files = scratch.files();
+    let (small, large) = (file(&*files, ROOT, "small"), file(&*files, ROOT, "large"));
+    files.write(small, 0, b"small").unwrap();
+    let piece = pattern(1 << 20, 1);
+    let done = std::sync::atomic::AtomicBool::new(false);
+    let longest = std::thread::scope(|scope| {
+        let reader = scope.spawn(|| {
+            let mut longest = Duration::ZERO;
+            while !done.load(std::sync::atomic::Ordering::Relaxed) {
+                let begun = Instant::now();
+                assert_eq!(files.read(small, 0, 10).unwrap(), b"small");
+                longest = longest.max(begun.elapsed());
+                std::thread::sleep(Duration::from_millis(1));
+            }
+            longest
+        });
+        for at in 0..480 {
+            files.write(large, at << 20, &piece).unwrap();
+        }
+        // A quiet second begins another fold.
+        std::thread::sleep(Duration::from_millis(2500));
+        done.store(true, std::sync::atomic::Ordering::Relaxed);
+        reader.join().unwrap()
+    });
+    // The file of a log that is begun anew is cut.
+    files.write(small, 0, b"small").unwrap();
+    files.fsync(small).unwrap();
+    let log = std::fs::metadata(scratch.folder.path().join("x.db-wal")).unwrap().len();
+    assert!(log < 100 << 20, "the log was begun anew: {log}");
+    println!("longest read: {longest:?}");
+    assert!(longest < Duration::from_millis(1500), "{longest:?}");
+    for at in [0, 200, 479] {
+        assert!(files.read(large, at << 20, 1 << 20).unwrap() == piece);
+    }
+}

@@ -61,8 +61,8 @@ pub fn mount(
     options: &Options,
     on_end: impl FnOnce(io::Result<()>) + Send + 'static,
 ) -> Result<Mounted> {
-    let link = Arc::new(Link::default());
-    let front = Front::new(tree, options.uid, options.gid, link.clone());
+    let link = Arc::new(Link { read_only: options.read_only, ..Link::default() });
+    let front = Front::new(tree.clone(), options.uid, options.gid, link.clone());
     let mut config = Config::default();
     config.n_threads = Some(THREADS);
     config.clone_fd = true;
@@ -78,6 +78,7 @@ pub fn mount(
     };
     let session = Session::from_fd(front, device, acl, config).map_err(refused)?;
     let notices = Notices::new(session.notifier(), link.clone());
+    tree.tell(Arc::new(notices.clone()));
     let (tell, ended) = mpsc::channel();
     let over = Arc::new(AtomicBool::new(false));
     let is_over = over.clone();
@@ -101,6 +102,11 @@ pub fn mount(
 impl Mounted {
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// How many files were opened so that the kernel reads them by itself.
+    pub fn backed(&self) -> u64 {
+        self.link.backed.load(Ordering::Relaxed)
     }
 
     /// For whoever changes the tree by another way.

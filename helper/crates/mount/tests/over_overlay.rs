@@ -3,11 +3,12 @@
 mod common;
 
 use std::fs;
-use std::io::{Read, Seek, SeekFrom};
+use std::io::{Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use common::{Mapped, Test, can_mount, workload};
 use nixbox_engine::{BaseOptions, Database, FileSystem, Options};
@@ -130,8 +131,19 @@ fn git_works_in_an_overlay_of_a_repository() {
     assert_eq!(sh(over.base.path(), "git rev-parse HEAD; git status --porcelain"), before);
 }
 
+/// What somebody who asks again and again sees, within the bound of the promise and some patience for a busy machine.
+#[track_caller]
+fn soon(what: &str, mut is_so: impl FnMut() -> bool) -> Duration {
+    let begun = Instant::now();
+    while !is_so() {
+        assert!(begun.elapsed() < Duration::from_secs(3), "{what}");
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    begun.elapsed()
+}
+
 #[test]
-fn what_is_edited_underneath_is_seen_at_once() {
+fn what_is_edited_underneath_is_read_at_once() {
     if !can_mount() {
         return;
     }
@@ -141,18 +153,64 @@ fn what_is_edited_underneath_is_seen_at_once() {
     let (mnt, base) = (over.test.path(), over.base.path());
     let read = |name: &str| fs::read_to_string(mnt.join(name)).unwrap();
     assert_eq!(read("a"), "one\n");
-    assert!(!mnt.join("new").exists());
-    for (round, text) in ["longer than before\n", "1\n", "2\n", "3\n"].into_iter().enumerate() {
-        fs::write(base.join("a"), text).unwrap();
+    for round in 0..50 {
+        // Of other lengths and of the same, so that only the time tells.
+        let text = format!("{round}\n").repeat(1 + round % 3);
+        fs::write(base.join("a"), &text).unwrap();
         assert_eq!(read("a"), text, "round {round}");
-        // Of the same length, so that only the time tells.
     }
-    fs::write(base.join("new"), "new").unwrap();
-    assert_eq!(read("new"), "new");
-    fs::rename(base.join("new"), base.join("a")).unwrap();
-    assert_eq!(read("a"), "new");
-    fs::remove_file(base.join("a")).unwrap();
-    assert!(!mnt.join("a").exists());
+    assert!(over.changed().is_empty());
+}
+
+#[test]
+fn what_comes_goes_and_changes_underneath_is_seen_soon() {
+    if !can_mount() {
+        return;
+    }
+    let base = tempfile::tempdir().unwrap();
+    tree_in(base.path());
+    let over = over(base);
+    let (mnt, base) = (over.test.path(), over.base.path());
+    // The kernel knows everything, also that some names are not there.
+    let known = || sh(&mnt, "find . -printf '%p %s %m\n' | sort");
+    known();
+    assert!(!mnt.join("d/new").exists());
+    fs::write(base.join("d/new"), "new").unwrap();
+    let mut took = vec![soon("a new file", || mnt.join("d/new").exists())];
+    fs::rename(base.join("d/new"), base.join("d/b")).unwrap();
+    took.push(soon("a file that replaces another", || fs::metadata(mnt.join("d/b")).is_ok_and(|meta| meta.len() == 3)));
+    took.push(soon("a name that went", || !mnt.join("d/new").exists()));
+    sh(base, "chmod 600 a; echo more >> d/e/c; mkdir f; mv d/e f/e");
+    took.push(soon("a mode", || fs::metadata(mnt.join("a")).is_ok_and(|meta| meta.mode() & 0o777 == 0o600)));
+    took.push(soon("a folder that moved", || {
+        !mnt.join("d/e").exists() && fs::read_to_string(mnt.join("f/e/c")).is_ok_and(|text| text == "three\nmore\n")
+    }));
+    fs::remove_dir_all(base.join("d")).unwrap();
+    took.push(soon("a folder that went", || fs::read_dir(mnt.join("d")).is_err()));
+    took.sort();
+    assert!(took[took.len() / 2] < Duration::from_millis(500), "news comes, and not only the end of trust: {took:?}");
+    assert_eq!(known().lines().count(), 7);
+    assert!(over.changed().is_empty());
+}
+
+#[test]
+fn a_mapping_shows_what_is_written_underneath() {
+    if !can_mount() {
+        return;
+    }
+    let base = tempfile::tempdir().unwrap();
+    tree_in(base.path());
+    let over = over(base);
+    let mut mapped = Mapped::new(&over.test.path().join("a"));
+    assert_eq!(mapped.read(0), b'o');
+    fs::File::options().write(true).open(over.base.path().join("a")).unwrap().write_all(b"ONE").unwrap();
+    soon("a byte of a mapping", || mapped.read(0) == b'O');
+    // And through another mapping, of which the kernel sends no news: when somebody looks at the file.
+    Mapped::new(&over.base.path().join("a")).write(1, b'n');
+    soon("a byte of a mapping, mapped there too", || {
+        let _ = fs::metadata(over.test.path().join("a"));
+        mapped.read(1) == b'n'
+    });
     assert!(over.changed().is_empty());
 }
 
@@ -215,4 +273,56 @@ fn mounted(tree: Arc<dyn FileSystem>, point: &Path, database: &Path) -> Mounted 
     };
     let point = Mountpoint::prepare(point, true, database).unwrap();
     mount(tree, &point.path, &options, |_| {}).unwrap()
+}
+
+/// Where nothing can be written, the kernel reads files of the base by itself.
+#[test]
+fn a_mount_that_is_only_read_shows_the_base_itself() {
+    if !can_mount() {
+        return;
+    }
+    let base = tempfile::tempdir().unwrap();
+    tree_in(base.path());
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.db");
+    let below = BaseOptions { path: base.path().to_owned(), ..BaseOptions::default() };
+    let options = Options { base: Some(below), read_only: true, ..Options::default() };
+    let database = Database::open_or_create(&path, &options).unwrap();
+    let mut test = Test::with(database.tree(), |options| options.read_only = true);
+    let (mnt, base) = (test.path(), base.path());
+    let expected = fs::read(base.join("big")).unwrap();
+    let mut first = fs::File::open(mnt.join("big")).unwrap();
+    assert!(fs::read(mnt.join("big")).unwrap() == expected);
+    fs::OpenOptions::new().append(true).open(base.join("big")).unwrap().write_all(b"more").unwrap();
+    let mut got = Vec::new();
+    first.read_to_end(&mut got).unwrap();
+    assert!(got.len() == expected.len() + 4 && got.ends_with(b"more"), "an open descriptor shows what is there");
+    drop(first);
+    // Another file takes its place: who has the old one open keeps it.
+    let mut old = fs::File::open(mnt.join("a")).unwrap();
+    fs::write(base.join("new"), "new").unwrap();
+    fs::rename(base.join("new"), base.join("a")).unwrap();
+    assert_eq!(fs::read_to_string(mnt.join("a")).unwrap(), "new");
+    let mut text = String::new();
+    old.read_to_string(&mut text).unwrap();
+    assert_eq!(text, "one\n");
+    drop(old);
+    assert_eq!(Mapped::new_to_read(&mnt.join("d/b")).read(0), b't');
+    assert!(fs::write(mnt.join("d/b"), "").is_err());
+    let backed = test.mounted.as_ref().unwrap().backed();
+    let possible = nix::unistd::geteuid().is_root() && kernel_passes_through();
+    assert_eq!(backed > 3, possible, "{backed}");
+    test.take().unmount(|| false).unwrap();
+}
+
+/// Linux 6.9, built with it.
+fn kernel_passes_through() -> bool {
+    let release = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap();
+    let mut numbers = release.split(['.', '-']).map(|part| part.parse().unwrap_or(0));
+    let version: (u32, u32) = (numbers.next().unwrap(), numbers.next().unwrap());
+    let built = Command::new("sh")
+        .args(["-c", "{ zcat /proc/config.gz || cat /boot/config-$(uname -r); } 2>/dev/null | grep -q PASSTHROUGH=y"])
+        .status()
+        .unwrap();
+    version >= (6, 9) && built.success()
 }

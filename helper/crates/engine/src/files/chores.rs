@@ -32,6 +32,10 @@ impl Chore {
 }
 
 impl Companion for Memory {
+    fn changing(&mut self, in_change: bool) {
+        self.attrs.change(in_change);
+    }
+
     fn committed(&mut self) {
         self.room.committed();
     }

@@ -1,5 +1,6 @@
 use std::collections::{HashMap, HashSet, VecDeque};
 
+use super::attrs::Attrs;
 use super::chores::Chore;
 use super::limits::{Limits, Usage};
 use super::room::Room;
@@ -12,6 +13,7 @@ pub(crate) struct Memory {
     pub chunk_size: u64,
     pub room: Room,
     pub usage: Usage,
+    pub attrs: Attrs,
     pub chores: VecDeque<Chore>,
     next_ino: Ino,
     /// Upstream's CLI loses `AUTOINCREMENT` from the schema; the highest number is then kept by hand.
@@ -46,6 +48,7 @@ impl Memory {
             chunk_size: u64::from(chunk_size),
             room: Room::default(),
             usage: Usage::load(store, limits)?,
+            attrs: Attrs::default(),
             chores: VecDeque::new(),
             next_ino: highest as Ino + 1,
             keeps_sequence,

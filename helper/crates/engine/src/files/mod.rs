@@ -5,6 +5,7 @@
 //! because the format stores them as text; others are refused with `EILSEQ`.
 
 mod adopt;
+mod attrs;
 mod chores;
 mod data;
 mod inode;
@@ -112,6 +113,10 @@ impl Files {
 impl FileSystem for Files {
     fn lookup(&self, parent: Ino, name: &OsStr) -> Result<Attr> {
         self.read_tree(|tree| tree.lookup(parent, name))
+    }
+
+    fn lookup_all(&self, parent: Ino, names: &[&OsStr]) -> Vec<Option<Attr>> {
+        self.read_tree(|tree| tree.lookup_all(parent, names)).unwrap_or_else(|_| vec![None; names.len()])
     }
 
     fn forget(&self, ino: Ino, references: u64) {

@@ -32,17 +32,64 @@ impl Tree<'_> {
         Ok(attr)
     }
 
+    pub(super) fn lookup_all(&mut self, parent: Ino, names: &[&OsStr]) -> Result<Vec<Option<Attr>>> {
+        let found = self.children(parent, names)?;
+        for attr in found.iter().flatten() {
+            self.refer_to(attr, parent);
+        }
+        Ok(found)
+    }
+
+    /// The entries of these names, which are in ascending order.
+    pub(crate) fn children(&mut self, parent: Ino, names: &[&OsStr]) -> Result<Vec<Option<Attr>>> {
+        const SQL: &str = concat!(
+            "SELECT ",
+            columns!(),
+            ", d.name FROM fs_dentry d JOIN fs_inode i ON i.ino = d.ino \
+             WHERE d.parent_ino = ? AND d.name BETWEEN ? AND ? ORDER BY d.name"
+        );
+        let mut found = vec![None; names.len()];
+        // What is not UTF-8 is in no database.
+        let mut known = names.iter().filter_map(|name| name.to_str());
+        let Some(first) = known.next() else { return Ok(found) };
+        let last = known.next_back().unwrap_or(first);
+        let memory = &mut *self.memory;
+        let mut at = 0;
+        self.store.query(SQL, &[parent.into(), first.into(), last.into()], &mut |row| {
+            let name = OsStr::new(row.text(inode::COLUMNS)?);
+            while names.get(at).is_some_and(|wanted| *wanted < name) {
+                at += 1;
+            }
+            if names.get(at) == Some(&name) {
+                let attr = inode::attr(row)?;
+                memory.attrs.keep(&attr);
+                found[at] = Some(attr);
+            }
+            Ok(())
+        })?;
+        Ok(found)
+    }
+
     pub(crate) fn child(&mut self, parent: Ino, name: &str) -> Result<Option<Attr>> {
         const SQL: &str = concat!(
             "SELECT ",
             columns!(),
             " FROM fs_dentry d JOIN fs_inode i ON i.ino = d.ino WHERE d.parent_ino = ? AND d.name = ?"
         );
-        first(self.store, SQL, &[parent.into(), name.into()], inode::attr)
+        let found = first(self.store, SQL, &[parent.into(), name.into()], inode::attr)?;
+        if let Some(attr) = &found {
+            self.memory.attrs.keep(attr);
+        }
+        Ok(found)
     }
 
     pub(crate) fn attr(&mut self, ino: Ino) -> Result<Attr> {
-        inode::get(self.store, ino)
+        if let Some(attr) = self.memory.attrs.get(ino) {
+            return Ok(attr);
+        }
+        let attr = inode::get(self.store, ino)?;
+        self.memory.attrs.keep(&attr);
+        Ok(attr)
     }
 
     /// A directory that still has a name; entries cannot be made in one that was removed.

@@ -3,7 +3,8 @@
 
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
-use std::os::fd::OwnedFd;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -36,19 +37,25 @@ pub(super) struct Stat {
     pub id: Identity,
     /// With the base's own inode number.
     pub attr: Attr,
+    /// A file with other names: it may be changed by one of those.
+    pub linked: bool,
 }
 
-/// What changes when content does.
+/// A digest of what changes when content does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Version {
-    size: u64,
-    mtime: Time,
-    ctime: Time,
+pub(super) struct Version(u64);
+
+impl Version {
+    pub fn of(attr: &Attr) -> Self {
+        let mut hasher = DefaultHasher::new();
+        (attr.size, attr.mtime.sec, attr.mtime.nsec, attr.ctime.sec, attr.ctime.nsec).hash(&mut hasher);
+        Self(hasher.finish())
+    }
 }
 
 impl Stat {
     pub fn version(&self) -> Version {
-        Version { size: self.attr.size, mtime: self.attr.mtime, ctime: self.attr.ctime }
+        Version::of(&self.attr)
     }
 }
 
@@ -90,6 +97,18 @@ impl Base {
     pub(super) fn read_link(&self, path: &Path) -> Result<OsString> {
         let fd = self.at(path, OFlag::O_PATH).map_err(no)?;
         nix::fcntl::readlinkat(&fd, "").map_err(no)
+    }
+
+    /// Whether the kernel tells of all changes: those that another machine makes, it does not know of.
+    pub(super) fn is_local(&self) -> bool {
+        const LOCAL: [i64; 8] =
+            [0xef53, 0x5846_5342, 0x9123_683e, 0x0102_1994, 0xf2f5_2010, 0x2fc1_2fc1, 0x794c_7630, 0xca45_1a4e];
+        nix::sys::statfs::fstatfs(&self.root).is_ok_and(|fs| LOCAL.contains(&fs.filesystem_type().0))
+    }
+
+    /// A folder in which several entries are to be looked at.
+    pub(super) fn inside(&self, path: &Path) -> Option<Inside> {
+        self.at(path, OFlag::O_PATH | OFlag::O_DIRECTORY).ok().map(Inside)
     }
 
     /// The names in a folder, those that `wanted` refuses not even looked at.
@@ -147,6 +166,24 @@ impl Base {
     }
 }
 
+pub(super) struct Inside(OwnedFd);
+
+impl AsFd for Inside {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
+impl Inside {
+    pub(super) fn identity(&self) -> Option<Identity> {
+        fstat(&self.0).ok().map(|stat| of(&stat).id)
+    }
+
+    pub(super) fn stat(&self, name: &OsStr) -> Option<Stat> {
+        fstatat(&self.0, name, AtFlags::AT_SYMLINK_NOFOLLOW).ok().map(|stat| of(&stat))
+    }
+}
+
 fn names(folder: &mut Dir) -> Result<Vec<OsString>> {
     let mut names = Vec::new();
     for entry in folder.iter() {
@@ -189,5 +226,6 @@ fn of(stat: &FileStat) -> Stat {
         mtime: time(stat.st_mtime, stat.st_mtime_nsec),
         ctime: time(stat.st_ctime, stat.st_ctime_nsec),
     };
-    Stat { id: Identity { dev: stat.st_dev, ino: stat.st_ino, kind }, attr }
+    let linked = kind != Kind::Directory && stat.st_nlink > 1;
+    Stat { id: Identity { dev: stat.st_dev, ino: stat.st_ino, kind }, attr, linked }
 }

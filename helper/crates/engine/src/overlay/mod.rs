@@ -12,6 +12,7 @@ mod nodes;
 mod rename;
 mod tables;
 mod view;
+mod watch;
 mod whiteouts;
 
 use std::collections::HashSet;
@@ -19,14 +20,18 @@ use std::ffi::{OsStr, OsString};
 use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 pub(crate) use self::base::Base;
+use self::base::Version;
 pub use self::changes::{Change, ChangeKind};
 use self::hidden::Hidden;
 use self::nodes::Nodes;
 pub(crate) use self::tables::complete;
 use self::view::{Found, Place, shape};
+use self::watch::Watches;
 use self::whiteouts::Whiteouts;
+use crate::by_path::Witness;
 use crate::error::{Error, Result};
 use crate::files::Files;
 use crate::filesystem::{
@@ -49,7 +54,7 @@ pub struct Overlay {
     base: Base,
     hidden: Hidden,
     /// Taken before the journal's lock, never after it.
-    state: Mutex<State>,
+    state: Arc<Mutex<State>>,
     /// Held while a large file is copied, taken before `state`.
     copying: Mutex<()>,
 }
@@ -59,6 +64,18 @@ struct State {
     whiteouts: Whiteouts,
     /// Folders of the database in which nothing of the base shows, though the base has their path.
     opaque: HashSet<Ino>,
+    /// Where somebody remembers what the view was.
+    watches: Option<Watches>,
+}
+
+impl State {
+    fn let_go(&mut self, number: Ino) -> Option<Ino> {
+        let delta = self.nodes.let_go(number);
+        if let (None, Some(watches)) = (self.nodes.get(number), &mut self.watches) {
+            watches.remove(number);
+        }
+        delta
+    }
 }
 
 impl Overlay {
@@ -66,9 +83,9 @@ impl Overlay {
         let hidden = Hidden::new(base.path(), &options.hidden, &options.exclude)?;
         let loaded = files.read_tree(|tree| tables::load(tree.store))?;
         let root = base.stat(std::path::Path::new(""))?.ok_or(Error::Errno(libc::ENOENT))?;
-        let state =
-            State { nodes: Nodes::new(root.id, loaded.shown), whiteouts: loaded.whiteouts, opaque: loaded.opaque };
-        Ok(Self { files, base, hidden, state: Mutex::new(state), copying: Mutex::new(()) })
+        let nodes = Nodes::new(root.id, loaded.shown);
+        let state = State { nodes, whiteouts: loaded.whiteouts, opaque: loaded.opaque, watches: None };
+        Ok(Self { files, base, hidden, state: Arc::new(Mutex::new(state)), copying: Mutex::new(()) })
     }
 
     /// Without symbolic links.
@@ -79,6 +96,17 @@ impl Overlay {
     fn state(&self) -> MutexGuard<'_, State> {
         // Each change of the state is made after everything that can fail.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What the front end is told of a file of the base; one that is open may have other content than was read of it.
+    fn compare(state: &mut State, attr: &Attr) {
+        let Some(node) = state.nodes.get_mut(attr.ino).filter(|node| node.delta.is_none()) else { return };
+        let now = Version::of(attr);
+        node.told = Some(now);
+        if node.opens > 0 && node.seen.is_some_and(|seen| seen != now) {
+            node.seen = Some(now);
+            Self::distrust(state, attr.ino);
+        }
     }
 
     fn attr(&self, state: &State, number: Ino) -> Result<Attr> {
@@ -98,6 +126,7 @@ impl Overlay {
 impl FileSystem for Overlay {
     fn lookup(&self, parent: Ino, name: &OsStr) -> Result<Attr> {
         let mut state = self.state();
+        self.watch(&mut state, parent);
         let place = self.place(&state, parent)?;
         match self.find(&state, &place, name)? {
             Some(found) => {
@@ -113,6 +142,20 @@ impl FileSystem for Overlay {
         }
     }
 
+    fn lookup_all(&self, parent: Ino, names: &[&OsStr]) -> Vec<Option<Attr>> {
+        let mut state = self.state();
+        self.watch(&mut state, parent);
+        let place = self.place(&state, parent);
+        let Ok((place, found)) = place.and_then(|place| Ok((place.clone(), self.find_all(&state, &place, names)?)))
+        else {
+            return vec![None; names.len()];
+        };
+        for found in found.iter().flatten() {
+            self.refer(&mut state, &place, found);
+        }
+        found.into_iter().map(|found| found.map(|found| found.attr)).collect()
+    }
+
     fn forget(&self, ino: Ino, references: u64) {
         let mut state = self.state();
         let Some(node) = state.nodes.get_mut(ino) else { return self.files.forget(ino, references) };
@@ -123,14 +166,17 @@ impl FileSystem for Overlay {
         let rest = references.saturating_sub(node.lookups);
         node.lookups = node.lookups.saturating_sub(references);
         let delta = node.delta;
-        let held = state.nodes.let_go(ino);
+        let held = state.let_go(ino);
         if let Some(delta) = delta {
             self.files.forget(delta, rest + u64::from(held.is_some()));
         }
     }
 
     fn getattr(&self, ino: Ino) -> Result<Attr> {
-        self.attr(&self.state(), ino)
+        let mut state = self.state();
+        let attr = self.attr(&state, ino)?;
+        Self::compare(&mut state, &attr);
+        Ok(attr)
     }
 
     fn setattr(&self, ino: Ino, change: AttrChange) -> Result<Attr> {
@@ -182,6 +228,7 @@ impl FileSystem for Overlay {
 
     fn open(&self, ino: Ino) -> Result<Opened> {
         let mut state = self.state();
+        let is_remembered = state.watches.is_some();
         let Some(node) = state.nodes.get_mut(ino) else { return self.files.open(ino) };
         let mut opened = Opened { same_content: true };
         if let Some(delta) = node.delta {
@@ -191,6 +238,13 @@ impl FileSystem for Overlay {
             if below.id.kind == Kind::File {
                 let (file, stat) = self.base.open_file(&below.path)?;
                 if stat.id != below.id {
+                    return Err(Error::Errno(libc::ESTALE));
+                }
+                // The size that the kernel believes may be of a moment ago. Told that the file is stale, it looks up the
+                // whole path anew and opens what it finds, once: so what is opened is what is there.
+                let looked_before = std::mem::replace(&mut node.asked, false);
+                if is_remembered && !looked_before && node.told.is_some_and(|told| told != stat.version()) {
+                    node.asked = true;
                     return Err(Error::Errno(libc::ESTALE));
                 }
                 opened.same_content = node.seen.is_none_or(|seen| seen == stat.version());
@@ -212,7 +266,7 @@ impl FileSystem for Overlay {
         if let Some(delta) = node.delta {
             self.files.release(delta);
         }
-        if let Some(delta) = state.nodes.let_go(ino) {
+        if let Some(delta) = state.let_go(ino) {
             self.files.forget(delta, 1);
         }
     }
@@ -247,6 +301,13 @@ impl FileSystem for Overlay {
 
     fn fsync(&self, ino: Ino) -> Result<()> {
         self.files.fsync(ino)
+    }
+
+    /// Only where nothing can be copied up: see [`FileSystem::backing`].
+    fn backing(&self, ino: Ino) -> Option<Arc<std::fs::File>> {
+        let state = self.state();
+        let node = state.nodes.get(ino).filter(|node| self.files.is_read_only() && node.delta.is_none())?;
+        node.file.clone()
     }
 
     fn readdir(&self, ino: Ino) -> Result<Vec<Entry>> {
@@ -286,8 +347,18 @@ impl FileSystem for Overlay {
         self.files.statfs()
     }
 
-    fn changes_outside(&self, ino: Ino) -> bool {
-        self.state().nodes.get(ino).is_some_and(|node| node.below.is_some())
+    fn valid_for(&self, ino: Ino) -> Duration {
+        Self::believable(&self.state(), ino)
+    }
+
+    fn absence_valid_for(&self, directory: Ino) -> Duration {
+        Self::names_believable(&self.state(), directory)
+    }
+
+    fn tell(&self, witness: Arc<dyn Witness>) {
+        if let Err(error) = self.start_watching(witness) {
+            tracing::warn!(%error, "changes of the base are asked for each time");
+        }
     }
 }
 

@@ -28,6 +28,10 @@ pub(super) struct Node {
     pub file: Option<Arc<File>>,
     /// What the kernel may have pages of.
     pub seen: Option<Version>,
+    /// What the kernel may have the attributes of.
+    pub told: Option<Version>,
+    /// It was asked to look again.
+    pub asked: bool,
     /// What is still known of an entry of the base whose name was taken away.
     pub ghost: Option<Attr>,
 }
@@ -36,6 +40,8 @@ pub(super) struct Node {
 pub(super) struct Below {
     pub path: Arc<Path>,
     pub id: Identity,
+    /// See [`Stat`](super::base::Stat).
+    pub linked: bool,
 }
 
 #[derive(Debug)]
@@ -45,13 +51,15 @@ pub(super) struct Nodes {
     /// The numbers of what was copied up, by inode of the database.
     shown: HashMap<Ino, Ino>,
     taken: HashSet<Ino>,
+    /// Where the base itself is.
+    device: u64,
 }
 
 impl Nodes {
     pub fn new(root: Identity, shown: HashMap<Ino, Ino>) -> Self {
         let taken = shown.values().copied().collect();
-        let mut nodes = Self { by_number: HashMap::new(), by_path: BTreeMap::new(), shown, taken };
-        let below = Below { path: Path::new("").into(), id: root };
+        let mut nodes = Self { by_number: HashMap::new(), by_path: BTreeMap::new(), shown, taken, device: root.dev };
+        let below = Below { path: Path::new("").into(), id: root, linked: false };
         nodes.hold(ROOT, Kind::Directory, Some(ROOT), Some(below));
         nodes
     }
@@ -106,6 +114,8 @@ impl Nodes {
             below: None,
             file: None,
             seen: None,
+            told: None,
+            asked: false,
             ghost: None,
         });
         node.lookups += 1;
@@ -132,6 +142,15 @@ impl Nodes {
         {
             former.below = None;
         }
+    }
+
+    pub fn root_device(&self) -> u64 {
+        self.device
+    }
+
+    /// The files of the base that are open.
+    pub fn open_below(&self) -> impl Iterator<Item = Ino> + '_ {
+        self.by_number.iter().filter(|(_, node)| node.opens > 0 && node.delta.is_none()).map(|(number, _)| *number)
     }
 
     /// The nodes at a path of the base and below it.

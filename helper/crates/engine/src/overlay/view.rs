@@ -65,13 +65,37 @@ impl Overlay {
         Ok(self.base.stat(&path)?.map(|stat| of_base(state, path.into(), &stat)))
     }
 
+    /// `find` of several names, in the order in which `readdir` gave them.
+    pub(super) fn find_all(&self, state: &State, place: &Place, names: &[&OsStr]) -> Result<Vec<Option<Found>>> {
+        let in_delta = match place.delta {
+            Some(directory) => self.files.read_tree(|tree| tree.children(directory, names))?,
+            None => vec![None; names.len()],
+        };
+        let folder = place.base.as_ref().and_then(|base| self.base.inside(base));
+        let seen = |(name, attr): (&&OsStr, Option<Attr>)| {
+            let path = place.below(name);
+            if path.as_ref().is_some_and(|path| self.hidden.hides(path)) {
+                return Ok(None);
+            }
+            if let Some(attr) = attr {
+                let below = self.share_of_the_base(state, &attr, path)?;
+                return Ok(Some(self.of_delta(state, attr, below)));
+            }
+            let (Some(path), Some(folder)) = (path.filter(|path| !state.whiteouts.contains(path)), &folder) else {
+                return Ok(None);
+            };
+            Ok(folder.stat(name).map(|stat| of_base(state, path.into(), &stat)))
+        };
+        names.iter().zip(in_delta).map(seen).collect()
+    }
+
     /// The folder of the base whose entries show in one of the database.
     fn share_of_the_base(&self, state: &State, attr: &Attr, path: Option<PathBuf>) -> Result<Option<Below>> {
         let Some(path) = path.filter(|_| attr.kind == Kind::Directory && !state.opaque.contains(&attr.ino)) else {
             return Ok(None);
         };
         let stat = self.base.stat(&path)?.filter(|stat| stat.id.kind == Kind::Directory);
-        Ok(stat.map(|stat| Below { path: path.into(), id: stat.id }))
+        Ok(stat.map(|stat| Below { path: path.into(), id: stat.id, linked: false }))
     }
 
     fn of_delta(&self, state: &State, attr: Attr, below: Option<Below>) -> Found {
@@ -138,6 +162,7 @@ impl Overlay {
         if let (true, Some(delta)) = (holds, delta) {
             self.files.note(|memory| memory.looked_up(*delta, directory_in));
         }
+        Self::compare(state, attr);
     }
 }
 
@@ -146,7 +171,7 @@ fn of_base(state: &State, path: Arc<std::path::Path>, stat: &Stat) -> Found {
     Found {
         attr: shape(stat.attr, number, stat.id.kind == Kind::Directory),
         delta: None,
-        below: Some(Below { path, id: stat.id }),
+        below: Some(Below { path, id: stat.id, linked: stat.linked }),
     }
 }
 

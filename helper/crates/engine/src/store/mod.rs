@@ -87,8 +87,19 @@ pub trait Store: Send {
     fn log_bytes(&self) -> u64;
     /// Brings the log into the database file and empties it. Not inside a transaction.
     fn fold_log(&mut self) -> Result<()>;
+    /// Something that folds from another thread while the store goes on; `None` where only the store itself can.
+    fn folder(&self) -> Result<Option<Box<dyn Fold>>> {
+        Ok(None)
+    }
     /// Leaves one file that any SQLite can open, with nothing beside it.
     fn close(self: Box<Self>) -> Result<()>;
+}
+
+/// See [`Store::folder`]. Gone before the store is closed.
+pub trait Fold: Send {
+    /// Brings what was committed when it began into the database file. The log is begun anew only after a
+    /// [`Store::fold_log`] that had nothing left to do, or little.
+    fn fold(&mut self) -> Result<()>;
 }
 
 /// See [`Store::disk`].

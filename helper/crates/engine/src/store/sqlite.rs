@@ -1,3 +1,4 @@
+use std::ffi::CStr;
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::MetadataExt;
@@ -8,16 +9,23 @@ use rusqlite::config::DbConfig;
 use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{Connection, ErrorCode, OpenFlags, ToSql, ffi};
 
-use super::{Arg, Disk, EachRow, Row, Store};
+use super::{Arg, Disk, EachRow, Fold, Row, Store};
 use crate::error::{Error, Result, StoreError, StoreErrorKind};
 
-/// SQLite in WAL mode. The write-ahead log is synced through a descriptor of our own: SQLite would do it under
+/// SQLite in WAL mode, for this process alone: by [`VFS`], and not by `locking_mode = EXCLUSIVE`, which would also
+/// shut out a second connection of our own.
+///
+/// The write-ahead log is synced through a descriptor of our own: SQLite would do it under
 /// the connection's lock and hold up every reader meanwhile. Closing that descriptor is harmless, because SQLite
 /// keeps its POSIX locks on the database file only.
 pub(crate) struct SqliteStore {
     connection: Connection,
+    path: PathBuf,
     wal: Arc<Wal>,
 }
+
+/// Locks other processes out with the first read, and keeps the index of the log in memory: no -shm file appears.
+const VFS: &CStr = c"unix-excl";
 
 struct Wal(File);
 
@@ -45,7 +53,7 @@ impl SqliteStore {
     pub(crate) fn visit(path: &Path) -> Result<Guest> {
         let wal_was_there = wal_path(path).exists();
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let connection = Connection::open_with_flags(path, flags).map_err(store_error)?;
+        let connection = Connection::open_with_flags_and_vfs(path, flags, VFS).map_err(store_error)?;
         let guest = Guest { connection, path: path.to_owned(), wal_was_there };
         guest.prepare().map_err(store_error)?;
         Ok(guest)
@@ -70,9 +78,7 @@ impl SqliteStore {
 impl Guest {
     fn prepare(&self) -> rusqlite::Result<()> {
         self.connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
-        self.connection.busy_timeout(std::time::Duration::ZERO)?;
-        // Before the first read: the index of the log then lives in memory and no -shm file appears.
-        self.connection.pragma_update(None, "locking_mode", "EXCLUSIVE")
+        self.connection.busy_timeout(std::time::Duration::ZERO)
     }
 
     pub(crate) fn query(&mut self, sql: &str, args: &[Arg<'_>], each: EachRow<'_>) -> Result<()> {
@@ -83,7 +89,7 @@ impl Guest {
     pub(crate) fn stay(self) -> Result<SqliteStore> {
         self.settle().map_err(store_error)?;
         let wal = Arc::new(Wal(File::open(wal_path(&self.path))?));
-        Ok(SqliteStore { connection: self.connection, wal })
+        Ok(SqliteStore { connection: self.connection, path: self.path, wal })
     }
 
     fn settle(&self) -> rusqlite::Result<()> {
@@ -100,7 +106,7 @@ impl Guest {
         // SQLite would fold the log in at a commit, and an fsync(2) would wait for work that it has no need of.
         db.pragma_update(None, "wal_autocheckpoint", 0)?;
         db.pragma_update(None, "journal_size_limit", LOG_KEPT)?;
-        // Takes the exclusive lock now, so that a second opener fails at its start and not in the middle.
+        // Makes the log's file, which `Disk` opens.
         db.execute_batch("BEGIN IMMEDIATE; COMMIT")
     }
 
@@ -151,9 +157,25 @@ impl Store for SqliteStore {
         self.checkpoint("PRAGMA wal_checkpoint(PASSIVE)")
     }
 
+    fn folder(&self) -> Result<Option<Box<dyn Fold>>> {
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let second = Connection::open_with_flags_and_vfs(&self.path, flags, VFS).map_err(store_error)?;
+        second.busy_timeout(std::time::Duration::ZERO).map_err(store_error)?;
+        Ok(Some(Box::new(Second(second))))
+    }
+
     fn close(mut self: Box<Self>) -> Result<()> {
         self.checkpoint("PRAGMA wal_checkpoint(TRUNCATE)")?;
         self.connection.close().map_err(|(_, error)| store_error(error))
+    }
+}
+
+/// A connection beside the store's. SQLite lets it fold while the first one reads and writes.
+struct Second(Connection);
+
+impl Fold for Second {
+    fn fold(&mut self) -> Result<()> {
+        self.0.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(())).map_err(store_error)
     }
 }
 

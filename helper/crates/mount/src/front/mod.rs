@@ -1,6 +1,7 @@
 //! The kernel's questions, put to the engine's file tree. Nothing is decided here that the tree could decide: this
 //! translates words, counts what the kernel counts, and keeps directory listings still while they are read.
 
+mod backed;
 mod listing;
 mod translate;
 
@@ -18,19 +19,17 @@ use fuser::{
 };
 use nixbox_engine::{Attr, AttrChange, FileSystem, Ino, Kind, NewNode, Opened, Rename, Result};
 
+use backed::Backed;
 use listing::Listings;
 use translate::{Shown, caller, errno, kind_of_mode, negative, perm_of_mode, time_change};
-
-/// What the kernel has learnt stays true until the kernel changes it: a change comes through this mount, or is told to
-/// it by `Notices`.
-const TTL: Duration = Duration::from_secs(3600);
-/// What may change outside is asked for anew each time.
-const NO_TTL: Duration = Duration::ZERO;
 
 /// Inode numbers are never used again, so one generation does.
 const GENERATION: Generation = Generation(0);
 
 const MAX_WRITE: u32 = 1024 * 1024;
+
+/// So many names of a listing are looked up together. What of them finds no room in an answer was for nothing.
+const PAGE: usize = 32;
 
 /// Files have no handle of their own: the tree knows them by inode.
 const NO_HANDLE: FileHandle = FileHandle(0);
@@ -42,18 +41,23 @@ pub(crate) struct Link {
     pub(crate) closed: AtomicBool,
     /// How many writes have been answered.
     pub(crate) writes: AtomicU64,
+    /// How many files were opened that the kernel reads by itself.
+    pub(crate) backed: AtomicU64,
+    /// Nothing can be written through the mount.
+    pub(crate) read_only: bool,
 }
 
 pub(crate) struct Front {
     tree: Arc<dyn FileSystem>,
     shown: Shown,
     listings: Listings,
+    backed: Backed,
     link: Arc<Link>,
 }
 
 impl Front {
     pub(crate) fn new(tree: Arc<dyn FileSystem>, uid: Option<u32>, gid: Option<u32>, link: Arc<Link>) -> Self {
-        Self { tree, shown: Shown { uid, gid }, listings: Listings::default(), link }
+        Self { tree, shown: Shown { uid, gid }, listings: Listings::default(), backed: Backed::default(), link }
     }
 
     fn ask<T>(&self, question: impl FnOnce(&dyn FileSystem) -> Result<T>) -> Result<T, Errno> {
@@ -63,20 +67,16 @@ impl Front {
         question(&*self.tree).map_err(errno)
     }
 
-    fn ttl(&self, ino: Ino) -> Duration {
-        if self.tree.changes_outside(ino) { NO_TTL } else { TTL }
-    }
-
     fn entry(&self, reply: ReplyEntry, answer: Result<Attr, Errno>) {
         match answer {
-            Ok(attr) => reply.entry(&self.ttl(attr.ino), &self.shown.attr(&attr), GENERATION),
+            Ok(attr) => reply.entry(&self.tree.valid_for(attr.ino), &self.shown.attr(&attr), GENERATION),
             Err(error) => reply.error(error),
         }
     }
 
     fn attr(&self, reply: ReplyAttr, answer: Result<Attr, Errno>) {
         match answer {
-            Ok(attr) => reply.attr(&self.ttl(attr.ino), &self.shown.attr(&attr)),
+            Ok(attr) => reply.attr(&self.tree.valid_for(attr.ino), &self.shown.attr(&attr)),
             Err(error) => reply.error(error),
         }
     }
@@ -126,6 +126,11 @@ impl Filesystem for Front {
         ] {
             let _ = config.add_capabilities(wish);
         }
+        // Linux 6.9. A mount that files are read past is one layer of the two that may lie upon each other; it is only
+        // given away where something comes of it.
+        self.backed.possible = self.link.read_only
+            && config.add_capabilities(InitFlags::FUSE_PASSTHROUGH).is_ok()
+            && config.set_max_stack_depth(1).is_ok();
         let _ = config.set_max_write(MAX_WRITE);
         let _ = config.set_max_background(64);
         Ok(())
@@ -134,7 +139,7 @@ impl Filesystem for Front {
     fn lookup(&self, _: &Request, parent: INodeNo, name: &OsStr, reply: ReplyEntry) {
         match self.ask(|tree| tree.lookup(parent.0, name)) {
             // Inode 0 says "not there" in a way that the kernel remembers, until it creates the name itself.
-            Err(Errno::ENOENT) => reply.entry(&self.ttl(parent.0), &negative(), GENERATION),
+            Err(Errno::ENOENT) => reply.entry(&self.tree.absence_valid_for(parent.0), &negative(), GENERATION),
             answer => self.entry(reply, answer),
         }
     }
@@ -240,7 +245,17 @@ impl Filesystem for Front {
             }
         });
         match opened {
-            Ok(opened) => reply.opened(NO_HANDLE, flags_of(opened)),
+            Ok(opened) => match self.backed.open(ino.0, || {
+                let file = self.tree.backing(ino.0)?;
+                // Refused to who is not root, and for files of a file system that lies over another.
+                reply.open_backing(&*file).ok()
+            }) {
+                Some(id) => {
+                    self.link.backed.fetch_add(1, Ordering::Relaxed);
+                    reply.opened_passthrough(NO_HANDLE, FopenFlags::FOPEN_NOFLUSH, &id)
+                }
+                None => reply.opened(NO_HANDLE, flags_of(opened)),
+            },
             Err(error) => reply.error(error),
         }
     }
@@ -248,9 +263,13 @@ impl Filesystem for Front {
     fn create(&self, req: &Request, parent: INodeNo, name: &OsStr, mode: u32, _: u32, flags: i32, reply: ReplyCreate) {
         let node = NewNode { kind: Kind::File, perm: perm_of_mode(mode), rdev: 0, caller: caller(req) };
         match self.create_open(parent.0, name, node, flags) {
-            Ok((attr, opened)) => {
-                reply.created(&self.ttl(attr.ino), &self.shown.attr(&attr), GENERATION, NO_HANDLE, flags_of(opened))
-            }
+            Ok((attr, opened)) => reply.created(
+                &self.tree.valid_for(attr.ino),
+                &self.shown.attr(&attr),
+                GENERATION,
+                NO_HANDLE,
+                flags_of(opened),
+            ),
             Err(error) => reply.error(error),
         }
     }
@@ -307,6 +326,7 @@ impl Filesystem for Front {
         _: bool,
         reply: ReplyEmpty,
     ) {
+        self.backed.close(ino.0);
         let released = self.ask(|tree| {
             tree.release(ino.0);
             Ok(())
@@ -348,20 +368,25 @@ impl Filesystem for Front {
             Ok(listing) => listing,
             Err(error) => return reply.error(error),
         };
-        for (next, name, (entry, kind)) in listing.from(offset) {
-            if listing::is_dot(name) {
-                // The kernel takes no reference for these two.
-                let attr = translate::only_kind(entry, kind);
-                if reply.add(attr.ino, next, name, &Duration::ZERO, &attr, GENERATION) {
-                    break;
+        let mut entries = listing.from(offset).peekable();
+        let mut full = false;
+        while let Some((next, name, (entry, kind))) = entries.next_if(|(_, name, _)| !full && listing::is_dot(name)) {
+            // The kernel takes no reference for these two.
+            let attr = translate::only_kind(entry, kind);
+            full = reply.add(attr.ino, next, name, &Duration::ZERO, &attr, GENERATION);
+        }
+        while !full && entries.peek().is_some() {
+            let page: Vec<_> = entries.by_ref().take(PAGE).collect();
+            let names: Vec<_> = page.iter().map(|(_, name, _)| *name).collect();
+            // Asked anew: the kernel counts a reference for each, and they may have changed or gone since the listing.
+            let Ok(found) = self.ask(|tree| Ok(tree.lookup_all(ino.0, &names))) else { break };
+            for ((next, name, _), attr) in page.iter().zip(found) {
+                let Some(attr) = attr else { continue };
+                let (ttl, shown) = (self.tree.valid_for(attr.ino), self.shown.attr(&attr));
+                full = full || reply.add(INodeNo(attr.ino), *next, name, &ttl, &shown, GENERATION);
+                if full {
+                    self.tree.forget(attr.ino, 1);
                 }
-                continue;
-            }
-            // Asked anew: the kernel counts a reference for it, and it may have changed or gone since the listing.
-            let Ok(attr) = self.ask(|tree| tree.lookup(ino.0, name)) else { continue };
-            if reply.add(INodeNo(attr.ino), next, name, &self.ttl(attr.ino), &self.shown.attr(&attr), GENERATION) {
-                self.tree.forget(attr.ino, 1);
-                break;
             }
         }
         reply.ok();

@@ -74,20 +74,32 @@ pub struct Mapped {
 }
 
 const MAPPER: &str = "import mmap, sys\n\
-    file = open(sys.argv[1], 'r+b')\n\
-    mapping = mmap.mmap(file.fileno(), 0)\n\
+    file = open(sys.argv[1], sys.argv[2])\n\
+    mapping = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ if sys.argv[2] == 'rb' else mmap.ACCESS_WRITE)\n\
     file.close()\n\
     print('mapped', flush=True)\n\
     for line in sys.stdin:\n\
     \x20   at, byte = map(int, line.split())\n\
-    \x20   mapping[at] = byte\n\
-    \x20   print('written', flush=True)\n";
+    \x20   if byte < 0:\n\
+    \x20       print(mapping[at], flush=True)\n\
+    \x20   else:\n\
+    \x20       mapping[at] = byte\n\
+    \x20       print('written', flush=True)\n";
 
 impl Mapped {
     pub fn new(path: &Path) -> Self {
+        Self::opened(path, "r+b")
+    }
+
+    pub fn new_to_read(path: &Path) -> Self {
+        Self::opened(path, "rb")
+    }
+
+    fn opened(path: &Path, mode: &str) -> Self {
         let mut child = Command::new("python3")
             .args(["-c", MAPPER])
             .arg(path)
+            .arg(mode)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
@@ -103,10 +115,19 @@ impl Mapped {
         self.expect("written");
     }
 
+    pub fn read(&mut self, at: usize) -> u8 {
+        writeln!(self.child.stdin.as_mut().unwrap(), "{at} -1").unwrap();
+        self.answer().parse().unwrap()
+    }
+
     fn expect(&mut self, answer: &str) {
+        assert_eq!(self.answer(), answer);
+    }
+
+    fn answer(&mut self) -> String {
         let mut line = String::new();
         self.answers.read_line(&mut line).unwrap();
-        assert_eq!(line.trim_end(), answer);
+        line.trim_end().to_owned()
     }
 }
 
