@@ -9,9 +9,8 @@ from files import MIB, read
 FILES_IN_FOLDER = 100
 
 
-def run(smoke):
+def run(smoke, count):
     folders, large, copied = (2, 8, 2) if smoke else (200, 256, 50)
-    count = 1 if smoke else int(os.environ.get("ROUNDS", 5))
     tree = f"{folders * FILES_IN_FOLDER} files of the base: grep -r"
     again, stat = f"{tree}, again", f"{folders * FILES_IN_FOLDER} files of the base: list and stat, cold"
     one, once_more = f"{large} MiB file of the base: read", f"{large} MiB file of the base: re-read"

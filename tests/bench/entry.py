@@ -14,7 +14,7 @@ FIFTY = "version = 1\n" + "".join(
 WATCHED = "clone,clone3,fork,vfork,execve,socket,connect"
 
 
-def run(smoke):
+def run(smoke, _):
     fifty, plain = Project(FIFTY), Project(config=None)
     try:
         plain.helper("new", "plain")

@@ -8,7 +8,7 @@ FLOORS = {"create": 4, "rm": 4, "read": 2.5, "stat": 15, "write": 1.2, "re-read"
 MIB = bytes(range(256)) * 4096
 
 
-def run(smoke):
+def run(smoke, count):
     small, large = (50, 8) if smoke else (2000, 256)
     names = {
         "create": f"{small} × 4 KiB: create",
@@ -40,7 +40,7 @@ def run(smoke):
         with done.timed(names["unlink"], world):
             file.unlink()
 
-    rounds(1 if smoke else int(os.environ.get("ROUNDS", 5)), play)
+    rounds(count, play)
     yield from done.figures(against_upstream={names[step]: floor for step, floor in FLOORS.items()})
 
 

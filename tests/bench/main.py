@@ -25,6 +25,7 @@ def arguments():
     parser = argparse.ArgumentParser(prog="tests/bench/run", description=__doc__)
     parser.add_argument("only", nargs="*", metavar="BENCH", help=f"{', '.join(BENCHES)} [default: all]")
     parser.add_argument("--smoke", action="store_true", help="few rounds of the debug build, no gates: does it work?")
+    parser.add_argument("--rounds", type=int, default=5, metavar="N", help="how often the steps of a comparison are done [5]")
     parser.add_argument("--json", metavar="FILE", help="write the figures there, - for stdout")
     return parser.parse_args()
 
@@ -33,7 +34,8 @@ def main():
     args = arguments()
     if unknown := set(args.only) - set(BENCHES):
         sys.exit(f"no such bench: {', '.join(sorted(unknown))}")
-    figures = [figure for name in args.only or BENCHES for figure in BENCHES[name](args.smoke)]
+    rounds = 1 if args.smoke else args.rounds
+    figures = [figure for name in args.only or BENCHES for figure in BENCHES[name](args.smoke, rounds)]
     if args.smoke:
         for figure in figures:
             figure.budgets, figure.floors = {}, {}

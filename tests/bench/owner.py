@@ -13,7 +13,7 @@ from worlds import Ours
 PER_FOLDER = 1000
 
 
-def run(smoke):
+def run(smoke, _):
     yield from idle(0.5 if smoke else 5)
     entries = 5_000 if smoke else 1_000_000
     yield large_base(entries)

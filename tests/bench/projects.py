@@ -11,8 +11,8 @@ from compare import Comparison, folder, rounds
 QUIET = {"stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE, "check": True}
 
 
-def run(smoke):
-    files, count = (50, 1) if smoke else (2000, int(os.environ.get("ROUNDS", 5)))
+def run(smoke, count):
+    files = 50 if smoke else 2000
     clone, status = f"git clone, {files} files", f"git status, {files} files, cold"
     cargo, npm = "cargo build, a crate of 20 modules", "npm install, 8 packages of 100 files"
     done = Comparison()

@@ -12,7 +12,7 @@ from measure import Figure, ratio, spawn
 from support import HELPER, Project, eventually, need
 
 
-def run(smoke):
+def run(smoke, _):
     need("fuse")
     project = Project()
     try:

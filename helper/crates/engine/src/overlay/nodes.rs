@@ -1,7 +1,8 @@
 //! What the front end refers to that the database alone could not answer for: entries of the base, folders that both
 //! layers have a share in, and what was copied up and keeps the number it had.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+use std::ffi::OsString;
 use std::fs::File;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::ops::Bound;
@@ -53,12 +54,26 @@ pub(super) struct Nodes {
     taken: HashSet<Ino>,
     /// Where the base itself is.
     device: u64,
+    /// Files of the base, those first that have been known for longest; some are known no more.
+    order: VecDeque<Ino>,
+    /// How many of them to remember: some hundred bytes each.
+    room: usize,
 }
+
+const ROOM: usize = 128 * 1024;
 
 impl Nodes {
     pub fn new(root: Identity, shown: HashMap<Ino, Ino>) -> Self {
         let taken = shown.values().copied().collect();
-        let mut nodes = Self { by_number: HashMap::new(), by_path: BTreeMap::new(), shown, taken, device: root.dev };
+        let mut nodes = Self {
+            by_number: HashMap::new(),
+            by_path: BTreeMap::new(),
+            shown,
+            taken,
+            device: root.dev,
+            order: VecDeque::new(),
+            room: ROOM,
+        };
         let below = Below { path: Path::new("").into(), id: root, linked: false };
         nodes.hold(ROOT, Kind::Directory, Some(ROOT), Some(below));
         nodes
@@ -119,6 +134,9 @@ impl Nodes {
             ghost: None,
         });
         node.lookups += 1;
+        if is_new && delta.is_none() && kind != Kind::Directory {
+            self.order.push_back(number);
+        }
         if node.below != below {
             self.place(number, below);
         }
@@ -142,6 +160,20 @@ impl Nodes {
         {
             former.below = None;
         }
+    }
+
+    /// A file that the kernel had better forget, where more are known than should be: it does so by itself only when
+    /// it runs out of memory, and would have us remember a million. One that is in use stays.
+    pub fn surplus(&mut self) -> Option<(Ino, OsString)> {
+        while self.order.len() > self.room {
+            let number = self.order.pop_front()?;
+            let Some(node) = self.by_number.get(&number) else { continue };
+            self.order.push_back(number);
+            let below = node.below.as_ref().filter(|_| node.opens == 0 && node.delta.is_none())?;
+            let folder = self.at(below.path.parent()?)?;
+            return Some((folder, below.path.file_name()?.to_owned()));
+        }
+        None
     }
 
     pub fn root_device(&self) -> u64 {
@@ -173,5 +205,44 @@ impl Nodes {
         self.place(number, None);
         self.by_number.remove(&number);
         delta
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    fn known(nodes: &mut Nodes, name: &str) -> Ino {
+        let id = Identity { dev: 1, ino: 100 + name.len() as u64, kind: Kind::File };
+        let number = nodes.number(Path::new(name), &id);
+        nodes.hold(number, Kind::File, None, Some(Below { path: Path::new(name).into(), id, linked: false }));
+        number
+    }
+
+    #[test]
+    fn what_is_known_for_longest_is_to_be_forgotten_unless_it_is_open() {
+        let mut nodes = Nodes::new(Identity { dev: 1, ino: 1, kind: Kind::Directory }, HashMap::new());
+        nodes.room = 3;
+        let first = known(&mut nodes, "open");
+        nodes.get_mut(first).unwrap().opens = 1;
+        let mut numbers = HashMap::new();
+        for round in 0..1000 {
+            let name = format!("f{round}");
+            numbers.insert(name.clone(), known(&mut nodes, &name));
+            for _ in 0..2 {
+                if let Some((folder, name)) = nodes.surplus() {
+                    assert_eq!(folder, ROOT);
+                    let number = numbers[name.to_str().unwrap()];
+                    // As the kernel does when it is told so.
+                    nodes.get_mut(number).unwrap().lookups = 0;
+                    nodes.let_go(number);
+                }
+            }
+            assert!(nodes.by_number.len() <= 8 && nodes.order.len() <= 8, "{}", nodes.by_number.len());
+        }
+        assert!(nodes.get(first).is_some());
+        // The same file has its number again.
+        assert_eq!(known(&mut nodes, "f0"), numbers["f0"]);
     }
 }

@@ -163,6 +163,7 @@ impl Overlay {
             self.files.note(|memory| memory.looked_up(*delta, directory_in));
         }
         Self::compare(state, attr);
+        Self::relieve(state);
     }
 }
 

@@ -36,6 +36,8 @@ pub(super) struct Watches {
     room: usize,
     /// What was found to have changed without a word.
     distrusted: Vec<Ino>,
+    /// Names that had better be forgotten.
+    surplus: Vec<(Ino, OsString)>,
     wake: Arc<EventFd>,
 }
 
@@ -92,7 +94,8 @@ impl Overlay {
         let thread = std::thread::Builder::new().name("watch".into()).spawn(move || watcher.run());
         thread.map_err(|error| Errno::from_raw(error.raw_os_error().unwrap_or(libc::EAGAIN)))?;
         let (by_folder, by_watch) = (HashMap::new(), HashMap::new());
-        self.state().watches = Some(Watches { inotify, by_folder, by_watch, room, distrusted: Vec::new(), wake });
+        self.state().watches =
+            Some(Watches { inotify, by_folder, by_watch, room, distrusted: Vec::new(), surplus: Vec::new(), wake });
         Ok(())
     }
 
@@ -126,6 +129,16 @@ impl Overlay {
         }
         let is_watched = state.watches.as_ref().is_some_and(|watches| watches.by_folder.contains_key(&folder));
         if is_watched { WATCHED } else { Duration::ZERO }
+    }
+
+    /// After something was looked up that was not known before.
+    pub(super) fn relieve(state: &mut State) {
+        let State { watches: Some(watches), nodes, .. } = state else { return };
+        let before = watches.surplus.len();
+        watches.surplus.extend(nodes.surplus());
+        if watches.surplus.len() > before {
+            let _ = watches.wake.write(1);
+        }
     }
 
     /// The content of an open file was seen to be another than the one that may be remembered.
@@ -191,6 +204,7 @@ impl Watcher {
     fn digest(&self, mut state: MutexGuard<'_, State>, events: &[InotifyEvent]) -> Vec<News> {
         let State { watches: Some(watches), nodes, .. } = &mut *state else { return Vec::new() };
         let mut news: Vec<_> = watches.distrusted.drain(..).map(News::Inode).collect();
+        news.extend(watches.surplus.drain(..).map(|(folder, name)| News::Name(folder, name)));
         for event in events {
             if event.mask.contains(AddWatchFlags::IN_Q_OVERFLOW) {
                 // Names and attributes are asked for again in a moment; what is open and mapped would not be.
