@@ -40,6 +40,8 @@ in
       inherit (config.devenv) root;
     };
 
+    warnings = nixbox.warnings cfg;
+
     packages = [ cfg.package ] ++ lib.optional (cfg.cliPackage != null) cfg.cliPackage;
     env = environment;
 

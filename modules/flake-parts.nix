@@ -15,6 +15,7 @@
       cfg = config.services.agentfs;
       configFile = nixbox.check {
         failed = builtins.filter (a: !a.assertion) (nixbox.assertions { inherit cfg; });
+        warnings = nixbox.warnings cfg;
         value = cfg.configFile;
       };
       helper = import ./wrapper.nix { inherit pkgs; } {

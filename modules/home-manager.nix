@@ -48,6 +48,7 @@ in
         inherit cfg;
         root = config.home.homeDirectory;
       };
+      warnings = nixbox.warnings cfg;
       home.packages = [
         cfg.package
         helper

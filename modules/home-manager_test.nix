@@ -14,6 +14,7 @@ let
     {
       options = {
         assertions = any [ ];
+        warnings = any [ ];
         home.homeDirectory = any "/home/alice";
         home.packages = any [ ];
         xdg.dataHome = any "/home/alice/.local/share";

@@ -87,6 +87,8 @@ in
         root = cfg.dataDir;
       };
 
+      warnings = nixbox.warnings cfg;
+
       environment.systemPackages = [
         cfg.package
         helper

@@ -13,6 +13,7 @@ let
     in
     {
       assertions = any [ ];
+      warnings = any [ ];
       environment.systemPackages = any [ ];
       systemd.services = any { };
       users.users = any { };
@@ -140,5 +141,16 @@ in
         instances.Bad = { };
       }).assertions
   )) 1;
+  "warnings reach NixOS" = check.equal (builtins.length
+    (of {
+      enable = true;
+      inherit package;
+      instances.a = {
+        base = "src";
+        mode = "direct";
+      };
+      instances.b = { };
+    }).warnings
+  ) 1;
   "disabled: nothing is there" = check.equal (of { instances.a = { }; }).systemd.services { };
 }

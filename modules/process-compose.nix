@@ -24,6 +24,7 @@ in
   config = lib.mkIf cfg.enable {
     settings.processes = nixbox.check {
       inherit failed;
+      warnings = nixbox.warnings cfg;
       value = lib.mapAttrs' (
         name: _:
         lib.nameValuePair "agentfs-${name}" (process {

@@ -25,7 +25,12 @@ let
     i:
     lib.recursiveUpdate (
       present {
-        inherit (i) enable description base;
+        inherit (i)
+          enable
+          description
+          base
+          mode
+          ;
         mount = mount i.mount;
         # The table's presence is what switches HTTP on.
         http = if i.http == null then null else { inherit (i.http) bind port; };

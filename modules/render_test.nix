@@ -28,6 +28,7 @@ in
     default_instance = "sandbox";
     instances.sandbox = {
       enable = true;
+      mode = "overlay";
       inherit mount;
     };
   };
@@ -43,6 +44,7 @@ in
           description = "d";
           base = "src";
           exclude = [ "target" ];
+          mode = "ephemeral";
           limits = {
             size = "2GiB";
             files = 1000;
@@ -76,6 +78,7 @@ in
           description = "d";
           base = "src";
           exclude = [ "target" ];
+          mode = "ephemeral";
           limits = {
             size = "2GiB";
             files = 1000;
@@ -205,6 +208,9 @@ in
   });
   "a size without a unit that is one is refused" = check.throws (render {
     instances.a.limits.size = "2G";
+  });
+  "a wrong mode is refused" = check.throws (render {
+    instances.a.mode = "Direct";
   });
   "a wrong backend is refused" = check.throws (render {
     instances.a.mount.backend = "nfs";

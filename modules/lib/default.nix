@@ -11,6 +11,7 @@ let
     absolute = import ./paths.nix { inherit lib; };
     environment = import ../environment.nix { inherit lib; };
     assertions = import ../schema/assertions.nix { inherit lib; };
+    warnings = import ../schema/warnings.nix { inherit lib; };
     literalSecrets = import ../schema/secrets.nix { inherit lib; };
 
     # Whether an instance may bring a variable of that name: the helper refuses
@@ -53,14 +54,21 @@ let
       in
       nixbox.check {
         failed = builtins.filter (a: !a.assertion) (nixbox.assertions { inherit cfg; });
+        warnings = nixbox.warnings cfg;
         value = cfg.configFile;
       };
 
-    # For hosts that have no `assertions` of their own.
+    # For hosts that have no `assertions` and no `warnings` of their own.
     check =
-      { failed, value }:
+      {
+        failed,
+        warnings,
+        value,
+      }:
       if failed == [ ] then
-        value
+        builtins.foldl' (
+          value: text: (builtins.warn or builtins.trace) "nixbox: ${text}" value
+        ) value warnings
       else
         throw "nixbox: ${builtins.concatStringsSep "\n" (map (a: "- ${a.message}") failed)}";
   };

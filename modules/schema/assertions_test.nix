@@ -112,6 +112,21 @@ in
   );
   "base: excluded without one" = refuses "there is none" { instances.a.exclude = [ "x" ]; };
 
+  "mode: direct over nothing" = refuses "there is none" { instances.a.mode = "direct"; };
+  "mode: direct with limits" = refuses "holds no files" {
+    instances.a = {
+      mode = "direct";
+      base = "src";
+      limits.files = 1;
+    };
+  };
+  "mode: direct over a base" = accepts {
+    instances.a = {
+      mode = "direct";
+      base = "src";
+    };
+  };
+
   "env: a name of our own" = refuses "env.AGENTFS_ID" { instances.a.env.AGENTFS_ID = "x"; };
   "env: another name of our own" = refuses "env.NIXBOX_X" { instances.a.env.NIXBOX_X = "x"; };
   "env: a name of devenv's" = refuses "env.DEVENV_ROOT" { instances.a.env.DEVENV_ROOT = "/x"; };

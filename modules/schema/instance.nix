@@ -35,6 +35,21 @@ in
       description = "Patterns, as in a `.gitignore`, of what the instance does not show of its base.";
     };
 
+    mode = mkOption {
+      type = types.enum [
+        "overlay"
+        "direct"
+        "ephemeral"
+      ];
+      default = "overlay";
+      example = "ephemeral";
+      description = ''
+        Where changes go. `overlay` keeps them in the database, and the base as it is. `direct` writes to the base
+        itself: there is nothing to review, and evaluation warns of it. `ephemeral` forgets them when the owner stops,
+        unless it is told to keep them.
+      '';
+    };
+
     labels = mkOption {
       type = types.attrsOf types.str;
       default = { };

@@ -64,6 +64,21 @@ let
     require (instance.exclude or [ ] == [ ] || instance ? base)
       "${at name "exclude"} says what is not seen of a base, and there is none; set base, or leave it out";
 
+  writesSomewhere =
+    name:
+    let
+      instance = instances.${name};
+      direct = instance.mode or "overlay" == "direct";
+    in
+    [
+      (require (
+        !direct || instance ? base
+      ) "${at name "mode"} is direct, which writes to the base, and there is none; set base")
+      (require (!(direct && instance ? limits))
+        "${at name "limits"} bounds what the instance itself holds, and in direct mode it holds no files; leave it out"
+      )
+    ];
+
   # every pair of enabled instances once
   pairs = concatMap (a: map (b: { inherit a b; }) (builtins.filter (b: a < b) (attrNames enabled))) (
     attrNames enabled
@@ -94,5 +109,6 @@ let
 in
 map alone (attrNames instances)
 ++ map excludesSomething (attrNames instances)
+++ concatMap writesSomewhere (attrNames instances)
 ++ concatMap (name: map (baseOutsideOf name) (attrNames enabled)) (attrNames enabled)
 ++ concatMap together pairs

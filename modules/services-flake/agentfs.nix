@@ -36,6 +36,7 @@ in
     readOnly = true;
     default = nixbox.check {
       failed = builtins.filter (a: !a.assertion) (nixbox.assertions { inherit cfg; });
+      warnings = nixbox.warnings cfg;
       value = pkgs.writeText "nixbox.toml" (nixbox.toTOML (nixbox.render cfg));
     };
     defaultText = lib.literalExpression ''pkgs.writeText "nixbox.toml" "…"'';

@@ -53,6 +53,10 @@ let
         http.port = 0;
       };
     };
+    direct.instances.a = {
+      base = "src";
+      mode = "direct";
+    };
     settings = {
       settings.log_level = "debug";
       instances.a.settings.mount.read_only = true;

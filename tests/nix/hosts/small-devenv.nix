@@ -42,6 +42,7 @@ let
   skeleton = {
     options = {
       assertions = option (types.listOf types.unspecified) [ ];
+      warnings = option (types.listOf types.str) [ ];
       packages = option (types.listOf types.package) [ ];
       env = option (types.attrsOf types.anything) { };
       enterShell = option types.lines "";

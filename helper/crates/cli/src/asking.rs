@@ -303,7 +303,7 @@ fn gone(name: &str) -> Failure {
 }
 
 /// The owner's refusal as this program's own failure: one failure has one code, whoever met it.
-fn said(refusal: Refusal) -> Failure {
+pub fn said(refusal: Refusal) -> Failure {
     let code = nixbox_report::ALL.iter().find(|code| code.id == refusal.code);
     let failure = Failure::new(code.unwrap_or(&&codes::UNEXPECTED), refusal.message);
     Failure { why: refusal.why, help: refusal.help, ..failure }

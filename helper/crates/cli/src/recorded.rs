@@ -60,6 +60,7 @@ fn undeclared(status: Status, paths: Paths) -> Instance {
         enable: false,
         description: "runs and is not declared".into(),
         base: None,
+        mode: Default::default(),
         limits: Default::default(),
         labels: Default::default(),
         env: Default::default(),

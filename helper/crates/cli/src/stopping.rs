@@ -3,15 +3,17 @@
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
-use nixbox_config::Instance;
+use nixbox_config::{Instance, Mode};
+use nixbox_control::Error;
 use nixbox_mounts::{Health, within};
 use nixbox_report::{Failure, Report, codes};
 use nixbox_state::{Holder, Lock, LockError, Process};
 use nixbox_supervisor::Handle;
 
+use crate::asking::said;
 use crate::context::io_failure;
 use crate::mounts;
-use crate::presence::{connect, now};
+use crate::presence::{self, connect, now};
 use crate::recorded;
 
 /// A kill takes effect at once, but a process in the middle of disk writes goes when these are done.
@@ -36,8 +38,8 @@ pub struct Outcome {
 }
 
 /// Asks the owner to stop, waits until it is really gone, kills it when `grace` is over, and removes what a
-/// killed one leaves.
-pub fn stop(instance: &Instance, grace: Duration) -> Result<Outcome, Report> {
+/// killed one leaves. `keep`: an ephemeral one is saved, and therefore never killed.
+pub fn stop(instance: &Instance, grace: Duration, keep: bool) -> Result<Outcome, Report> {
     let deadline = Instant::now() + grace;
     let Some(owner) = owner(instance) else {
         return Ok(Outcome { end: End::WasNotRunning, repaired: clear(instance)? });
@@ -45,10 +47,13 @@ pub fn stop(instance: &Instance, grace: Duration) -> Result<Outcome, Report> {
     let Some(handle) = handle(instance, owner)? else {
         return Ok(Outcome { end: End::Stopped, repaired: clear(instance)? });
     };
-    ask(instance, &handle, grace)?;
+    let keep = keep && instance.mode == Mode::Ephemeral;
+    ask(instance, &handle, grace, keep)?;
     let waited = |until| handle.wait(Some(until)).map_err(Report::from);
     let end = if waited(deadline)? {
         End::Stopped
+    } else if keep {
+        return Err(still_saving(instance).into());
     } else {
         handle.signal(Signal::SIGKILL).map_err(|error| cannot_kill(instance, handle.process(), error))?;
         if !waited(Instant::now() + AFTER_KILL)? {
@@ -56,6 +61,9 @@ pub fn stop(instance: &Instance, grace: Duration) -> Result<Outcome, Report> {
         }
         End::Killed
     };
+    if keep && !instance.paths.db.exists() {
+        return Err(not_kept(instance).into());
+    }
     Ok(Outcome { end, repaired: clear(instance)? })
 }
 
@@ -66,14 +74,31 @@ fn owner(instance: &Instance) -> Option<Process> {
 }
 
 /// By its socket; by a signal where that is not answered.
-fn ask(instance: &Instance, handle: &Handle, grace: Duration) -> Result<(), Report> {
+fn ask(instance: &Instance, handle: &Handle, grace: Duration, keep: bool) -> Result<(), Report> {
     let target = instance.clone();
     let patience = grace.min(Duration::from_secs(2)).max(Duration::from_millis(100));
-    let asked = within(patience, move || connect(&target)?.stop(Some(patience)));
-    if matches!(asked, Some(Ok(()))) {
-        return Ok(());
+    let asked = within(patience, move || connect(&target)?.stop(keep, Some(patience)));
+    match asked {
+        Some(Ok(())) => return Ok(()),
+        Some(Err(Error::Refused(refusal))) => return Err(said(refusal).into()),
+        // A signal would end it without.
+        _ if keep => return Err(presence::silent(&instance.name, None).into()),
+        _ => {}
     }
     handle.signal(Signal::SIGTERM).map_err(|error| cannot_kill(instance, handle.process(), error).into())
+}
+
+fn still_saving(instance: &Instance) -> Failure {
+    let name = &instance.name;
+    Failure::new(&codes::OWNER_SILENT, format!("`{name}` is still being saved"))
+        .why("the time to stop in is over, and killed now it would be lost")
+        .help(format!("wait: `nixbox-helper ps {name}` tells when it is gone, and --timeout gives it longer"))
+}
+
+fn not_kept(instance: &Instance) -> Failure {
+    Failure::new(&codes::DATABASE_FAILED, format!("`{}` was not saved", instance.name))
+        .why(format_args!("{} is not there", instance.paths.db.display()))
+        .help("its log says why")
 }
 
 fn handle(instance: &Instance, process: Process) -> Result<Option<Handle>, Report> {

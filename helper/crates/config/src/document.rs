@@ -9,7 +9,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Serialize, Serializer};
 
 use crate::size::Size;
-use crate::words::{Backend, LogLevel};
+use crate::words::{Backend, LogLevel, Mode};
 
 /// A value and the line that it stands on.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -79,10 +79,16 @@ pub(crate) struct Document {
 
 /// One AgentFS database and everything declared around it. An empty table is complete.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, JsonSchema)]
-#[schemars(extend(
-    "if" = { "required": ["exclude"], "properties": { "exclude": { "minItems": 1 } } },
-    "then" = { "required": ["base"] },
-))]
+#[schemars(extend("allOf" = [
+    {
+        "if": { "required": ["exclude"], "properties": { "exclude": { "minItems": 1 } } },
+        "then": { "required": ["base"] },
+    },
+    {
+        "if": { "required": ["mode"], "properties": { "mode": { "const": "direct" } } },
+        "then": { "required": ["base"], "not": { "required": ["limits"] } },
+    },
+]))]
 #[serde(deny_unknown_fields)]
 pub(crate) struct InstanceDocument {
     /// Whether the instance is brought up.
@@ -102,6 +108,11 @@ pub(crate) struct InstanceDocument {
     #[schemars(default, inner(length(min = 1), pattern("^[^!]")))]
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub exclude: Vec<At<String>>,
+    /// Where changes go: `overlay` keeps them in the database and the base as it is; `direct` writes to the base itself,
+    /// and there is nothing to review; `ephemeral` forgets them when the owner stops.
+    #[schemars(extend("default" = "overlay"))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mode: Option<At<Mode>>,
     /// How much the instance may hold itself. Without this table the disk is the limit.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub limits: Option<At<LimitsDocument>>,

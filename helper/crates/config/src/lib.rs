@@ -22,6 +22,7 @@ mod secret;
 mod size;
 mod sources;
 mod tree;
+mod warnings;
 mod words;
 
 pub use load::{Loaded, load};
@@ -31,4 +32,4 @@ pub use render::{to_json, to_toml};
 pub use schema::schema;
 pub use size::Size;
 pub use sources::{Environment, Sources};
-pub use words::{Backend, LogLevel, UnknownWord};
+pub use words::{Backend, LogLevel, Mode, UnknownWord};

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
 use crate::size::Size;
-use crate::words::{Backend, LogLevel};
+use crate::words::{Backend, LogLevel, Mode};
 
 /// A project: one `nixbox.toml` and the folder its relative paths start from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,6 +30,7 @@ pub struct Instance {
     pub description: String,
     /// The folder that it lies over.
     pub base: Option<Base>,
+    pub mode: Mode,
     pub limits: Limits,
     pub labels: BTreeMap<String, String>,
     /// Extra variables that `env` exports for this instance.

@@ -44,6 +44,7 @@ fn instance(table: &mut Table<'_, '_>) -> InstanceDocument {
         description: table.text("description"),
         base: table.text("base"),
         exclude: table.list("exclude"),
+        mode: table.word("mode"),
         limits: table.table("limits", limits),
         labels: table.texts("labels"),
         env: table.texts("env"),

@@ -59,6 +59,7 @@ fn instance(instance: &Instance) -> InstanceDocument {
         description: given(instance.description.clone()),
         base: instance.base.as_ref().and_then(|base| given(text(&base.path))),
         exclude: instance.base.iter().flat_map(|base| &base.exclude).cloned().map(At::nowhere).collect(),
+        mode: given(instance.mode),
         limits: (instance.limits != Limits::default()).then(|| At::nowhere(limits(&instance.limits))),
         labels: all(&instance.labels),
         env: all(&instance.env),

@@ -18,7 +18,7 @@ use crate::project::{Base, Http, Instance, Limits, Mount, Paths, Project};
 use crate::secret;
 use crate::sources::Sources;
 use crate::tree::join;
-use crate::words::{Backend, LogLevel};
+use crate::words::{Backend, LogLevel, Mode};
 
 pub(crate) fn resolve(
     sources: &Sources,
@@ -154,6 +154,7 @@ impl Resolver<'_> {
             enable: self.pick(&key, "enable", written.enable.as_ref(), true),
             description: self.pick(&key, "description", written.description.as_ref(), String::new()),
             base: self.base(&key, written),
+            mode: self.mode(&key, written),
             limits: self.limits(&join(&key, "limits"), written.limits.as_ref()),
             labels: self.labels(&join(&key, "labels"), &written.labels),
             env: self.variables(&join(&key, "env"), &written.env),
@@ -213,6 +214,22 @@ impl Resolver<'_> {
             _ => {}
         }
         found.map(|(path, _)| Base { path, exclude: globs })
+    }
+
+    fn mode(&mut self, table: &str, written: &InstanceDocument) -> Mode {
+        let mode = self.pick(table, "mode", written.mode.as_ref(), Mode::default());
+        let (Mode::Direct, Some(At { line, .. })) = (mode, &written.mode) else { return mode };
+        if written.base.is_none() {
+            let what = "`direct` writes to the base, and there is none".to_owned();
+            self.report(&codes::CONFIG_VALUE, *line, &join(table, "mode"), what, "set `base`, or leave `mode` out");
+        }
+        if let Some(At { line, .. }) = &written.limits {
+            let what =
+                "`limits` bounds what the instance itself holds, and in `direct` mode it holds no files".to_owned();
+            let help = "leave `limits` out, or set another `mode`";
+            self.report(&codes::CONFIG_VALUE, *line, &join(table, "limits"), what, help);
+        }
+        mode
     }
 
     fn limits(&mut self, key: &str, written: Option<&At<LimitsDocument>>) -> Limits {

@@ -71,6 +71,21 @@ pub enum Backend {
 
 words!(Backend { Auto = "auto", Fuse = "fuse", None = "none" });
 
+/// Where what is changed in an instance goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Mode {
+    /// Into the database, over the base where there is one.
+    #[default]
+    Overlay,
+    /// Into the base itself.
+    Direct,
+    /// Nowhere that outlives its owner.
+    Ephemeral,
+}
+
+words!(Mode { Overlay = "overlay", Direct = "direct", Ephemeral = "ephemeral" });
+
 /// How much the programs say on stderr.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
@@ -103,6 +118,7 @@ mod tests {
             }
         }
         agree(Backend::ALL);
+        agree(Mode::ALL);
         agree(LogLevel::ALL);
     }
 }

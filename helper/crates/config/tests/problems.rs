@@ -320,3 +320,15 @@ fn limits_are_sizes_and_counts_that_something_fits_into() {
     fails(&limits("files = 0"), &[("value", 3, "instances.a.limits.files")]);
     fails(&limits("files = \"3\""), &[("type", 3, "instances.a.limits.files")]);
 }
+
+#[test]
+fn a_direct_instance_has_a_base_and_no_limits_and_is_warned_about() {
+    let direct = "[instances.a]\nmode = \"direct\"\n";
+    fails(direct, &[("value", 3, "instances.a.mode")]);
+    fails(&format!("{direct}base = \"src\"\nlimits.files = 1\n"), &[("value", 5, "instances.a.limits")]);
+    fails("[instances.a]\nmode = \"drect\"\n", &[("type", 3, "instances.a.mode")]);
+    let project = Scene::new(&format!("version = 1\n{direct}base = \"src\"\n")).project();
+    let warnings = project.warnings();
+    assert!(warnings.len() == 1 && warnings[0].contains("instances.a.mode"), "{warnings:?}");
+    assert_eq!(Scene::new("version = 1\n[instances.a]\nmode = \"ephemeral\"\n").project().warnings(), [""; 0]);
+}

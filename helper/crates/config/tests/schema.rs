@@ -185,6 +185,7 @@ fn instance() -> impl Strategy<Value = Value> {
         ("description", words(&["", "x\ny", "ü"])),
         ("base", words(&["src", "./b/c"])),
         ("exclude", mostly(Just(json!(["target", "*.o"]))).boxed()),
+        ("mode", words(&["overlay", "direct", "ephemeral", "Direct"])),
         ("limits", mostly(limits).boxed()),
         ("labels", mostly(named(&["team", "odd name", ""], words(&["x", ""]))).boxed()),
         ("env", mostly(named(&["A", "_b", "1A", "A-B"], words(&["x", ""]))).boxed()),

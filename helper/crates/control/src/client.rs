@@ -68,9 +68,9 @@ impl Client {
     }
 
     /// Returns once the owner has begun to stop; `wait_closed` then waits until it is gone.
-    pub fn stop(&mut self, within: Option<Duration>) -> Result<(), Error> {
+    pub fn stop(&mut self, keep: bool, within: Option<Duration>) -> Result<(), Error> {
         let deadline = within.map(|d| Instant::now() + d);
-        self.send(&Request::Stop, deadline)?;
+        self.send(&Request::Stop { keep }, deadline)?;
         match self.receive(deadline)? {
             Response::Stopping => Ok(()),
             other => Err(Error::Protocol(format!("unexpected answer {other:?}"))),

@@ -11,8 +11,12 @@ pub enum Request {
     Status,
     /// The status now, then again after every change.
     Subscribe,
-    /// Stop serving; the answer comes when the owner has begun, the connection closes when it is gone.
-    Stop,
+    /// Stop serving; the answer comes when the owner has begun, the connection closes when it is gone. `keep`: an
+    /// ephemeral instance is saved as its database first.
+    Stop {
+        #[serde(default)]
+        keep: bool,
+    },
     Kv(KvRequest),
     Tool(ToolRequest),
     Timeline(TimelineRequest),

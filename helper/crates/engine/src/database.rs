@@ -4,14 +4,17 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use nix::fcntl::{RenameFlags, renameat2};
+
+use crate::direct::Direct;
 use crate::error::{Error, Result, StoreError, StoreErrorKind};
 use crate::files::{Files, Limits};
 use crate::filesystem::{Caller, FileSystem};
 use crate::kv::Kv;
 use crate::overlay::{Base, BaseOptions, Overlay};
 use crate::probe::{self, Found, OpenHere};
-use crate::schema;
-use crate::store::{SqliteStore, Store, wal_path};
+use crate::schema::{self, Over};
+use crate::store::{EphemeralStore, SqliteStore, Store, settle_copy};
 use crate::tool_calls::ToolCalls;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,16 +25,43 @@ pub struct Options {
     pub read_only: bool,
     /// Who owns the root of a database that is created. The process, where not said.
     pub owner: Option<Caller>,
+    pub mode: Mode,
     /// How much it may hold.
     pub limits: Limits,
     /// The folder that it lies over. It must exist, and be the one that the database has on record, if any.
     pub base: Option<BaseOptions>,
 }
 
+impl Options {
+    fn owner(&self) -> Caller {
+        let process = || Caller { uid: nix::unistd::getuid().as_raw(), gid: nix::unistd::getgid().as_raw() };
+        self.owner.unwrap_or_else(process)
+    }
+}
+
 impl Default for Options {
     fn default() -> Self {
-        Self { chunk_size: DEFAULT_CHUNK_SIZE, read_only: false, owner: None, limits: Limits::default(), base: None }
+        Self {
+            chunk_size: DEFAULT_CHUNK_SIZE,
+            read_only: false,
+            owner: None,
+            mode: Mode::default(),
+            limits: Limits::default(),
+            base: None,
+        }
     }
+}
+
+/// Where what is changed goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Mode {
+    /// Into the database: over the base, where there is one.
+    #[default]
+    Overlay,
+    /// Into the base itself. Values and the tool log are the database's all the same; it must have no files of its own.
+    Direct,
+    /// Nowhere that outlives this process, unless it is kept in the end.
+    Ephemeral,
 }
 
 pub const DEFAULT_CHUNK_SIZE: u32 = 16 * 1024;
@@ -40,8 +70,10 @@ pub const DEFAULT_CHUNK_SIZE: u32 = 16 * 1024;
 pub struct Database {
     path: PathBuf,
     files: Arc<Files>,
+    mode: Mode,
     overlay: Option<Arc<Overlay>>,
-    _open_here: OpenHere,
+    direct: Option<Arc<Direct>>,
+    _open_here: Option<OpenHere>,
 }
 
 impl Database {
@@ -53,6 +85,9 @@ impl Database {
         // Before the database is touched.
         let base = options.base.as_ref().map(|base| Base::open(&base.path)).transpose()?;
         let path = resolve(path)?;
+        if options.mode == Mode::Ephemeral {
+            return Self::open_nowhere(&path, options, base);
+        }
         let found = probe::look(&path)?;
         match Self::open_found(&path, found, options, base) {
             // Another program was quicker than this one since the look.
@@ -69,35 +104,65 @@ impl Database {
 
     fn open_found(path: &Path, found: Found, options: &Options, base: Option<Base>) -> Result<Self> {
         let below = base.as_ref().map(|base| base.path().to_owned());
-        let below = below.as_deref();
+        let over = match (&below, options.mode) {
+            (None, _) => Over::Nothing,
+            (Some(_), Mode::Direct) => Over::Instead,
+            (Some(base), _) => Over::Base(base),
+        };
         if found == Found::Rollback {
             let mut guest = SqliteStore::peek(path)?;
-            schema::recognise(path, below, &mut |sql, args, each| guest.query(sql, args, each))?;
+            schema::recognise(path, over, &mut |sql, args, each| guest.query(sql, args, each))?;
         }
         let mut guest = SqliteStore::visit(path)?;
         let open_here = OpenHere::claim(path)?;
-        if let Err(error) = schema::recognise(path, below, &mut |sql, args, each| guest.query(sql, args, each)) {
+        if let Err(error) = schema::recognise(path, over, &mut |sql, args, each| guest.query(sql, args, each)) {
             guest.leave();
             return Err(error);
         }
         let mut store = guest.stay()?;
-        let owner = options
-            .owner
-            .unwrap_or_else(|| Caller { uid: nix::unistd::getuid().as_raw(), gid: nix::unistd::getgid().as_raw() });
-        let chunk_size = schema::complete(&mut store, path, options.chunk_size, owner, below)?;
+        let recorded = if let Over::Base(base) = over { Some(base) } else { None };
+        let chunk_size = schema::complete(&mut store, path, options.chunk_size, options.owner(), recorded)?;
         if found == Found::New {
             store.disk().sync()?;
             sync_folder(path)?;
         }
-        let files = Arc::new(Files::new(Box::new(store), path, chunk_size, options.read_only, options.limits)?);
-        let mut database = Self { path: path.to_owned(), files, overlay: None, _open_here: open_here };
-        if let (Some(base), Some(options)) = (base, &options.base) {
-            database.overlay = Some(Arc::new(Overlay::new(database.files.clone(), base, options)?));
-        }
-        Ok(database)
+        let files = Files::new(Box::new(store), path, chunk_size, options.read_only, options.limits)?;
+        Self::over(path, files, options, base, Some(open_here))
     }
 
-    /// The database file, with symbolic links resolved.
+    fn open_nowhere(path: &Path, options: &Options, base: Option<Base>) -> Result<Self> {
+        let mut store = EphemeralStore::open()?;
+        let below = base.as_ref().map(Base::path);
+        let chunk_size = schema::complete(&mut store, path, options.chunk_size, options.owner(), below)?;
+        let folder = EphemeralStore::folder();
+        let files = Files::new(Box::new(store), &folder, chunk_size, options.read_only, options.limits)?;
+        Self::over(path, files, options, base, None)
+    }
+
+    fn over(
+        path: &Path,
+        files: Files,
+        options: &Options,
+        base: Option<Base>,
+        open_here: Option<OpenHere>,
+    ) -> Result<Self> {
+        let files = Arc::new(files);
+        let (mut overlay, mut direct) = (None, None);
+        match (base, &options.base) {
+            (Some(base), Some(below)) if options.mode == Mode::Direct => {
+                direct = Some(Arc::new(Direct::new(files.clone(), base, below)?));
+            }
+            (Some(base), Some(below)) => overlay = Some(Arc::new(Overlay::new(files.clone(), base, below)?)),
+            _ => {}
+        }
+        Ok(Self { path: path.to_owned(), files, mode: options.mode, overlay, direct, _open_here: open_here })
+    }
+
+    pub fn mode(&self) -> Mode {
+        self.mode
+    }
+
+    /// The database file, with symbolic links resolved; of an ephemeral one, where it may be kept.
     pub fn path(&self) -> &Path {
         &self.path
     }
@@ -119,12 +184,42 @@ impl Database {
         self.overlay.clone()
     }
 
-    /// What a front end shows: the view over the base, or the database's own files where there is none.
+    /// The base itself, where it is written in place: there is nothing to review then.
+    pub fn direct(&self) -> Option<Arc<Direct>> {
+        self.direct.clone()
+    }
+
+    /// What a front end shows: the view over the base, the base itself, or the database's own files where there is none.
     pub fn tree(&self) -> Arc<dyn FileSystem> {
-        match &self.overlay {
-            Some(overlay) => overlay.clone(),
-            None => self.files.clone(),
+        match (&self.overlay, &self.direct) {
+            (Some(overlay), _) => overlay.clone(),
+            (None, Some(direct)) => direct.clone(),
+            (None, None) => self.files.clone(),
         }
+    }
+
+    /// Saves an ephemeral database at its path: whole, or not at all, and never over anything that is there.
+    pub fn keep(&self) -> Result<()> {
+        let path = &self.path;
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        let part = path.with_file_name(format!(".{name}.{}.part", std::process::id()));
+        let kept = self.keep_as(&part, path);
+        if kept.is_err() {
+            let _ = std::fs::remove_file(&part);
+        }
+        kept
+    }
+
+    fn keep_as(&self, part: &Path, path: &Path) -> Result<()> {
+        match std::fs::remove_file(part) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error.into()),
+            _ => {}
+        }
+        self.files.copy_to(part)?;
+        settle_copy(part)?;
+        let here = nix::fcntl::AT_FDCWD;
+        renameat2(here, part, here, path, RenameFlags::RENAME_NOREPLACE).map_err(std::io::Error::from)?;
+        sync_folder(path)
     }
 
     /// Commits everything and leaves one file with nothing beside it. `Files` still held answer `EIO` from here on.
@@ -156,7 +251,6 @@ fn resolve(path: &Path) -> Result<PathBuf> {
 
 /// Without it a crash of the machine could take the new file's name and leave its content.
 fn sync_folder(path: &Path) -> Result<()> {
-    debug_assert!(wal_path(path).exists());
     if let Some(folder) = path.parent() {
         File::open(folder)?.sync_all()?;
     }

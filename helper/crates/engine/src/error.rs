@@ -22,6 +22,9 @@ pub enum Error {
     Overlay { path: PathBuf, base: PathBuf },
     #[error("the database is an overlay over {}, and not over {}", recorded.display(), wanted.display())]
     BaseMoved { path: PathBuf, recorded: PathBuf, wanted: PathBuf },
+    /// In `direct` mode they would not be seen.
+    #[error("the database holds files of its own, or changes over a base")]
+    HoldsFiles { path: PathBuf },
     #[error("{source}")]
     BaseMissing { base: PathBuf, source: std::io::Error },
     #[error("`{glob}` is no possible pattern: {reason}")]

@@ -106,6 +106,19 @@ pub struct StatFs {
     pub name_max: u32,
 }
 
+impl StatFs {
+    pub(crate) fn of(disk: &nix::sys::statvfs::Statvfs) -> Self {
+        Self {
+            block_size: u32::try_from(disk.fragment_size()).unwrap_or(4096),
+            blocks: disk.blocks(),
+            blocks_free: disk.blocks_available(),
+            files: disk.files(),
+            files_free: disk.files_available(),
+            name_max: crate::files::names::NAME_MAX as u32,
+        }
+    }
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Opened {
     /// What was read of it before, through this tree, is still its content.

@@ -154,6 +154,20 @@ impl<M: Companion> Journal<M> {
         }
     }
 
+    /// Finishes the chores and commits; then asks what is possible outside of a transaction only.
+    pub(crate) fn settled<T>(&self, ask: impl FnOnce(&mut dyn Store) -> Result<T>) -> Result<T> {
+        let mut inner = self.shared.lock();
+        inner.memory.closing();
+        while inner.memory.pending() {
+            if let Err(error) = inner.change(|store, memory| memory.slice(store)) {
+                inner.memory.give_up(&error);
+            }
+        }
+        inner.refuse_if_lost()?;
+        self.shared.commit(&mut inner)?;
+        ask(inner.store.as_deref_mut().ok_or_else(closed)?)
+    }
+
     /// Finishes the chores, commits, and closes the store. The first call answers; later ones find it done.
     pub(crate) fn close(&self) -> Result<()> {
         {

@@ -3,6 +3,7 @@
 
 mod by_path;
 mod database;
+mod direct;
 mod error;
 mod files;
 mod filesystem;
@@ -15,7 +16,8 @@ mod store;
 mod tool_calls;
 
 pub use by_path::{ByPath, Found, Links, Reading, Walk, Wanted, Witness, Writing};
-pub use database::{DEFAULT_CHUNK_SIZE, Database, Options};
+pub use database::{DEFAULT_CHUNK_SIZE, Database, Mode, Options};
+pub use direct::Direct;
 pub use error::{Error, Result, StoreError, StoreErrorKind};
 pub use files::{Files, Limits};
 pub use filesystem::*;

@@ -59,11 +59,20 @@ const COLUMNS_0_2: &[&str] = &["nlink"];
 const COLUMNS_0_4: &[&str] = &["nlink", "atime_nsec", "mtime_nsec", "ctime_nsec", "rdev"];
 const COLUMNS_EVER: &[&str] = &["ino", "mode", "uid", "gid", "size", "atime", "mtime", "ctime"];
 
+/// What a database is to be opened over.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Over<'a> {
+    Nothing,
+    Base(&'a Path),
+    /// Nothing, and its own files will not be seen: it must not have any.
+    Instead,
+}
+
 /// Something that answers queries and need not be able to change anything.
 pub(crate) type Ask<'a> = &'a mut dyn FnMut(&str, &[Arg<'_>], EachRow<'_>) -> Result<()>;
 
 /// Refuses whatever is not an AgentFS database of this version, or is one of a kind not supported.
-pub(crate) fn recognise(path: &Path, base: Option<&Path>, ask: Ask<'_>) -> Result<()> {
+pub(crate) fn recognise(path: &Path, over: Over<'_>, ask: Ask<'_>) -> Result<()> {
     let not = |reason: String| Error::NotAgentFs { path: path.to_owned(), reason };
     let mut tables = Vec::new();
     ask(
@@ -96,15 +105,29 @@ pub(crate) fn recognise(path: &Path, base: Option<&Path>, ask: Ask<'_>) -> Resul
         let found = if has_all(COLUMNS_0_2) { "0.2" } else { "0.0" };
         return Err(Error::OldSchema { path: path.to_owned(), found });
     }
+    if let Over::Instead = over {
+        let mut holds = false;
+        let mut any = |sql: &str| {
+            ask(sql, &[], &mut |_| {
+                holds = true;
+                Ok(())
+            })
+        };
+        any("SELECT 1 FROM fs_dentry LIMIT 1")?;
+        if has("fs_whiteout") {
+            any("SELECT 1 FROM fs_whiteout LIMIT 1")?;
+        }
+        return if holds { Err(Error::HoldsFiles { path: path.to_owned() }) } else { Ok(()) };
+    }
     if has("fs_overlay_config") {
         let mut recorded = None;
         ask("SELECT value FROM fs_overlay_config ORDER BY key = 'base_path' DESC LIMIT 1", &[], &mut |row| {
             recorded = Some(PathBuf::from(row.text(0)?));
             Ok(())
         })?;
-        match (recorded, base) {
-            (Some(base), None) => return Err(Error::Overlay { path: path.to_owned(), base }),
-            (Some(recorded), Some(wanted)) if !is_same_folder(&recorded, wanted) => {
+        match (recorded, over) {
+            (Some(base), Over::Nothing) => return Err(Error::Overlay { path: path.to_owned(), base }),
+            (Some(recorded), Over::Base(wanted)) if !is_same_folder(&recorded, wanted) => {
                 return Err(Error::BaseMoved { path: path.to_owned(), recorded, wanted: wanted.to_owned() });
             }
             _ => {}

@@ -13,11 +13,20 @@ pub(crate) struct Args {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Verb {
     /// Hold an instance's database and offer its surfaces, in the foreground, until told to stop
-    Serve(Target),
+    Serve(Serve),
     /// Create an instance's database where it is missing
     Init(Target),
     /// Answer one request over the socket that is standard input, while no owner serves the instance
     Request(Target),
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Serve {
+    #[command(flatten)]
+    pub(crate) target: Target,
+    /// Save an ephemeral instance as its database when it stops
+    #[arg(long)]
+    pub(crate) keep: bool,
 }
 
 #[derive(Debug, clap::Args)]
@@ -50,7 +59,7 @@ pub(crate) enum LogFormat {
 impl Verb {
     pub(crate) fn target(&self) -> &Target {
         match self {
-            Self::Serve(target) | Self::Init(target) | Self::Request(target) => target,
+            Self::Serve(Serve { target, .. }) | Self::Init(target) | Self::Request(target) => target,
         }
     }
 }

@@ -61,6 +61,9 @@ pub(crate) fn database(path: &Path, error: Database) -> Failure {
         Database::BaseMoved { recorded, .. } => new(&codes::DATABASE_BASE_MOVED, "lies over another folder")
             .why(&error)
             .help(format!("set `base = {:?}`, or another `data_dir`", recorded.display().to_string())),
+        Database::HoldsFiles { .. } => new(&codes::DATABASE_HOLDS_FILES, "holds files, which `direct` mode would hide")
+            .why(&error)
+            .help("set `mode = \"overlay\"` to see them, or another `data_dir`"),
         Database::BaseMissing { base, .. } => {
             Failure::new(&codes::BASE_MISSING, format!("The base {} cannot be used", base.display()))
                 .why(&error)

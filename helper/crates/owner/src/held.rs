@@ -69,6 +69,7 @@ mod tests {
             enable: true,
             description: String::new(),
             base: None,
+            mode: Default::default(),
             limits: Default::default(),
             labels: Default::default(),
             env: Default::default(),

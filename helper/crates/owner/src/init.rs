@@ -11,6 +11,9 @@ use crate::plan::Plan;
 
 pub(crate) fn run(plan: &Plan) -> Result<(), Report> {
     folders::make(plan)?;
+    if plan.is_ephemeral() {
+        return Ok(());
+    }
     let db = &plan.instance.paths.db;
     let lock = match held::take(&plan.instance, moment::now(), None) {
         Ok(lock) => lock,

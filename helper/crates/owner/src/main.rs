@@ -44,7 +44,7 @@ fn run(verb: &Verb) -> Result<(), Report> {
     let plan = Plan::read(target)?;
     logging::start(plan.log_level, target.log_format);
     match verb {
-        Verb::Serve(_) => serve::run(plan),
+        Verb::Serve(serve) => serve::run(plan, serve.keep),
         Verb::Init(_) => init::run(&plan),
         Verb::Request(_) => request::run(&plan),
     }

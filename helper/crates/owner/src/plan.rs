@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use nixbox_config::{Environment, Instance, LogLevel, Sources};
+use nixbox_config::{Environment, Instance, LogLevel, Mode, Sources};
 use nixbox_engine::{BaseOptions, Limits, Options};
 use nixbox_report::{Failure, Report, codes};
 
@@ -63,7 +63,16 @@ impl Plan {
         let read_only = Wanted::of(&self.instance).is_some_and(|wanted| wanted.read_only());
         let limits = self.instance.limits;
         let limits = Limits { size: limits.size.map(|size| size.0), files: limits.files };
-        Options { read_only, limits, base: self.base(), ..Options::default() }
+        let mode = match self.instance.mode {
+            Mode::Overlay => nixbox_engine::Mode::Overlay,
+            Mode::Direct => nixbox_engine::Mode::Direct,
+            Mode::Ephemeral => nixbox_engine::Mode::Ephemeral,
+        };
+        Options { read_only, mode, limits, base: self.base(), ..Options::default() }
+    }
+
+    pub(crate) fn is_ephemeral(&self) -> bool {
+        self.instance.mode == Mode::Ephemeral
     }
 
     fn base(&self) -> Option<BaseOptions> {

@@ -53,6 +53,13 @@ pub(crate) fn run(plan: &Plan) -> Result<(), Report> {
 }
 
 fn hold(plan: &Plan) -> Result<(nixbox_state::Lock, Database), Report> {
+    if plan.is_ephemeral() {
+        let name = &plan.instance.name;
+        return Err(Failure::new(&codes::OWNER_NOT_RUNNING, format!("instance `{name}` is not running"))
+            .why("it is ephemeral: without an owner there is nothing of it")
+            .help(format!("start it with `nixbox-helper serve {name}` or `nixbox-helper up`"))
+            .into());
+    }
     let db = &plan.instance.paths.db;
     // Looking at something must not be what makes it.
     if !db.exists() {

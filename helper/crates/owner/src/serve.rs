@@ -23,7 +23,7 @@ use crate::moment;
 use crate::plan::Plan;
 use crate::signals;
 use crate::status::Board;
-use crate::stop::{Reason, Stop};
+use crate::stop::{self, Reason, Stop};
 use crate::surfaces::mount::{Folder, Wanted};
 use crate::surfaces::{control, http};
 use crate::token::Token;
@@ -35,21 +35,27 @@ const STEP_MAY_FINISH: Duration = Duration::from_millis(1500);
 /// Requests that are at work when the stop comes may finish so far.
 const REQUESTS_MAY_FINISH: Duration = Duration::from_millis(500);
 
-pub(crate) fn run(plan: Plan) -> Result<(), Report> {
+pub(crate) fn run(plan: Plan, keep: bool) -> Result<(), Report> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         // Threads aside are needed at the start and at the end, years apart.
         .thread_keep_alive(Duration::from_millis(100))
         .build()
         .map_err(|error| Failure::new(&codes::UNEXPECTED, "the owner cannot start").why(error))?;
-    let end = runtime.block_on(serve(plan));
+    let end = runtime.block_on(serve(plan, keep));
     // Closes the control connections: for who waits on one, this owner is gone now, and it has left nothing.
     runtime.shutdown_background();
     end
 }
 
-async fn serve(plan: Plan) -> Result<(), Report> {
-    let stop = Stop::new();
+async fn serve(plan: Plan, keep: bool) -> Result<(), Report> {
+    let stop = match plan.is_ephemeral() {
+        true => Stop::of_ephemeral(plan.instance.paths.db.clone()),
+        false => Stop::new(),
+    };
+    if keep {
+        stop.keep()?;
+    }
     signals::listen(&stop)?;
     let mut owner = Owner::hold(plan, &stop)?;
     let started = owner.start(&stop).await;
@@ -57,8 +63,9 @@ async fn serve(plan: Plan) -> Result<(), Report> {
         stop.requested().await;
         log_reason(&stop);
     }
-    owner.release(&stop).await;
+    let kept = owner.release(&stop).await;
     started?;
+    kept?;
     stop.with_reason(|reason| match reason {
         Some(Reason::MountEnded(Err(error))) => {
             Err(Failure::new(&codes::MOUNT_FAILED, "the mount ended by itself").why(error).into())
@@ -182,7 +189,7 @@ impl Owner {
     }
 
     /// In reverse, each within what time is left: the mount, the database, then all that tells of this owner.
-    async fn release(mut self, stop: &Stop) {
+    async fn release(mut self, stop: &Stop) -> Result<(), Report> {
         let budget = Budget::starts_now(stop.is_hurried());
         self.board.change(|status| status.phase = Phase::Stopping);
         notify(&[NotifyState::Stopping]);
@@ -194,7 +201,20 @@ impl Owner {
                 tracing::error!("the mount did not go away in time");
             }
         }
+        let mut kept = Ok(());
         if let Some(database) = self.database.take() {
+            let database = match stop.is_to_keep() {
+                true => {
+                    // For as long as it takes: after this it is gone.
+                    let keep = tokio::task::spawn_blocking(move || (keep(&database), database));
+                    let (saved, database) = keep.await.map_err(|error| {
+                        Failure::new(&codes::UNEXPECTED, "saving the instance broke off").why(error)
+                    })?;
+                    kept = saved;
+                    database
+                }
+                false => database,
+            };
             let close = tokio::task::spawn_blocking(move || database.close());
             match timeout(budget.left_but(Duration::ZERO), close).await {
                 Ok(Ok(Ok(()))) => {}
@@ -206,6 +226,7 @@ impl Owner {
         self.leave();
         self.lock.take();
         tracing::info!(instance = self.instance.name, "stopped");
+        kept
     }
 
     /// The files that tell of this owner; still under the lock, so that a successor's are not taken for them.
@@ -216,6 +237,16 @@ impl Owner {
         }
         let _ = std::fs::remove_file(&self.instance.paths.socket);
     }
+}
+
+fn keep(database: &Database) -> Result<(), Report> {
+    let path = database.path();
+    database.keep().map_err(|error| match error.errno() {
+        libc::EEXIST => stop::occupied(path),
+        _ => failure::database(path, error),
+    })?;
+    tracing::info!(database = %path.display(), "kept");
+    Ok(())
 }
 
 /// What requests may ask of a database. `witness`: the mount that shows it, if there is one.

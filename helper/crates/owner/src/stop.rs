@@ -1,19 +1,25 @@
 //! That, and why, this process is to end. Known everywhere, said by whoever learns of it first.
 
 use std::io;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
+
+use nixbox_report::{Failure, Report, codes};
 
 use tokio::sync::watch;
 
 #[derive(Debug, Clone)]
 pub(crate) struct Stop {
     state: Arc<watch::Sender<State>>,
+    /// Where an ephemeral instance is saved, when that is asked for.
+    ephemeral: Option<Arc<Path>>,
 }
 
 #[derive(Debug, Default)]
 struct State {
     reason: Option<Reason>,
     hurry: bool,
+    keep: bool,
 }
 
 #[derive(Debug)]
@@ -27,7 +33,25 @@ pub(crate) enum Reason {
 
 impl Stop {
     pub(crate) fn new() -> Self {
-        Self { state: Arc::new(watch::Sender::new(State::default())) }
+        Self { state: Arc::new(watch::Sender::new(State::default())), ephemeral: None }
+    }
+
+    /// Of an instance that is gone with its owner, unless it is kept.
+    pub(crate) fn of_ephemeral(saved: PathBuf) -> Self {
+        Self { ephemeral: Some(saved.into()), ..Self::new() }
+    }
+
+    /// What was changed is to be saved in the end. Of others than ephemeral instances it is anyway.
+    pub(crate) fn keep(&self) -> Result<(), Report> {
+        if let Some(path) = self.ephemeral.as_deref().filter(|path| path.exists()) {
+            return Err(occupied(path).into());
+        }
+        self.state.send_modify(|state| state.keep = true);
+        Ok(())
+    }
+
+    pub(crate) fn is_to_keep(&self) -> bool {
+        self.ephemeral.is_some() && self.state.borrow().keep
     }
 
     /// The first reason counts. A second signal says that there is no time left.
@@ -64,6 +88,12 @@ impl Stop {
         // Fails only when the sender is gone, which we hold.
         let _ = self.state.subscribe().wait_for(state).await;
     }
+}
+
+pub(crate) fn occupied(path: &Path) -> Failure {
+    Failure::new(&codes::DATABASE_EXISTS, format!("{} is there already", path.display()))
+        .why("an ephemeral instance is never saved over a database")
+        .help("move that away, or stop without `--keep`")
 }
 
 #[cfg(test)]

@@ -116,7 +116,7 @@ fn an_owner_for_one_request_answers_it_and_leaves() {
     test.assert_nothing_left();
 
     // Not for what only an owner that serves can do.
-    for request in [Request::Status, Request::Stop, Request::Subscribe] {
+    for request in [Request::Status, Request::Stop { keep: false }, Request::Subscribe] {
         let (peer, child) = alone(&test);
         let mut peer = peer.ask(&request);
         assert_eq!(peer.code(), "nixbox::owner::not-running");

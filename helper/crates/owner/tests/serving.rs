@@ -65,7 +65,7 @@ fn stop_answers_at_once_and_closes_when_nothing_is_left() {
     let mut watcher = Client::connect(&test.socket()).unwrap().subscribe(Some(SOON)).unwrap();
     assert!(watcher.next(Some(Instant::now() + SOON)).unwrap().is_ready());
     let mut client = Client::connect(&test.socket()).unwrap();
-    client.stop(Some(SOON)).unwrap();
+    client.stop(false, Some(SOON)).unwrap();
     client.wait_closed(Some(Instant::now() + SOON)).unwrap();
     test.assert_nothing_left();
     assert_eq!(watcher.next(Some(Instant::now() + SOON)).unwrap().phase, Phase::Stopping);

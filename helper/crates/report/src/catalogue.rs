@@ -86,7 +86,9 @@ catalogue! {
 
     DATABASE_MISSING = "nixbox::database::missing", NotFound, "The instance has no database yet. `nixbox-helper init` creates it, and so does bringing it up.";
     DATABASE_BUSY = "nixbox::database::busy", Held, "A program other than a nixbox owner has the database open, such as upstream's `agentfs mount`.";
+    DATABASE_EXISTS = "nixbox::database::exists", Conflict, "A database lies where an ephemeral instance was to be saved. Nothing was changed.";
     DATABASE_FOREIGN = "nixbox::database::foreign", Refused, "The file is not an AgentFS database. nixbox leaves it as it is.";
+    DATABASE_HOLDS_FILES = "nixbox::database::holds-files", Refused, "The instance has `mode = \"direct\"`, and its database holds files or changes that would not be seen.";
     DATABASE_OLD = "nixbox::database::old", Refused, "The database has a schema older than 0.4. Upstream's `agentfs migrate` brings it up to date.";
     DATABASE_ENCRYPTED = "nixbox::database::encrypted", Refused, "The database is encrypted.";
     DATABASE_OVERLAY = "nixbox::database::overlay", Refused, "The database is an overlay over a folder, and the instance has no `base`.";

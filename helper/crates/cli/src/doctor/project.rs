@@ -5,7 +5,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use nix::sys::statfs::statfs;
-use nixbox_config::{Instance, Project};
+use nixbox_config::{Instance, Mode, Project};
 use nixbox_mounts::{Health, mount_at};
 use nixbox_report::codes;
 use nixbox_state::Lock;
@@ -21,6 +21,8 @@ pub fn findings(project: &Project) -> Vec<Finding> {
     for instance in project.enabled() {
         findings.extend(port(instance));
     }
+    let help = "`mode = \"overlay\"` keeps changes apart until they are reviewed";
+    findings.extend(project.warnings().into_iter().map(|found| Finding::warn("configuration", found, help)));
     findings
 }
 
@@ -91,7 +93,9 @@ fn runtime_dir(project: &Project) -> Finding {
 fn leftovers(instance: &Instance) -> Vec<Finding> {
     let subject = format!("instance {}", instance.name);
     let repair = format!("the next start repairs it; `nixbox-helper down {}` does so now", instance.name);
-    if let Some(process) = recorded::owner(instance).filter(|_| !instance.paths.db.exists()) {
+    if let Some(process) =
+        recorded::owner(instance).filter(|_| instance.mode != Mode::Ephemeral && !instance.paths.db.exists())
+    {
         let found = format!("{} was deleted while process {} serves it", instance.paths.db.display(), process.pid);
         let help = format!("save what you need out of it, then `nixbox-helper down {}`", instance.name);
         return vec![Finding::fail(&subject, &codes::DATABASE_MISSING, found, help)];

@@ -41,6 +41,8 @@ pub struct Checked {
     pub file: String,
     pub instances: usize,
     pub enabled: usize,
+    /// What is allowed and should not come as a surprise
+    pub warnings: Vec<String>,
 }
 
 #[derive(Serialize, JsonSchema)]
@@ -78,7 +80,10 @@ fn check(loaded: &Loaded, context: &Context) -> Result<(), Report> {
     let (instances, enabled) = (project.instances.len(), project.enabled().count());
     let file = project.file.display().to_string();
     if context.output.json {
-        return context.output.json(Checked { file, instances, enabled });
+        return context.output.json(Checked { file, instances, enabled, warnings: project.warnings() });
+    }
+    for warning in project.warnings() {
+        context.output.warn(warning);
     }
     context.output.note(format!(
         "{file}: {}, {instances} declared, {enabled} enabled",

@@ -15,13 +15,18 @@ use crate::{recorded, select};
 /// Returns when they are really gone: processes ended, mounts away, locks free. It does not matter who started
 /// them, nor whether the configuration declares them still. With nothing to stop it says so and exits 0.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:\n  nixbox-helper down\n  nixbox-helper down sandbox --timeout 30")]
+#[command(
+    after_help = "Examples:\n  nixbox-helper down\n  nixbox-helper down sandbox --timeout 30\n  nixbox-helper down scratch --keep    # an ephemeral one, as its database"
+)]
 pub struct Args {
     /// The instances [default: every one]
     pub names: Vec<String>,
     /// Seconds to stop in; after that an owner is killed
     #[arg(short, long, value_name = "SECONDS", default_value_t = 10.0, value_parser = super::wait::seconds)]
     pub timeout: f64,
+    /// Save ephemeral instances as their databases first; nothing is stopped where one is there already
+    #[arg(long)]
+    pub keep: bool,
 }
 
 #[derive(Serialize, JsonSchema)]
@@ -51,7 +56,8 @@ pub fn run(args: Args, context: &Context) -> Result<u8, Report> {
     let instances = select::any_of(&project, &args.names)?;
     let grace = Duration::from_secs_f64(args.timeout);
     let outcomes: Vec<Result<Outcome, Report>> = std::thread::scope(|scope| {
-        let threads: Vec<_> = instances.iter().map(|instance| scope.spawn(move || stop(instance, grace))).collect();
+        let threads: Vec<_> =
+            instances.iter().map(|instance| scope.spawn(move || stop(instance, grace, args.keep))).collect();
         let joined = threads.into_iter().map(|thread| thread.join());
         joined
             .map(|one| one.unwrap_or_else(|_| Err(std::io::Error::other("a thread ended unexpectedly").into())))

@@ -1,5 +1,6 @@
 use std::collections::BTreeMap;
 
+use nixbox_config::Mode;
 use nixbox_report::Report;
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -34,6 +35,8 @@ pub struct Details {
     #[serde(flatten)]
     pub status: ps::Row,
     pub enabled: bool,
+    /// `overlay`, `direct` or `ephemeral`
+    pub mode: String,
     pub database: String,
     /// Null where there is no database yet
     pub database_bytes: Option<u64>,
@@ -51,6 +54,7 @@ pub fn run(args: Args, context: &Context) -> Result<u8, Report> {
     let details = ps::rows(&instances)?.into_iter().zip(&instances).map(|(status, instance)| Details {
         status,
         enabled: instance.enable,
+        mode: instance.mode.to_string(),
         database: text(&instance.paths.db),
         database_bytes: instance.paths.db.metadata().ok().map(|meta| meta.len()),
         socket: text(&instance.paths.socket),
@@ -92,6 +96,9 @@ fn page(answer: &Answer, context: &Context) -> String {
         }
         let word = serde_json::to_value(status.state).ok();
         field("state", word.as_ref().and_then(|word| word.as_str()).unwrap_or("-"));
+        if one.mode != Mode::default().to_string() {
+            field("mode", &one.mode);
+        }
         let size = one.database_bytes.map_or("not created yet".into(), |bytes| format!("{} KiB", bytes.div_ceil(1024)));
         field("database", &format!("{} ({size})", one.database));
         field("mount", status.mount.as_deref().unwrap_or("-"));

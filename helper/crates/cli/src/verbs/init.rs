@@ -1,6 +1,6 @@
 use std::process::{Command, Stdio};
 
-use nixbox_config::Instance;
+use nixbox_config::{Instance, Mode};
 use nixbox_report::{Exit, Failure, Report, codes};
 use nixbox_state::Lock;
 use schemars::JsonSchema;
@@ -41,6 +41,10 @@ pub fn run(args: Args, context: &Context) -> Result<u8, Report> {
     let owner = owner_binary::find()?;
     let mut answer = Answer { instances: Vec::new() };
     for instance in instances {
+        if instance.mode == Mode::Ephemeral {
+            context.output.note(format!("{}: ephemeral, nothing to create", instance.name));
+            continue;
+        }
         let created = !instance.paths.db.exists();
         // With an owner serving it there is nothing left to create.
         if created || Lock::live_holder(&instance.paths.lock).is_none() {

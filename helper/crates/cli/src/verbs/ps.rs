@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use nixbox_config::Instance;
+use nixbox_config::{Instance, Mode};
 use nixbox_control::Phase;
 use nixbox_mounts::MountEntry;
 use nixbox_report::Report;
@@ -73,7 +73,7 @@ pub fn run(args: Args, context: &Context) -> Result<u8, Report> {
     let answer = Answer { instances: rows(&select::any_of(&project, &args.names)?)? };
     let running: Vec<_> = answer.instances.iter().filter(|row| row.ready).map(|row| row.instance.clone()).collect();
     show(answer, context)?;
-    for instance in running.iter().filter_map(|name| project.instances.get(name)).filter(|one| !one.paths.db.exists()) {
+    for instance in running.iter().filter_map(|name| project.instances.get(name)).filter(|one| is_deleted(one)) {
         let (name, db) = (&instance.name, instance.paths.db.display());
         context.output.warn(format!(
             "{name}: {db} was deleted while its owner runs; save what you need out of it, for it is lost when that ends"
@@ -84,6 +84,11 @@ pub fn run(args: Args, context: &Context) -> Result<u8, Report> {
         context.output.note(format!("{name} runs and {file} does not declare it; `nixbox-helper stop {name}` ends it"));
     }
     Ok(DONE)
+}
+
+/// Of an ephemeral one there never was a file.
+fn is_deleted(instance: &Instance) -> bool {
+    instance.mode != Mode::Ephemeral && !instance.paths.db.exists()
 }
 
 pub fn rows(instances: &[&Instance]) -> Result<Vec<Row>, Report> {

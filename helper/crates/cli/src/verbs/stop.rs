@@ -20,6 +20,9 @@ pub struct Args {
     /// Seconds to stop in; after that the owner is killed
     #[arg(short, long, value_name = "SECONDS", default_value_t = 10.0, value_parser = super::wait::seconds)]
     pub timeout: f64,
+    /// Save an ephemeral instance as its database first; it goes on where one is there already
+    #[arg(long)]
+    pub keep: bool,
 }
 
 pub type Answer = down::Stopped;
@@ -28,7 +31,7 @@ pub fn run(args: Args, context: &Context) -> Result<u8, Report> {
     let mut project = context.project()?;
     recorded::adopt_undeclared(&mut project);
     let instance = select::any(&project, args.name.as_deref())?;
-    let outcome = stop(instance, Duration::from_secs_f64(args.timeout))?;
+    let outcome = stop(instance, Duration::from_secs_f64(args.timeout), args.keep)?;
     let answer = down::tell(instance, outcome, context);
     if outcome.end == End::WasNotRunning {
         return Err(presence::not_running(&instance.name).into());

@@ -13,6 +13,7 @@ enable = true
 description = "scratch space for the code agent"
 base = "src"
 exclude = ["target", "/dist/*.js"]
+mode = "overlay"
 
 [instances.sandbox.limits]
 size = "2GiB"

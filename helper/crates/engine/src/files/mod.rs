@@ -33,14 +33,15 @@ pub use self::limits::Limits;
 
 pub struct Files {
     journal: Journal<Memory>,
-    path: PathBuf,
+    /// Something on the disk that holds the database.
+    disk: PathBuf,
     read_only: bool,
 }
 
 impl Files {
     pub(crate) fn new(
         mut store: Box<dyn Store>,
-        path: &Path,
+        disk: &Path,
         chunk_size: u32,
         read_only: bool,
         limits: Limits,
@@ -49,7 +50,7 @@ impl Files {
             tidy::tidy(&mut *store)?;
         }
         let memory = Memory::load(&mut *store, chunk_size, limits)?;
-        Ok(Self { journal: Journal::new(store, memory)?, path: path.to_owned(), read_only })
+        Ok(Self { journal: Journal::new(store, memory)?, disk: disk.to_owned(), read_only })
     }
 
     pub(crate) fn close(&self) -> Result<()> {
@@ -93,6 +94,12 @@ impl Files {
         self.read_only
     }
 
+    /// Everything as it is now, in a new file. What was put off is done first.
+    pub(crate) fn copy_to(&self, target: &Path) -> Result<()> {
+        let target = target.to_str().ok_or(Error::Errno(libc::EILSEQ))?;
+        self.journal.settled(|store| store.execute("VACUUM INTO ?", &[target.into()]).map(drop))
+    }
+
     /// Returns when everything acknowledged so far is on disk.
     pub(crate) fn flush(&self) -> Result<()> {
         self.journal.flush()
@@ -101,7 +108,7 @@ impl Files {
     /// For whatever makes the database larger.
     pub(crate) fn grow_tree<T>(&self, bytes: usize, change: impl FnOnce(&mut Tree<'_>) -> Result<T>) -> Result<T> {
         let take =
-            || self.journal.read(|store, memory| memory.room.take(&self.path, bytes as u64, || store.log_bytes()));
+            || self.journal.read(|store, memory| memory.room.take(&self.disk, bytes as u64, || store.log_bytes()));
         if take().is_err() {
             self.journal.compact()?;
             take()?;
@@ -190,16 +197,8 @@ impl FileSystem for Files {
 
     /// The room of the disk that holds the database, or what the limits leave of it: that is what runs out.
     fn statfs(&self) -> Result<StatFs> {
-        let folder = self.path.parent().unwrap_or(Path::new("/"));
-        let disk = nix::sys::statvfs::statvfs(folder).map_err(std::io::Error::from)?;
-        let disk = StatFs {
-            block_size: u32::try_from(disk.fragment_size()).unwrap_or(4096),
-            blocks: disk.blocks(),
-            blocks_free: disk.blocks_available(),
-            files: disk.files(),
-            files_free: disk.files_available(),
-            name_max: names::NAME_MAX as u32,
-        };
+        let disk = nix::sys::statvfs::statvfs(&self.disk).map_err(std::io::Error::from)?;
+        let disk = StatFs::of(&disk);
         self.read_tree(|tree| {
             tree.refund()?;
             Ok(tree.memory.usage.shown(disk))

@@ -21,11 +21,11 @@ const ROW: u64 = 16 << 10;
 
 impl Room {
     /// `log` is how much waits to be folded in, which will take its room once more.
-    pub(super) fn take(&mut self, database: &Path, bytes: u64, log: impl FnOnce() -> u64) -> Result<()> {
+    pub(super) fn take(&mut self, on: &Path, bytes: u64, log: impl FnOnce() -> u64) -> Result<()> {
         // Once for the log and once for the database.
         let wanted = (bytes + ROW) * 2;
         if self.granted < wanted {
-            let disk = nix::sys::statvfs::statvfs(database).map_err(std::io::Error::from)?;
+            let disk = nix::sys::statvfs::statvfs(on).map_err(std::io::Error::from)?;
             let free = disk.blocks_available() * disk.fragment_size();
             let free = free.saturating_sub(RESERVE + log() + self.unwritten);
             if free < wanted {

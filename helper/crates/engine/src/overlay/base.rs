@@ -1,4 +1,4 @@
-//! The folder below. Only ever read, and only by paths relative to the one descriptor that is kept of it; no
+//! The folder below: only ever read, but in `direct` mode; and always by paths relative to the one descriptor that is kept of it; no
 //! symbolic link is followed, so that none leads out.
 
 use std::ffi::{OsStr, OsString};
@@ -13,9 +13,10 @@ use nix::dir::Dir;
 use nix::errno::Errno;
 use nix::fcntl::{AtFlags, OFlag, OpenHow, ResolveFlag, openat, openat2};
 use nix::sys::stat::{FileStat, Mode, fstat, fstatat};
+use nix::sys::statvfs::fstatvfs;
 
 use crate::error::{Error, Result};
-use crate::filesystem::{Attr, Kind, Time};
+use crate::filesystem::{Attr, Kind, StatFs, Time};
 
 pub(crate) struct Base {
     root: OwnedFd,
@@ -26,24 +27,26 @@ pub(crate) struct Base {
 
 /// What tells one file of the base from another that takes its place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) struct Identity {
+pub(crate) struct Identity {
     pub dev: u64,
     pub ino: u64,
     pub kind: Kind,
 }
 
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Stat {
+pub(crate) struct Stat {
     pub id: Identity,
     /// With the base's own inode number.
     pub attr: Attr,
     /// A file with other names: it may be changed by one of those.
     pub linked: bool,
+    /// How many names it has in the base.
+    pub links: u32,
 }
 
 /// A digest of what changes when content does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Version(u64);
+pub(crate) struct Version(u64);
 
 impl Version {
     pub fn of(attr: &Attr) -> Self {
@@ -74,7 +77,7 @@ impl Base {
     }
 
     /// `None` where there is nothing, or the way there leads over something that is no folder.
-    pub(super) fn stat(&self, path: &Path) -> Result<Option<Stat>> {
+    pub(crate) fn stat(&self, path: &Path) -> Result<Option<Stat>> {
         match self.at(path, OFlag::O_PATH).and_then(fstat) {
             Ok(stat) => Ok(Some(of(&stat))),
             Err(Errno::ENOENT | Errno::ENOTDIR | Errno::ELOOP | Errno::ENAMETOOLONG) => Ok(None),
@@ -83,18 +86,22 @@ impl Base {
     }
 
     pub(super) fn open_file(&self, path: &Path) -> Result<(File, Stat)> {
+        self.open_with(path, OFlag::O_RDONLY)
+    }
+
+    pub(crate) fn open_with(&self, path: &Path, flags: OFlag) -> Result<(File, Stat)> {
         // What was a file may have become a pipe: that must not hold us up.
-        let fd = self.at(path, OFlag::O_RDONLY | OFlag::O_NONBLOCK | OFlag::O_NOCTTY).map_err(no)?;
+        let fd = self.at(path, flags | OFlag::O_NONBLOCK | OFlag::O_NOCTTY).map_err(no)?;
         let stat = fstat(&fd).map_err(no)?;
         let stat = of(&stat);
         if stat.id.kind == Kind::File { Ok((fd.into(), stat)) } else { Err(Error::Errno(libc::ESTALE)) }
     }
 
-    pub(super) fn stat_open(file: &File) -> Result<Stat> {
+    pub(crate) fn stat_open(file: &File) -> Result<Stat> {
         Ok(of(&fstat(file).map_err(no)?))
     }
 
-    pub(super) fn read_link(&self, path: &Path) -> Result<OsString> {
+    pub(crate) fn read_link(&self, path: &Path) -> Result<OsString> {
         let fd = self.at(path, OFlag::O_PATH).map_err(no)?;
         nix::fcntl::readlinkat(&fd, "").map_err(no)
     }
@@ -112,7 +119,7 @@ impl Base {
     }
 
     /// The names in a folder, those that `wanted` refuses not even looked at.
-    pub(super) fn list(&self, path: &Path, mut wanted: impl FnMut(&OsStr) -> bool) -> Result<Vec<(OsString, Stat)>> {
+    pub(crate) fn list(&self, path: &Path, mut wanted: impl FnMut(&OsStr) -> bool) -> Result<Vec<(OsString, Stat)>> {
         let mut entries = Vec::new();
         let mut folder = self.folder(path)?;
         for name in names(&mut folder)? {
@@ -137,7 +144,13 @@ impl Base {
         Dir::from_fd(fd).map_err(no)
     }
 
-    fn at(&self, path: &Path, flags: OFlag) -> nix::Result<OwnedFd> {
+    /// The disk that it lies on.
+    pub(crate) fn statfs(&self) -> Result<StatFs> {
+        let disk = fstatvfs(&self.root).map_err(no)?;
+        Ok(StatFs::of(&disk))
+    }
+
+    pub(crate) fn at(&self, path: &Path, flags: OFlag) -> nix::Result<OwnedFd> {
         let flags = flags | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
         let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
         if !self.steps_only.load(Ordering::Relaxed) {
@@ -227,5 +240,6 @@ fn of(stat: &FileStat) -> Stat {
         ctime: time(stat.st_ctime, stat.st_ctime_nsec),
     };
     let linked = kind != Kind::Directory && stat.st_nlink > 1;
-    Stat { id: Identity { dev: stat.st_dev, ino: stat.st_ino, kind }, attr, linked }
+    let links = u32::try_from(stat.st_nlink).unwrap_or(u32::MAX);
+    Stat { id: Identity { dev: stat.st_dev, ino: stat.st_ino, kind }, attr, linked, links }
 }

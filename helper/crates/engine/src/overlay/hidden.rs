@@ -8,7 +8,7 @@ use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
 use crate::error::{Error, Result};
 
 #[derive(Debug, Default)]
-pub(super) struct Hidden {
+pub(crate) struct Hidden {
     paths: Vec<PathBuf>,
     globs: GlobSet,
 }
@@ -35,6 +35,11 @@ impl Hidden {
     /// Of an entry whose folder is seen: what lies in a hidden folder is never asked for.
     pub fn hides(&self, path: &Path) -> bool {
         self.paths.iter().any(|hidden| hidden == path) || self.globs.is_match(path)
+    }
+
+    /// Whether a mountpoint or nixbox's own folders are somewhere below.
+    pub fn lies_in(&self, folder: &Path) -> bool {
+        self.paths.iter().any(|hidden| hidden.starts_with(folder))
     }
 }
 

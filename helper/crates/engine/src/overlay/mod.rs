@@ -22,10 +22,9 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-pub(crate) use self::base::Base;
-use self::base::Version;
+pub(crate) use self::base::{Base, Identity, Stat, Version};
 pub use self::changes::{Change, ChangeKind};
-use self::hidden::Hidden;
+pub(crate) use self::hidden::Hidden;
 use self::nodes::Nodes;
 pub(crate) use self::tables::complete;
 use self::view::{Found, Place, shape};
@@ -362,7 +361,7 @@ impl FileSystem for Overlay {
     }
 }
 
-fn read_at(file: &std::fs::File, offset: u64, size: u32) -> Result<Vec<u8>> {
+pub(crate) fn read_at(file: &std::fs::File, offset: u64, size: u32) -> Result<Vec<u8>> {
     // Asked for more than there is, as tests and verbs do, this must not take the memory for it.
     let rest = file.metadata()?.len().saturating_sub(offset).min(u64::from(size));
     let mut content = vec![0; rest as usize];

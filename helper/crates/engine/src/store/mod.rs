@@ -1,12 +1,14 @@
 //! The little SQL that the engine needs. Everything above is written against [`Store`] and names no library.
 
+mod ephemeral;
 mod sqlite;
 
 use std::sync::Arc;
 
 use crate::error::Result;
 
-pub(crate) use sqlite::{SqliteStore, wal_path};
+pub(crate) use ephemeral::EphemeralStore;
+pub(crate) use sqlite::{SqliteStore, settle_copy, wal_path};
 
 /// A value on its way into a statement.
 #[derive(Debug, Clone, Copy)]

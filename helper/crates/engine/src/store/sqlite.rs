@@ -40,6 +40,14 @@ impl Disk for Wal {
     }
 }
 
+/// Brings a database that SQLite has just written into WAL mode, as every other of ours is, and onto the disk.
+pub(crate) fn settle_copy(path: &Path) -> Result<()> {
+    let db = Connection::open(path).map_err(store_error)?;
+    db.pragma_update(None, "journal_mode", "WAL").map_err(store_error)?;
+    db.close().map_err(|(_, error)| store_error(error))?;
+    Ok(File::open(path)?.sync_all()?)
+}
+
 /// A connection that has looked but changed nothing, and would leave the files as they were.
 pub(crate) struct Guest {
     connection: Connection,
@@ -123,7 +131,7 @@ impl Guest {
     }
 }
 
-const CACHE_KIB: i64 = 16 * 1024;
+pub(super) const CACHE_KIB: i64 = 16 * 1024;
 /// A page in the log, with its header.
 const FRAME: u64 = 4096 + 24;
 /// What the log's file may keep when it is begun anew.
@@ -210,7 +218,7 @@ impl SqliteStore {
     }
 }
 
-fn query(connection: &Connection, sql: &str, args: &[Arg<'_>], each: EachRow<'_>) -> Result<()> {
+pub(super) fn query(connection: &Connection, sql: &str, args: &[Arg<'_>], each: EachRow<'_>) -> Result<()> {
     let mut statement = connection.prepare_cached(sql).map_err(store_error)?;
     bind(&mut statement, args)?;
     let mut rows = statement.raw_query();
@@ -220,7 +228,7 @@ fn query(connection: &Connection, sql: &str, args: &[Arg<'_>], each: EachRow<'_>
     Ok(())
 }
 
-fn bind(statement: &mut rusqlite::CachedStatement<'_>, args: &[Arg<'_>]) -> Result<()> {
+pub(super) fn bind(statement: &mut rusqlite::CachedStatement<'_>, args: &[Arg<'_>]) -> Result<()> {
     for (index, arg) in args.iter().enumerate() {
         statement.raw_bind_parameter(index + 1, arg).map_err(store_error)?;
     }
@@ -287,7 +295,7 @@ fn unexpected(wanted: &str, got: ValueRef<'_>) -> Error {
     StoreError::new(StoreErrorKind::Damaged, format!("{wanted} expected, {} found", got.data_type())).into()
 }
 
-fn store_error(error: rusqlite::Error) -> Error {
+pub(super) fn store_error(error: rusqlite::Error) -> Error {
     let kind = match error.sqlite_error_code() {
         Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked | ErrorCode::FileLockingProtocolFailed) => {
             StoreErrorKind::Busy

@@ -83,7 +83,10 @@ async fn serve(peer: UnixStream, board: &Board, desk: &Desk, stop: &Stop) -> io:
             talk.say(&Response::Status(status)).await
         }
         Request::Subscribe => tell(board.watch(), &mut talk).await,
-        Request::Stop => {
+        Request::Stop { keep } => {
+            if keep && let Err(report) = stop.keep() {
+                return talk.refuse(&report).await;
+            }
             talk.say(&Response::Stopping).await?;
             stop.request(Reason::Asked);
             talk.hang_up().await
@@ -102,7 +105,7 @@ pub(crate) async fn converse(
     let mut talk = Talk::with(peer);
     let Some(request) = hear(&mut talk).await? else { return Ok(()) };
     let nobody_serves = match &request {
-        Request::Status | Request::Subscribe | Request::Stop => true,
+        Request::Status | Request::Subscribe | Request::Stop { .. } => true,
         Request::Timeline(timeline) => timeline.follow,
         _ => false,
     };
@@ -143,7 +146,7 @@ async fn work(asked: Request, talk: &mut Talk, desk: &Desk, stop: &Stop) -> io::
             Request::Timeline(asked) => timeline::answer(asked, talk, &request).await,
             Request::Files(asked) => files::answer(asked, talk, &request).await,
             // Answered before they come here.
-            Request::Status | Request::Subscribe | Request::Stop => Ok(()),
+            Request::Status | Request::Subscribe | Request::Stop { .. } => Ok(()),
         },
     };
     match done {
