@@ -13,6 +13,10 @@ setup:
 test *parts:
     tests/run {{ parts }}
 
+# The random tests at their full numbers, for hours (`just nightly chaos`)
+nightly *parts:
+    NIXBOX_NIGHTLY=1 tests/run {{ parts }}
+
 # All that complains without running anything
 lint:
     tests/run fmt shell clippy deny

@@ -3,7 +3,26 @@
 from support.leftovers import Leftovers
 from support.needs import need
 from support.project import HELPER, OVER, OWNER, PLAIN, ROOT, Project
+from support.scale import chance, scaled
+from support.sound import findings
+from support.trees import assert_same, seen
 from support.upstream import Upstream
 from support.waiting import eventually
 
-__all__ = ["HELPER", "OVER", "OWNER", "PLAIN", "ROOT", "Leftovers", "Project", "Upstream", "eventually", "need"]
+__all__ = [
+    "HELPER",
+    "OVER",
+    "OWNER",
+    "PLAIN",
+    "ROOT",
+    "Leftovers",
+    "Project",
+    "Upstream",
+    "assert_same",
+    "chance",
+    "eventually",
+    "findings",
+    "need",
+    "scaled",
+    "seen",
+]

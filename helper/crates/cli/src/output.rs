@@ -166,14 +166,19 @@ pub struct Cell {
 
 impl Cell {
     pub fn new(text: impl Into<String>, tone: Tone) -> Self {
-        Self { text: text.into(), tone: Some(tone) }
+        Self { tone: Some(tone), ..text.into().into() }
     }
 }
 
 impl<T: Into<String>> From<T> for Cell {
     fn from(text: T) -> Self {
-        Self { text: text.into(), tone: None }
+        Self { text: harmless(&text.into()), tone: None }
     }
+}
+
+/// Names, keys and what programs had to say may hold what would move a terminal's cursor.
+pub fn harmless(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { '?' } else { c }).collect()
 }
 
 fn paint(colour: bool, tone: Tone, text: &str) -> String {

@@ -3,6 +3,10 @@ use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use nix::sys::socket::getsockopt;
+use nix::sys::socket::sockopt::PeerCredentials;
+use nix::unistd::geteuid;
+
 use crate::body::{Frame, frame_header, read_frame, write_frame};
 use crate::message::{Refusal, Request, Response, Status};
 use crate::wire::{MAX_LINE, decode, encode};
@@ -47,7 +51,15 @@ pub struct Client {
 
 impl Client {
     pub fn connect(socket: &Path) -> Result<Self, Error> {
-        Ok(Self::over(UnixStream::connect(socket)?))
+        let stream = UnixStream::connect(socket)?;
+        // In a folder that others may write to, anybody can listen; nobody is told anything but root and ourselves.
+        let owner = getsockopt(&stream, PeerCredentials).map_err(std::io::Error::from)?.uid();
+        let me = geteuid().as_raw();
+        if owner != me && owner != 0 && me != 0 {
+            let why = format!("it is user {owner} who listens there");
+            return Err(Error::Io(std::io::Error::new(ErrorKind::PermissionDenied, why)));
+        }
+        Ok(Self::over(stream))
     }
 
     /// One end of a pair, with an owner for one request at the other.

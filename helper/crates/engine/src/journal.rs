@@ -1,5 +1,6 @@
 //! Group commit. Changes are applied at once and become durable together: at the latest [`BATCH`] and one disk
-//! sync after the first of them, or when somebody asks.
+//! sync after the first of them, or when somebody asks. The disk is waited for aside: what the kernel has outlives
+//! this process, and a slow disk must not keep later changes from it.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -27,6 +28,7 @@ const IDLE: Duration = Duration::from_secs(1);
 pub(crate) struct Journal<M> {
     shared: Arc<Shared<M>>,
     committer: Mutex<Option<JoinHandle<()>>>,
+    syncer: Mutex<Option<JoinHandle<()>>>,
 }
 
 struct Shared<M> {
@@ -37,6 +39,9 @@ struct Shared<M> {
     committed: AtomicU64,
     /// The last commit known to be on disk. Held during a sync, so that those who wait share the next one.
     synced: Mutex<u64>,
+    /// The last commit that the disk is to have; none after the last.
+    to_sync: Mutex<Option<u64>>,
+    sync_work: Condvar,
 }
 
 struct Inner<M> {
@@ -95,10 +100,14 @@ impl<M: Companion> Journal<M> {
             work: Condvar::new(),
             committed: AtomicU64::new(0),
             synced: Mutex::new(0),
+            to_sync: Mutex::new(Some(0)),
+            sync_work: Condvar::new(),
         });
         let for_thread = shared.clone();
         let committer = std::thread::Builder::new().name("commit".into()).spawn(move || for_thread.run())?;
-        Ok(Self { shared, committer: Mutex::new(Some(committer)) })
+        let for_thread = shared.clone();
+        let syncer = std::thread::Builder::new().name("sync".into()).spawn(move || for_thread.run_syncs())?;
+        Ok(Self { shared, committer: Mutex::new(Some(committer)), syncer: Mutex::new(Some(syncer)) })
     }
 
     pub(crate) fn read<T>(&self, ask: impl FnOnce(&mut dyn Store, &mut M) -> Result<T>) -> Result<T> {
@@ -182,6 +191,10 @@ impl<M: Companion> Journal<M> {
             let _ = committer.join();
         }
         self.folded();
+        if let Some(syncer) = lock(&self.syncer).take() {
+            self.shared.ask_to_sync(None);
+            let _ = syncer.join();
+        }
         let mut inner = self.shared.lock();
         if inner.store.is_none() {
             return Ok(());
@@ -286,6 +299,27 @@ impl<M: Companion> Shared<M> {
         Ok(())
     }
 
+    fn ask_to_sync(&self, target: Option<u64>) {
+        *lock(&self.to_sync) = target;
+        self.sync_work.notify_one();
+    }
+
+    /// Failures are remembered in `lost`.
+    fn run_syncs(&self) {
+        let mut to_sync = lock(&self.to_sync);
+        let mut done = 0;
+        while let Some(target) = *to_sync {
+            if target > done {
+                drop(to_sync);
+                let _ = self.sync(target);
+                done = target;
+                to_sync = lock(&self.to_sync);
+            } else {
+                to_sync = self.sync_work.wait(to_sync).unwrap_or_else(PoisonError::into_inner);
+            }
+        }
+    }
+
     fn run(self: &Arc<Self>) {
         let mut inner = self.lock();
         loop {
@@ -322,17 +356,16 @@ impl<M: Companion> Shared<M> {
         }
     }
 
-    /// Commits under the lock and syncs without it. Failures are remembered in `lost`.
-    fn settle<'a>(self: &'a Arc<Self>, mut inner: MutexGuard<'a, Inner<M>>) -> MutexGuard<'a, Inner<M>> {
+    /// Commits, and has the disk follow. Failures are remembered in `lost`.
+    fn settle<'a>(self: &Arc<Self>, mut inner: MutexGuard<'a, Inner<M>>) -> MutexGuard<'a, Inner<M>> {
         let committed = self.commit(&mut inner);
         if inner.log_bytes() >= inner.fold_at {
             self.fold(&mut inner);
         }
-        drop(inner);
         if let Ok(target) = committed {
-            let _ = self.sync(target);
+            self.ask_to_sync(Some(target));
         }
-        self.lock()
+        inner
     }
 
     /// Aside, where the store can do that.

@@ -14,6 +14,8 @@ struct Fake {
     fails: Mutex<Option<&'static str>>,
     gives_up: AtomicBool,
     disk_fails: AtomicBool,
+    /// As long as somebody has it, the disk does not answer.
+    disk_hangs: Mutex<()>,
     syncs: AtomicUsize,
     in_transaction: AtomicBool,
 }
@@ -69,6 +71,7 @@ struct FakeDisk(Arc<Fake>);
 impl Disk for FakeDisk {
     fn sync(&self) -> io::Result<()> {
         std::thread::sleep(Duration::from_millis(5));
+        drop(lock(&self.0.disk_hangs));
         if self.0.disk_fails.load(Ordering::SeqCst) {
             return Err(io::Error::from_raw_os_error(libc::EIO));
         }
@@ -142,6 +145,23 @@ fn nobody_needs_to_ask() {
     }
     assert!(began.elapsed() >= BATCH, "a batch gathers");
     assert!(said(&fake).ends_with("COMMIT, synced"));
+}
+
+#[test]
+fn a_slow_disk_keeps_no_later_change_from_the_kernel() {
+    let (fake, journal) = journal();
+    let hanging = lock(&fake.disk_hangs);
+    for commits in 1..4 {
+        change(&journal, "one").unwrap();
+        let began = Instant::now();
+        while said(&fake).matches("COMMIT").count() < commits {
+            assert!(began.elapsed() < Duration::from_secs(2), "{}", said(&fake));
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
+    assert_eq!(fake.syncs.load(Ordering::SeqCst), 0);
+    drop(hanging);
+    journal.flush().unwrap();
 }
 
 #[test]

@@ -3,9 +3,10 @@
 
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 use std::sync::{Arc, Mutex};
 
-use nixbox_engine::{ByPath, Caller, Database, FileSystem, Ino, Kind, Links, Options, ROOT, Witness};
+use nixbox_engine::{BaseOptions, ByPath, Caller, Database, FileSystem, Ino, Kind, Links, Options, ROOT, Witness};
 
 #[derive(Default)]
 struct Told(Mutex<Vec<String>>);
@@ -29,9 +30,18 @@ struct Tree {
 
 impl Tree {
     fn new() -> Self {
+        Self::with(Options::default())
+    }
+
+    fn over(base: &Path) -> Self {
+        let base = BaseOptions { path: base.to_owned(), ..BaseOptions::default() };
+        Self::with(Options { base: Some(base), ..Options::default() })
+    }
+
+    fn with(options: Options) -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let database = Database::open_or_create(&dir.path().join("a.db"), &Options::default()).unwrap();
-        let (files, told): (Arc<dyn FileSystem>, _) = (database.files(), Arc::new(Told::default()));
+        let database = Database::open_or_create(&dir.path().join("a.db"), &options).unwrap();
+        let (files, told) = (database.tree(), Arc::new(Told::default()));
         let by_path = ByPath::new(files.clone(), told.clone(), Caller { uid: 7, gid: 8 });
         Self { _dir: dir, _database: database, files, told, by_path }
     }
@@ -217,4 +227,25 @@ fn names_that_are_not_utf8_are_refused_in_words() {
     assert_eq!(tree.all("/"), [""; 0]);
     let held = tree.by_path.stat("/".as_ref(), Links::Keep).unwrap();
     assert_eq!((held.attr.kind, held.path.to_str().unwrap()), (Kind::Directory, "/"));
+}
+
+/// What is only listed of a base has no number that leads anywhere: each entry has to be looked up.
+#[test]
+fn a_folder_of_a_base_is_walked_copied_and_removed_to_the_bottom() {
+    let base = tempfile::tempdir().unwrap();
+    std::fs::create_dir_all(base.path().join("d/e/f")).unwrap();
+    std::fs::write(base.path().join("d/e/f/file"), "deep").unwrap();
+    std::os::unix::fs::symlink("e/f", base.path().join("d/link")).unwrap();
+    let tree = Tree::over(base.path());
+    let listed = |path: &str| {
+        let found = tree.by_path.list(path.as_ref(), true).unwrap().next(100, |_| true).unwrap();
+        found.into_iter().map(|found| found.path.display().to_string()).collect::<Vec<_>>()
+    };
+    assert_eq!(listed("/d"), ["e", "e/f", "e/f/file", "link"]);
+    tree.by_path.copy("/d".as_ref(), "/copy".as_ref(), true).unwrap();
+    assert_eq!(listed("/copy"), listed("/d"));
+    assert_eq!(tree.get("/copy/link/file").unwrap(), b"deep");
+    tree.by_path.remove("/d".as_ref(), true).unwrap();
+    assert_eq!(listed("/"), ["copy", "copy/e", "copy/e/f", "copy/e/f/file", "copy/link"]);
+    assert!(base.path().join("d/e/f/file").exists());
 }

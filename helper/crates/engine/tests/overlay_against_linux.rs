@@ -4,7 +4,7 @@
 
 mod support;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -34,6 +34,41 @@ fn differences(base: &Tree, view: &Tree) -> BTreeMap<PathBuf, ChangeKind> {
     }
     all.extend(view.keys().filter(|path| !base.contains_key(*path)).map(|path| (path.clone(), ChangeKind::Added)));
     all
+}
+
+/// The paths that upstream's programs find, which know the tables of the format and none of ours: a whiteout hides
+/// whatever lies at its path and below, then comes the database's entry, then the base's.
+fn upstreams_view(db: &rusqlite::Connection, base: &Path) -> BTreeSet<PathBuf> {
+    let mut whiteouts = db.prepare("SELECT path FROM fs_whiteout").unwrap();
+    let whiteouts = whiteouts.query_map([], |row| row.get::<_, String>(0)).unwrap();
+    let whiteouts: BTreeSet<_> = whiteouts.map(|path| PathBuf::from(path.unwrap())).collect();
+    let mut seen = BTreeSet::new();
+    let mut open = vec![(Some(1_i64), PathBuf::new())];
+    while let Some((delta, at)) = open.pop() {
+        let mut children: BTreeMap<String, (Option<i64>, bool)> = BTreeMap::new();
+        let below = base.join(&at);
+        // No link leads anywhere.
+        for entry in below.read_dir().into_iter().flatten().filter(|_| !below.is_symlink()) {
+            let entry = entry.unwrap();
+            let is_directory = entry.file_type().unwrap().is_dir();
+            children.insert(entry.file_name().into_string().unwrap(), (None, is_directory));
+        }
+        let sql =
+            "SELECT name, ino, mode & 0xF000 = 0x4000 FROM fs_dentry JOIN fs_inode USING (ino) WHERE parent_ino = ?";
+        let mut entries = db.prepare_cached(sql).unwrap();
+        let mut rows = entries.query([delta]).unwrap();
+        while let Some(row) = rows.next().unwrap() {
+            children.insert(row.get(0).unwrap(), (row.get(1).unwrap(), row.get(2).unwrap()));
+        }
+        for (name, (delta, is_directory)) in children {
+            let path = at.join(name);
+            if !whiteouts.contains(&Path::new("/").join(&path)) {
+                seen.insert(path.clone());
+                open.extend(is_directory.then_some((delta, path)));
+            }
+        }
+    }
+    seen
 }
 
 fn compare(chunk_size: u32, before: &[Call], calls: &[Call]) {
@@ -78,6 +113,11 @@ fn compare(chunk_size: u32, before: &[Call], calls: &[Call]) {
         assert_eq!(changes, differences(&plain, &expected), "round {round}");
     }
     assert_eq!(tree_of(&base), at_first, "the base was written to");
+    let Engine { mut scratch, files, .. } = engine;
+    drop(files);
+    scratch.close();
+    let upstreams: Vec<_> = upstreams_view(&scratch.sql(), &base).into_iter().collect();
+    assert_eq!(upstreams, expected.into_keys().collect::<Vec<_>>(), "upstream's programs see another tree");
 }
 
 proptest! {

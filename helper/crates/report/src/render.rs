@@ -8,18 +8,23 @@ pub fn text(report: &Report, colour: bool) -> String {
     for failure in &report.failures {
         let (red, dim, off) = if colour { ("\x1b[1;31m", "\x1b[2m", "\x1b[0m") } else { ("", "", "") };
         // Writing to a String cannot fail.
-        let _ = writeln!(out, "{red}error:{off} {} {dim}[{}]{off}", failure.what, failure.code.id);
+        let _ = writeln!(out, "{red}error:{off} {} {dim}[{}]{off}", harmless(&failure.what), failure.code.id);
         if let Some(place) = &failure.place {
-            let _ = writeln!(out, "  at:   {}", located(place));
+            let _ = writeln!(out, "  at:   {}", harmless(&located(place)));
         }
         if let Some(why) = &failure.why {
-            let _ = writeln!(out, "  why:  {why}");
+            let _ = writeln!(out, "  why:  {}", harmless(why));
         }
         if let Some(help) = &failure.help {
-            let _ = writeln!(out, "  help: {help}");
+            let _ = writeln!(out, "  help: {}", harmless(help));
         }
     }
     out
+}
+
+/// What is quoted in a failure, such as a file's name, may hold what would move a terminal's cursor.
+fn harmless(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() && c != '\n' { '?' } else { c }).collect()
 }
 
 /// For programs.

@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::DONE;
 use crate::asking::{Asked, Which};
 use crate::context::Context;
-use crate::output::{Cell, Output, Tone};
+use crate::output::{Cell, Output, Tone, harmless};
 use crate::stored::Stored;
 use crate::times::{self, Moment};
 
@@ -155,7 +155,8 @@ fn ndjson(call: &Call) -> Result<String, Report> {
 
 fn cells(call: &Call) -> [String; 5] {
     let duration = call.duration_ms.map_or("-".into(), |ms| format!("{ms:.0} ms"));
-    [call.id.to_string(), call.name.clone(), call.status.clone(), duration, times::for_tables(call.started)]
+    let (name, status) = (harmless(&call.name), harmless(&call.status));
+    [call.id.to_string(), name, status, duration, times::for_tables(call.started)]
 }
 
 /// Lines that come one by one cannot wait for the widest.

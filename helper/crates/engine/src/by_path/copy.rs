@@ -6,7 +6,7 @@ use super::held::Held;
 use super::resolve::Place;
 use super::{ByPath, Links};
 use crate::error::{Error, Result};
-use crate::filesystem::{Attr, AttrChange, Ino, Kind, NewNode};
+use crate::filesystem::{Attr, AttrChange, Entry, Ino, Kind, NewNode};
 
 const PIECE: u32 = 1 << 20;
 
@@ -27,20 +27,20 @@ impl ByPath {
             if self.is_within(directory, source.attr.ino)? {
                 return Err(Error::Errno(libc::EINVAL));
             }
-            return self.copy_folder(&source.attr, directory, &new_name);
+            return self.copy_folder(source, directory, &new_name);
         }
         self.copy_other(&source.attr, to, &new_name)
     }
 
     /// A stack of its own: a tree may be deeper than a thread's.
-    fn copy_folder(&self, source: &Attr, directory: Ino, name: &OsStr) -> Result<()> {
-        let mut todo: Vec<(Attr, Ino, OsString)> = vec![(*source, directory, name.to_owned())];
+    fn copy_folder(&self, source: Held, directory: Ino, name: &OsStr) -> Result<()> {
+        let mut todo: Vec<(Held, Ino, OsString)> = vec![(source, directory, name.to_owned())];
         // Made writable first; their own modes come when all is in them.
-        let mut made: Vec<(Held, Attr)> = Vec::new();
+        let mut made: Vec<(Held, Held)> = Vec::new();
         while let Some((source, directory, name)) = todo.pop() {
-            if source.kind != Kind::Directory {
+            if source.attr.kind != Kind::Directory {
                 let place = self.place_in(directory, &name)?;
-                self.copy_other(&source, place, &name)?;
+                self.copy_other(&source.attr, place, &name)?;
                 continue;
             }
             let folder = match self.make(directory, &name, Kind::Directory, 0o700) {
@@ -53,13 +53,17 @@ impl ByPath {
                 }
                 made => made?,
             };
-            for entry in self.files.readdir(source.ino)? {
-                todo.push((entry.attr, folder.attr.ino, entry.name));
+            for Entry { name, .. } in self.files.readdir(source.attr.ino)? {
+                match self.child(source.attr.ino, &name) {
+                    // Gone since the folder was read.
+                    Err(Error::Errno(libc::ENOENT)) => {}
+                    child => todo.push((child?, folder.attr.ino, name)),
+                }
             }
             made.push((folder, source));
         }
         for (folder, source) in made.iter().rev() {
-            self.take_over(folder.attr.ino, source)?;
+            self.take_over(folder.attr.ino, &source.attr)?;
         }
         Ok(())
     }

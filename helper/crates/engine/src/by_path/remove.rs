@@ -1,5 +1,6 @@
 use std::ffi::{OsStr, OsString};
 
+use super::held::Held;
 use super::{ByPath, Links};
 use crate::error::{Error, Result};
 use crate::filesystem::{Ino, Kind};
@@ -8,7 +9,7 @@ use crate::filesystem::{Ino, Kind};
 struct Emptied {
     ino: Ino,
     /// Those still in it; the last is the one at work.
-    folders: Vec<(OsString, Ino)>,
+    folders: Vec<(OsString, Held)>,
 }
 
 impl ByPath {
@@ -31,17 +32,17 @@ impl ByPath {
     fn empty(&self, root: Ino) -> Result<()> {
         let mut inside = vec![self.clear_of_files(root)?];
         while let Some(folder) = inside.last_mut() {
-            if let Some((_, ino)) = folder.folders.last() {
-                let next = self.clear_of_files(*ino)?;
+            if let Some((_, below)) = folder.folders.last() {
+                let next = self.clear_of_files(below.attr.ino)?;
                 inside.push(next);
                 continue;
             }
             inside.pop();
             // It was the last of those that the folder above still has.
             if let Some(above) = inside.last_mut()
-                && let Some((name, ino)) = above.folders.pop()
+                && let Some((name, below)) = above.folders.pop()
             {
-                self.remove_folder(above.ino, &name, ino)?;
+                self.remove_folder(above.ino, &name, below.attr.ino)?;
             }
         }
         Ok(())
@@ -52,7 +53,10 @@ impl ByPath {
         let mut folders = Vec::new();
         for entry in self.files.readdir(ino)? {
             match entry.attr.kind {
-                Kind::Directory => folders.push((entry.name, entry.attr.ino)),
+                Kind::Directory => {
+                    let below = self.child(ino, &entry.name)?;
+                    folders.push((entry.name, below));
+                }
                 _ => self.remove_file(ino, &entry.name, entry.attr.ino)?,
             }
         }

@@ -3,9 +3,10 @@
 use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
 
+use super::held::Held;
 use super::{ByPath, Links};
 use crate::error::{Error, Result};
-use crate::filesystem::{Attr, Entry, Ino, Kind};
+use crate::filesystem::{Attr, Entry, Kind};
 
 /// Deeper trees than any path can name go in a circle.
 const MAX_DEPTH: usize = 4096;
@@ -24,6 +25,8 @@ pub struct Walk {
     recursive: bool,
     /// The folders we are in, innermost last, each with what is still to be told of it.
     inside: Vec<(PathBuf, std::vec::IntoIter<Entry>)>,
+    /// The same folders. A number that was only listed, and not looked up, leads nowhere in an overlay.
+    folders: Vec<Held>,
     /// A file that was asked for by itself.
     alone: Option<Found>,
 }
@@ -33,9 +36,9 @@ impl ByPath {
     /// the folder, or `path` as it was asked for.
     pub fn list(&self, path: &OsStr, recursive: bool) -> Result<Walk> {
         let (_, held) = self.existing(path, Links::Follow)?;
-        let mut walk = Walk { tree: self.clone(), recursive, inside: Vec::new(), alone: None };
+        let mut walk = Walk { tree: self.clone(), recursive, inside: Vec::new(), folders: Vec::new(), alone: None };
         match held.attr.kind {
-            Kind::Directory => walk.enter(PathBuf::new(), held.attr.ino)?,
+            Kind::Directory => walk.enter(PathBuf::new(), held)?,
             _ => walk.alone = Some(self.found(path.into(), held.attr)?),
         }
         Ok(walk)
@@ -43,13 +46,14 @@ impl ByPath {
 }
 
 impl Walk {
-    fn enter(&mut self, path: PathBuf, ino: Ino) -> Result<()> {
+    fn enter(&mut self, path: PathBuf, folder: Held) -> Result<()> {
         if self.inside.len() >= MAX_DEPTH {
             return Err(Error::Errno(libc::ELOOP));
         }
-        let mut entries = self.tree.files.readdir(ino)?;
+        let mut entries = self.tree.files.readdir(folder.attr.ino)?;
         entries.sort_by(|a, b| a.name.cmp(&b.name));
         self.inside.push((path, entries.into_iter()));
+        self.folders.push(folder);
         Ok(())
     }
 
@@ -57,19 +61,24 @@ impl Walk {
         if let Some(found) = self.alone.take() {
             return Ok(Some(found));
         }
-        while let Some((path, entries)) = self.inside.last_mut() {
-            let Some(Entry { name, attr }) = entries.next() else {
+        while let (Some((path, entries)), Some(folder)) = (self.inside.last_mut(), self.folders.last()) {
+            let Some(Entry { name, .. }) = entries.next() else {
                 self.inside.pop();
+                self.folders.pop();
                 continue;
             };
-            let path = path.join(name);
-            let found = match self.tree.found(path.clone(), attr) {
+            let path = path.join(&name);
+            let found = self.tree.child(folder.attr.ino, &name).and_then(|held| {
+                let found = self.tree.found(path.clone(), held.attr)?;
+                Ok((found, held))
+            });
+            let (found, held) = match found {
                 // Gone since the folder was read.
                 Err(Error::Errno(libc::ENOENT)) => continue,
                 found => found?,
             };
-            if self.recursive && attr.kind == Kind::Directory {
-                match self.enter(path, attr.ino) {
+            if self.recursive && held.attr.kind == Kind::Directory {
+                match self.enter(path, held) {
                     Err(Error::Errno(libc::ENOENT)) => continue,
                     entered => entered?,
                 }

@@ -43,7 +43,7 @@ impl Overlay {
             return Err(Error::Errno(libc::EEXIST));
         }
         self.refuse_hidden(&place, name)?;
-        let path = place.below(name);
+        let path = self.path_in_the_base(&state, &place, name)?;
         let mut white = Whitening::default();
         let (made, opaque) = self.change(&mut state, Some(0), |lift, tree| {
             let directory = Self::folder(lift, tree, &place)?;
@@ -121,7 +121,7 @@ impl Overlay {
             (true, true) => self.must_be_empty(&state, &found)?,
             (false, false) => {}
         }
-        let path = place.below(name);
+        let path = self.path_in_the_base(&state, &place, name)?;
         let covers = self.covers(path.as_ref())?;
         let mut white = Whitening::default();
         self.change(&mut state, None, |lift, tree| {

@@ -38,7 +38,8 @@ impl Overlay {
         }
         self.refuse_hidden(&to_place, to.1)?;
 
-        let (old, new) = (from_place.below(from.1), to_place.below(to.1));
+        let old = self.path_in_the_base(&state, &from_place, from.1)?;
+        let new = self.path_in_the_base(&state, &to_place, to.1)?;
         let uncovers = self.covers(old.as_ref())?;
         let mut white = Whitening::default();
         let share = moved.below.as_ref().map(|below| below.path.clone());

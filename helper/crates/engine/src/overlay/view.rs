@@ -9,7 +9,8 @@ use super::nodes::Below;
 use super::{Overlay, State};
 use crate::error::{Error, Result};
 use crate::files::names;
-use crate::filesystem::{Attr, Entry, Ino, Kind};
+use crate::filesystem::{Attr, Entry, Ino, Kind, ROOT};
+use crate::store::first;
 
 /// A folder in both layers, as far as each has a share in it.
 #[derive(Debug, Clone)]
@@ -151,6 +152,27 @@ impl Overlay {
             Some(path) if !self.hidden.hides(path) => self.base.stat(path)?.is_some(),
             _ => false,
         })
+    }
+
+    /// Where upstream's programs would look in the base for a name. In an opaque folder that is another matter than what
+    /// shows in it: they know whiteouts only, so each entry that comes or goes there needs its own taken away or put.
+    pub(super) fn path_in_the_base(&self, state: &State, place: &Place, name: &OsStr) -> Result<Option<PathBuf>> {
+        let (None, Some(directory)) = (&place.base, place.delta.filter(|_| !state.opaque.is_empty())) else {
+            return Ok(place.below(name));
+        };
+        let above = "SELECT parent_ino, name FROM fs_dentry WHERE ino = ?";
+        let (mut at, mut is_opaque, mut steps) = (directory, false, vec![name.to_owned()]);
+        while at != ROOT {
+            is_opaque |= state.opaque.contains(&at);
+            let up = self.files.read_tree(|tree| {
+                first(tree.store, above, &[at.into()], |row| Ok((row.int(0)? as Ino, OsString::from(row.text(1)?))))
+            })?;
+            // A folder that is removed and still open.
+            let Some((parent, name)) = up else { return Ok(None) };
+            steps.push(name);
+            at = parent;
+        }
+        Ok(is_opaque.then(|| steps.iter().rev().collect()))
     }
 
     /// Counts a reference that the front end gets.

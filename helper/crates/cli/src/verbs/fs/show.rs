@@ -10,7 +10,7 @@ use nixbox_report::Report;
 
 use super::answer::{Entry, Listed, kind, seconds, text};
 use crate::asking::Asked;
-use crate::output::{Output, Tone};
+use crate::output::{Output, Tone, harmless};
 use crate::times;
 
 pub fn entries(asked: &Asked, request: FilesRequest) -> Result<Vec<FileEntry>, Report> {
@@ -88,9 +88,8 @@ pub fn one(entry: FileEntry, output: &Output) -> Result<bool, Report> {
     output.open_data(page)
 }
 
-/// A name may hold what would move a terminal's cursor.
 pub fn visible(name: &OsStr) -> String {
-    text(name).chars().map(|c| if c.is_control() { '?' } else { c }).collect()
+    harmless(&text(name))
 }
 
 /// `-rw-r--r--`

@@ -53,3 +53,35 @@ def test_rewriting_history_and_packing(mounted):
     git(mounted, "fsck", "--full", cwd=repo)
     assert (repo / "d1/f1").read_text() == "change 4\n"
     assert git(mounted, "status", "--porcelain", cwd=repo).stdout == ""
+
+
+def test_worktrees_of_a_repository_of_the_base(mounted):
+    """The repository is the base's where there is one: it is read there, and what is committed stays in the database."""
+
+    def fill(folder):
+        git(mounted, "init", "-q", "-b", "main", str(folder / "repo"), cwd=folder)
+        for number in range(30):
+            (folder / f"repo/f{number}").write_text(f"{number}\n" * number)
+        git(mounted, "add", "-A", cwd=folder / "repo")
+        git(mounted, "commit", "-qm", "one", cwd=folder / "repo")
+
+    mounted.stock(fill)
+    repo, tree = mounted.mount / "repo", mounted.mount / "tree"
+    assert git(mounted, "status", "--porcelain", cwd=repo).stdout == ""
+    git(mounted, "worktree", "add", "-q", "-b", "side", str(tree), cwd=repo)
+    (tree / "f1").write_text("side\n")
+    git(mounted, "commit", "-qam", "side", cwd=tree)
+    (repo / "f2").write_text("main\n")
+    git(mounted, "commit", "-qam", "main", cwd=repo)
+    git(mounted, "rebase", "-q", "main", cwd=tree)
+    git(mounted, "merge", "-q", "--ff-only", "side", cwd=repo)
+    assert ((repo / "f1").read_text(), (repo / "f2").read_text()) == ("side\n", "main\n")
+    (repo / "f3").write_text("stashed\n")
+    git(mounted, "stash", cwd=repo)
+    assert git(mounted, "status", "--porcelain", cwd=repo).stdout == ""
+    git(mounted, "stash", "pop", "-q", cwd=repo)
+    assert git(mounted, "status", "--porcelain", cwd=repo).stdout == " M f3\n"
+    git(mounted, "worktree", "remove", str(tree), cwd=repo)
+    git(mounted, "gc", "-q", "--aggressive", "--prune=now", cwd=repo)
+    git(mounted, "fsck", "--full", "--strict", cwd=repo)
+    assert not tree.exists() and len(git(mounted, "log", "--format=%s", "main", cwd=repo).stdout.split()) == 3

@@ -1,0 +1,187 @@
+//! One instance and one folder of the machine, through many sequences: each has a folder of its own in both.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use tempfile::TempDir;
+
+use super::call::{Below, Call, How, UNDER, UNDER_FOLDER};
+use super::common::{Owner, Test};
+use super::seen::{Tree, difference, kept_numbers, tree};
+use super::side::{Side, sync_folder};
+
+pub struct Session {
+    test: Test,
+    owner: Option<Owner>,
+    machine: TempDir,
+    over_a_base: bool,
+    can: Can,
+    number: usize,
+}
+
+/// What the mount offers at all; the rest is not asked of it.
+struct Can {
+    exchange: bool,
+    punch: bool,
+}
+
+/// A sequence under way.
+struct Run<'a> {
+    session: &'a mut Session,
+    name: String,
+    mount: Side,
+    machine: Side,
+    touched: [bool; UNDER.len()],
+    /// The machine's tree and the mount's.
+    before: Option<(Tree, Tree)>,
+}
+
+impl Session {
+    pub fn new(over_a_base: bool) -> Self {
+        let test =
+            Test::with(if over_a_base { "mount.path = \"mnt\"\nbase = \"base\"" } else { "mount.path = \"mnt\"" });
+        fs::create_dir(test.path("base")).unwrap();
+        // Where it is there, a file system in memory: it is quick, and uses no inode number twice.
+        let shm = Path::new("/dev/shm");
+        let machine = if shm.is_dir() { TempDir::new_in(shm) } else { TempDir::new() }.unwrap();
+        let owner = Some(test.ready());
+        let can = Can::look(&test.mnt());
+        Self { test, owner, machine, over_a_base, can, number: 0 }
+    }
+
+    fn restart(&mut self, in_order: bool) {
+        let owner = self.owner.take().unwrap();
+        if in_order {
+            owner.stop();
+        } else {
+            sync_folder(&self.test.mnt());
+            owner.murder();
+        }
+        self.owner = Some(self.test.ready());
+    }
+
+    pub fn run(&mut self, before: &[Call], calls: &[Call]) -> Result<(), String> {
+        self.number += 1;
+        let name = format!("s{}", self.number);
+        let below = self.test.path("base").join(&name);
+        let machine = self.machine.path().join(&name);
+        if self.over_a_base {
+            fs::create_dir_all(below.join(UNDER_FOLDER)).unwrap();
+            let mut making = Side::at(below.clone());
+            before.iter().for_each(|call| drop(making.call(call)));
+            drop(making);
+            // Without `--preserve=links`: names of one file of the base are files of their own in the view.
+            let copied =
+                Command::new("cp").args(["-r", "--preserve=mode,timestamps"]).args([&below, &machine]).status();
+            assert!(copied.unwrap().success());
+        } else {
+            fs::create_dir(&machine).unwrap();
+            fs::create_dir(self.test.mnt().join(&name)).unwrap();
+        }
+        let base = base_tree(&below);
+        let (mount, machine) = (Side::at(self.test.mnt().join(&name)), Side::at(machine));
+        let mut run = Run { session: self, name, mount, machine, touched: Default::default(), before: None };
+        for (number, call) in calls.iter().enumerate() {
+            run.step(call).map_err(|error| format!("call {number}, {call:?}: {error}"))?;
+        }
+        for in_order in [true, false] {
+            run.restart(in_order).map_err(|error| format!("after the end, in order: {in_order}: {error}"))?;
+        }
+        difference(&base, &base_tree(&below), true).map_err(|error| format!("the base was written to: {error}"))?;
+        run.clear();
+        Ok(())
+    }
+}
+
+/// Without what is edited underneath on purpose.
+fn base_tree(below: &Path) -> Tree {
+    let mut seen = if below.exists() { tree(below) } else { Tree::new() };
+    seen.retain(|path, _| !path.starts_with(UNDER_FOLDER));
+    seen
+}
+
+impl Run<'_> {
+    fn step(&mut self, call: &Call) -> Result<(), String> {
+        match call {
+            Call::Restart | Call::Kill => return self.restart(matches!(call, Call::Restart)),
+            Call::Below(below) => self.edit_below(*below),
+            Call::Rename(_, _, How::Exchange) if !self.session.can.exchange => return Ok(()),
+            Call::Punch(..) if !self.session.can.punch => return Ok(()),
+            Call::Touch(..) if !self.session.over_a_base => return Ok(()),
+            call => {
+                if let Call::Touch(one, _) = call {
+                    self.touched[*one] = true;
+                }
+                let got = self.mount.call(call);
+                let expected = self.machine.call(call);
+                if got != expected {
+                    return Err(format!("the answer is {}, expected was {}", short(&got), short(&expected)));
+                }
+            }
+        }
+        self.compare(true)
+    }
+
+    /// What the instance has made its own no longer follows the base.
+    fn edit_below(&mut self, below: Below) {
+        let taken = match below {
+            Below::Write(one, ..) | Below::Remove(one) => self.touched[one],
+            Below::Rename(from, to) => self.touched[from] || self.touched[to],
+        };
+        if self.session.over_a_base && !taken {
+            Side::at(self.session.test.path("base").join(&self.name)).edit(below);
+            self.machine.edit(below);
+        }
+    }
+
+    fn restart(&mut self, in_order: bool) -> Result<(), String> {
+        self.mount.close();
+        self.machine.close();
+        self.session.restart(in_order);
+        self.compare(false)
+    }
+
+    fn compare(&mut self, same_session: bool) -> Result<(), String> {
+        let now = (tree(&self.machine.root), tree(&self.mount.root));
+        difference(&now.0, &now.1, !self.session.over_a_base)?;
+        if let Some(before) = self.before.as_ref().filter(|_| same_session) {
+            kept_numbers(before, &now)?;
+        }
+        self.before = Some(now);
+        Ok(())
+    }
+
+    fn clear(self) {
+        for root in [&self.mount.root, &self.machine.root] {
+            fs::remove_dir_all(root).unwrap();
+        }
+        let below = self.session.test.path("base").join(&self.name);
+        if below.exists() {
+            fs::remove_dir_all(below).unwrap();
+        }
+    }
+}
+
+fn short(answer: &Result<Vec<u8>, i32>) -> String {
+    match answer {
+        Ok(data) if data.len() > 60 => format!("{} bytes", data.len()),
+        Ok(data) => format!("{:?}", String::from_utf8_lossy(data)),
+        Err(errno) => std::io::Error::from_raw_os_error(*errno).to_string(),
+    }
+}
+
+impl Can {
+    fn look(mount: &Path) -> Self {
+        let [one, two] = ["one", "two"].map(|name| mount.join(name));
+        fs::write(&one, "one").unwrap();
+        fs::write(&two, "two").unwrap();
+        let mut side = Side::at(mount.to_owned());
+        let exchange = side.call(&Call::Rename(vec!["one"], vec!["two"], How::Exchange)).is_ok();
+        side.call(&Call::Open(0, vec!["one"], super::call::Opening::ReadWrite)).unwrap();
+        let punch = side.call(&Call::Punch(0, 0, 1)) != Err(libc::EOPNOTSUPP);
+        fs::remove_file(one).unwrap();
+        fs::remove_file(two).unwrap();
+        Self { exchange, punch }
+    }
+}
