@@ -169,4 +169,4 @@ def test_nobody_is_told_to_a_socket_of_another_user(make_project):
         assert done.returncode != 0, (verb, done)
     listening.kill()
     assert "request" not in listening.communicate()[0]
-    (run / "sandbox.sock").unlink()
+    (run / "sandbox.sock").unlink(missing_ok=True)
