@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
@@ -30,22 +31,25 @@ struct Plain {
 
 pub type Tree = BTreeMap<PathBuf, Entry>;
 
-pub fn tree(root: &Path) -> Tree {
+/// Fails where something changes meanwhile.
+pub fn tree(root: &Path) -> Result<Tree, String> {
     let mut tree = Tree::new();
-    walk(root, Path::new(""), &mut tree);
-    tree
+    walk(root, Path::new(""), &mut tree).map_err(|error| format!("{}: {error}", root.display()))?;
+    Ok(tree)
 }
 
-fn walk(root: &Path, at: &Path, tree: &mut Tree) {
-    for entry in root.join(at).read_dir().unwrap() {
-        let entry = entry.unwrap();
+fn walk(root: &Path, at: &Path, tree: &mut Tree) -> io::Result<()> {
+    for entry in root.join(at).read_dir()? {
+        let entry = entry?;
         let (full, path) = (entry.path(), at.join(entry.file_name()));
-        let seen = fs::symlink_metadata(&full).unwrap();
-        assert_eq!(entry.file_type().unwrap(), seen.file_type(), "{path:?} is listed as something else");
+        let seen = fs::symlink_metadata(&full)?;
+        if entry.file_type()? != seen.file_type() {
+            return Err(io::Error::other(format!("{path:?} is listed as something else")));
+        }
         let content = match seen.file_type() {
             kind if kind.is_dir() => Vec::new(),
-            kind if kind.is_symlink() => fs::read_link(&full).unwrap().into_os_string().into_encoded_bytes(),
-            _ => fs::read(&full).unwrap(),
+            kind if kind.is_symlink() => fs::read_link(&full)?.into_os_string().into_encoded_bytes(),
+            _ => fs::read(&full)?,
         };
         let modified = (seen.mtime() < LONG_AGO).then_some((seen.mtime(), seen.mtime_nsec()));
         let size = if seen.is_dir() { 0 } else { seen.size() };
@@ -53,9 +57,10 @@ fn walk(root: &Path, at: &Path, tree: &mut Tree) {
         let entry = Entry { ino: seen.ino(), links: seen.nlink(), is_folder: seen.is_dir(), plain };
         tree.insert(path.clone(), entry);
         if seen.is_dir() {
-            walk(root, &path, tree);
+            walk(root, &path, tree)?;
         }
     }
+    Ok(())
 }
 
 /// What is wrong with a tree, `counts_folders` where it is to count the folders in a folder as links.

@@ -3,6 +3,8 @@
 use std::fs;
 use std::path::Path;
 use std::process::Command;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
@@ -82,6 +84,7 @@ impl Session {
         let base = base_tree(&below);
         let (mount, machine) = (Side::at(self.test.mnt().join(&name)), Side::at(machine));
         let mut run = Run { session: self, name, mount, machine, touched: Default::default(), before: None };
+        run.compare_soon()?;
         for (number, call) in calls.iter().enumerate() {
             run.step(call).map_err(|error| format!("call {number}, {call:?}: {error}"))?;
         }
@@ -96,7 +99,7 @@ impl Session {
 
 /// Without what is edited underneath on purpose.
 fn base_tree(below: &Path) -> Tree {
-    let mut seen = if below.exists() { tree(below) } else { Tree::new() };
+    let mut seen = if below.exists() { tree(below).unwrap() } else { Tree::new() };
     seen.retain(|path, _| !path.starts_with(UNDER_FOLDER));
     seen
 }
@@ -105,7 +108,10 @@ impl Run<'_> {
     fn step(&mut self, call: &Call) -> Result<(), String> {
         match call {
             Call::Restart | Call::Kill => return self.restart(matches!(call, Call::Restart)),
-            Call::Below(below) => self.edit_below(*below),
+            Call::Below(below) => {
+                self.edit_below(*below);
+                return self.compare_soon();
+            }
             Call::Rename(_, _, How::Exchange) if !self.session.can.exchange => return Ok(()),
             Call::Punch(..) if !self.session.can.punch => return Ok(()),
             Call::Touch(..) if !self.session.over_a_base => return Ok(()),
@@ -142,8 +148,19 @@ impl Run<'_> {
         self.compare(false)
     }
 
+    /// News of the base takes a moment.
+    fn compare_soon(&mut self) -> Result<(), String> {
+        let deadline = Instant::now() + Duration::from_secs(3);
+        loop {
+            match self.compare(true) {
+                Err(_) if Instant::now() < deadline => sleep(Duration::from_millis(2)),
+                done => return done,
+            }
+        }
+    }
+
     fn compare(&mut self, same_session: bool) -> Result<(), String> {
-        let now = (tree(&self.machine.root), tree(&self.mount.root));
+        let now = (tree(&self.machine.root)?, tree(&self.mount.root)?);
         difference(&now.0, &now.1, !self.session.over_a_base)?;
         if let Some(before) = self.before.as_ref().filter(|_| same_session) {
             kept_numbers(before, &now)?;
