@@ -29,7 +29,13 @@ let
   };
 
   # Only a running owner knows a port it picked; everything else is static.
-  picksPort = lib.any (i: i ? http && i.http.port or 0 == 0) (lib.attrValues instances);
+  picksPort = lib.any (
+    i:
+    lib.any (s: i ? ${s} && i.${s}.enable or true && i.${s}.port or 0 == 0) [
+      "http"
+      "nfs"
+    ]
+  ) (lib.attrValues instances);
 in
 {
   imports = [ ./schema ];

@@ -22,6 +22,7 @@ let
       http = instance.http or null;
       bind = http.bind or "127.0.0.1";
       port = http.port or 0;
+      nfs = instance.nfs or { };
       fixed = value: if port != 0 then value else null;
     in
     present {
@@ -41,6 +42,11 @@ let
       HOST = fixed bind;
       PORT = fixed (toString port);
       URL = fixed "http://${bracketed bind}:${toString port}";
+      NFS =
+        if nfs.enable or true && nfs.port or 0 != 0 then
+          "${bracketed (nfs.bind or "127.0.0.1")}:${toString nfs.port}"
+        else
+          null;
       TOKEN_FILE = if http == null then null else "${runtimeDir}/${name}.token";
       LOG_LEVEL = document.log_level;
     };

@@ -28,12 +28,14 @@ let
         inherit (i)
           enable
           description
+          engine
           base
           mode
           ;
         mount = mount i.mount;
         # The table's presence is what switches HTTP on.
         http = if i.http == null then null else { inherit (i.http) bind port; };
+        inherit (i) nfs;
       }
       // filled {
         inherit (i) labels env;
@@ -46,6 +48,13 @@ lib.recursiveUpdate (present {
   version = 1;
   data_dir = cfg.dataDir;
   runtime_dir = cfg.runtimeDir;
+  agentfs_program =
+    if
+      cfg.cliPackage or null != null && lib.any (i: i.engine == "agentfs") (lib.attrValues cfg.instances)
+    then
+      "${cfg.cliPackage}/bin/agentfs"
+    else
+      null;
   default_instance = cfg.defaultInstance;
   log_level = cfg.logLevel;
   instances = lib.mapAttrs (_: instance) cfg.instances;

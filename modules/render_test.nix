@@ -28,6 +28,7 @@ in
     default_instance = "sandbox";
     instances.sandbox = {
       enable = true;
+      engine = "builtin";
       mode = "overlay";
       inherit mount;
     };
@@ -42,6 +43,7 @@ in
         logLevel = "trace";
         instances.a = {
           description = "d";
+          engine = "agentfs";
           base = "src";
           exclude = [ "target" ];
           mode = "ephemeral";
@@ -65,6 +67,12 @@ in
             bind = "::1";
             port = 7420;
           };
+          nfs = {
+            enable = false;
+            bind = "::1";
+            port = 2049;
+            expose = true;
+          };
         };
       })
       {
@@ -76,6 +84,7 @@ in
         instances.a = {
           enable = true;
           description = "d";
+          engine = "agentfs";
           base = "src";
           exclude = [ "target" ];
           mode = "ephemeral";
@@ -98,6 +107,12 @@ in
           http = {
             bind = "::1";
             port = 7420;
+          };
+          nfs = {
+            enable = false;
+            bind = "::1";
+            port = 2049;
+            expose = true;
           };
         };
       };
@@ -126,11 +141,40 @@ in
         [ "create" ]
       ];
 
+  "upstream's program is named where an instance wants it" =
+    check.equal
+      (map
+        (
+          engine:
+          (render {
+            cliPackage = check.package "agentfs" "/nix/store/x-agentfs";
+            instances.a = { inherit engine; };
+          }).agentfs_program or null
+        )
+        [
+          "builtin"
+          "agentfs"
+        ]
+      )
+      [
+        null
+        "/nix/store/x-agentfs/bin/agentfs"
+      ];
+
   "an empty http set is loopback on a free port" =
     check.equal (render { instances.a.http = { }; }).instances.a.http
       {
         bind = "127.0.0.1";
         port = 0;
+      };
+
+  "an empty nfs set is loopback on a free port" =
+    check.equal (render { instances.a.nfs = { }; }).instances.a.nfs
+      {
+        enable = true;
+        bind = "127.0.0.1";
+        port = 0;
+        expose = false;
       };
 
   "a disabled instance stays in the document" =
@@ -213,7 +257,7 @@ in
     instances.a.mode = "Direct";
   });
   "a wrong backend is refused" = check.throws (render {
-    instances.a.mount.backend = "nfs";
+    instances.a.mount.backend = "smb";
   });
   "configFile is read only" = check.throws (
     (schema [ { services.agentfs.configFile = lib.mkForce null; } ]).cfg.configFile.text

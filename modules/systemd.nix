@@ -10,11 +10,19 @@ let
   mounted = instance.mount.backend != "none";
   system = scope == "system";
   loopback =
-    instance.http == null
-    || builtins.elem instance.http.bind [
-      "127.0.0.1"
-      "::1"
-    ];
+    lib.all
+      (
+        listener:
+        listener == null
+        || builtins.elem listener.bind [
+          "127.0.0.1"
+          "::1"
+        ]
+      )
+      [
+        instance.http
+        instance.nfs
+      ];
 
   # Each of these sets NoNewPrivileges, and that disarms the setuid
   # fusermount3: only for an owner that does not mount.

@@ -9,6 +9,7 @@ let
       instance = {
         mount = { inherit backend; };
         inherit http;
+        nfs = null;
       };
       inherit scope;
     };

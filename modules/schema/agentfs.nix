@@ -24,8 +24,8 @@ in
       default = null;
       example = literalExpression "inputs.agentfs.packages.\${pkgs.stdenv.hostPlatform.system}.default";
       description = ''
-        The package that holds upstream's `agentfs` command, for the script `agentfs-cli`.
-        nixpkgs has none, so there is no default. Nothing else here needs it.
+        The package that holds upstream's `agentfs` command, for the script `agentfs-cli` and for instances with
+        `engine = "agentfs"`. nixpkgs has none, so there is no default. Nothing else here needs it.
       '';
     };
 

@@ -19,12 +19,50 @@ let
   names = attrNames instances;
   default = document.default_instance or null;
 
+  isAddress = bind: match "[0-9]{1,3}([.][0-9]{1,3}){3}|[0-9a-fA-F:.]*:[0-9a-fA-F:.]*" bind != null;
+
+  # as crates/config says it
+  engineHasItAll =
+    name: instance:
+    let
+      mount = instance.mount or { };
+      nfs = instance.nfs or null;
+      mounted = mount.backend or "auto" != "none";
+      served = nfs != null && nfs.enable or true;
+      lacks =
+        field: isAsked: what:
+        require (
+          !isAsked
+        ) "${at name field}: engine = \"agentfs\" ${what}; leave it out, or set engine = \"builtin\"";
+    in
+    [
+      (lacks "exclude" (instance.exclude or [ ] != [ ]) "shows all of its base")
+      (lacks "mode" (
+        instance.mode or "overlay" != "overlay"
+      ) "keeps changes in the database, and nowhere else")
+      (lacks "limits" (instance.limits or { } != { }) "knows no limits")
+      (lacks "mount.readOnly" (mount.read_only or false) "cannot refuse writes")
+      (lacks "mount.uid" (
+        mount ? uid || mount ? gid
+      ) "shows files as whose they are, whatever it is told")
+      (lacks "mount.backend" (mount.backend or "auto" == "nfs") "is mounted by FUSE here")
+      (lacks "nfs" (
+        mounted && served
+      ) "lets nobody else at the database: it is mounted, or served over NFS")
+      (lacks "engine" (!mounted && !served) "has nothing to do: it mounts, or serves NFS")
+      (lacks "nfs.port" (
+        !mounted && served && nfs.port or 0 == 0
+      ) "does not say which port it was given, so it has to be told one")
+    ];
+
   perInstance =
     name:
     let
       instance = instances.${name};
       mount = instance.mount or { };
       bind = instance.http.bind or "127.0.0.1";
+      nfs = instance.nfs or { };
+      nfsBind = nfs.bind or "127.0.0.1";
     in
     [
       (require (match "[a-z0-9][a-z0-9_-]{0,62}" name != null)
@@ -33,10 +71,13 @@ let
       (require (!(mount.allow_root or false && mount.allow_other or false))
         "${at name "mount"}: allowRoot and allowOther exclude each other; allowOther lets root in as well"
       )
-      (require (
-        match "[0-9]{1,3}([.][0-9]{1,3}){3}|[0-9a-fA-F:.]*:[0-9a-fA-F:.]*" bind != null
-      ) "${at name "http.bind"} is \"${bind}\": it must be an address, such as 127.0.0.1 or ::1")
+      (require (isAddress bind) "${at name "http.bind"} is \"${bind}\": it must be an address, such as 127.0.0.1 or ::1")
+      (require (isAddress nfsBind) "${at name "nfs.bind"} is \"${nfsBind}\": it must be an address, such as 127.0.0.1 or ::1")
+      (require (nfs.expose or false || !(isAddress nfsBind) || match "127[.].*|::1" nfsBind != null)
+        "${at name "nfs.bind"} is ${nfsBind}, which other machines reach, and NFS asks nobody for a password; set expose where all of them may"
+      )
     ]
+    ++ lib.optionals (instance.engine or "builtin" == "agentfs") (engineHasItAll name instance)
     ++ map (
       variable:
       require (nixbox.mayExport variable) "${at name "env"}.${variable}: AGENTFS_…, NIXBOX_… and what devenv and the system set are not for instances, and a name has letters, digits and _ only"

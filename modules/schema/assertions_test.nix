@@ -148,6 +148,112 @@ in
   "http: one port on two addresses" = accepts (two (http "127.0.0.1" 7420) (http "127.0.0.2" 7420));
   "http: both pick one" = accepts (two (http "127.0.0.1" 0) (http "127.0.0.1" 0));
 
+  "engine: upstream's program" = accepts {
+    instances.a = {
+      engine = "agentfs";
+      base = "src";
+      mount.path = "mnt";
+      mount.allowOther = true;
+    };
+  };
+  "engine: over NFS alone" = accepts {
+    instances.a = {
+      engine = "agentfs";
+      mount.backend = "none";
+      nfs.port = 2049;
+    };
+  };
+  "engine: exclude" = refuses "a.exclude: engine" {
+    instances.a = {
+      engine = "agentfs";
+      base = "src";
+      exclude = [ "x" ];
+    };
+  };
+  "engine: read-only" = refuses "cannot refuse writes" {
+    instances.a = {
+      engine = "agentfs";
+      mount.readOnly = true;
+    };
+  };
+  "engine: ephemeral" = refuses "a.mode: engine" {
+    instances.a = {
+      engine = "agentfs";
+      mode = "ephemeral";
+    };
+  };
+  "engine: limits" = refuses "a.limits: engine" {
+    instances.a = {
+      engine = "agentfs";
+      limits.files = 7;
+    };
+  };
+  "engine: a presented owner" = refuses "a.mount.uid: engine" {
+    instances.a = {
+      engine = "agentfs";
+      mount.gid = 100;
+    };
+  };
+  "engine: mounted by NFS" = refuses "mounted by FUSE" {
+    instances.a = {
+      engine = "agentfs";
+      mount.backend = "nfs";
+    };
+  };
+  "engine: mounted and served" = refuses "lets nobody else" {
+    instances.a = {
+      engine = "agentfs";
+      nfs.port = 2049;
+    };
+  };
+  "engine: nothing to do" = refuses "nothing to do" {
+    instances.a = {
+      engine = "agentfs";
+      mount.backend = "none";
+    };
+  };
+  "engine: a port to be picked" = refuses "a.nfs.port: engine" {
+    instances.a = {
+      engine = "agentfs";
+      mount.backend = "none";
+      nfs = { };
+    };
+  };
+  "engine: mounted in its own base" = refuses "hangs" {
+    instances.a = path "src/mnt" // {
+      engine = "agentfs";
+      base = "src";
+    };
+  };
+
+  "nfs: on loopback" = accepts (two { nfs = { }; } { nfs.bind = "::1"; });
+  "nfs: a host name" = refuses "must be an address" { instances.a.nfs.bind = "localhost"; };
+  "nfs: on every address" = refuses "asks nobody for a password" {
+    instances.a.nfs.bind = "0.0.0.0";
+  };
+  "nfs: on every address, on purpose" = accepts {
+    instances.a.nfs = {
+      bind = "::";
+      expose = true;
+    };
+  };
+  "nfs: the port of an http surface" = refuses "both 7420" (
+    two (http "127.0.0.1" 7420) { nfs.port = 7420; }
+  );
+  "nfs: the port of its own http surface" = refuses "both 7420" {
+    instances.a = http "127.0.0.1" 7420 // {
+      nfs.port = 7420;
+    };
+  };
+  "nfs: a port that nobody listens on" = accepts (
+    two (http "127.0.0.1" 7420) {
+      nfs = {
+        enable = false;
+        port = 7420;
+      };
+    }
+  );
+
   "store: dataDir" = refuses "dataDir is /nix/store/" { dataDir = "/nix/store/abc-data"; };
   "store: runtimeDir" = refuses "runtimeDir is" { runtimeDir = "${builtins.storeDir}/abc-run"; };
   "store: mount.path" = refuses "mount.path is" { instances.a = path "/nix/store/abc-m"; };

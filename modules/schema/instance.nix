@@ -18,6 +18,20 @@ in
       description = "A line for people, shown by `nixbox-helper ps` and `info`.";
     };
 
+    engine = mkOption {
+      type = types.enum [
+        "builtin"
+        "agentfs"
+      ];
+      default = "builtin";
+      example = "agentfs";
+      description = ''
+        What works on the database: nixbox itself, or upstream's program `agentfs`, looked after. The latter is that of
+        `cliPackage`, else of `PATH`; while it runs, no verb can be answered, and it has less: no `exclude`, no
+        `mount.readOnly`, no mount inside its own base.
+      '';
+    };
+
     base = mkOption {
       type = types.nullOr types.str;
       default = null;
@@ -72,6 +86,16 @@ in
       default = null;
       example = literalExpression "{ port = 7420; }";
       description = "The HTTP surface (health, metrics, MCP). Null: none; an empty set: loopback on a free port.";
+    };
+
+    nfs = mkOption {
+      type = types.nullOr (types.submodule ./nfs.nix);
+      default = null;
+      example = literalExpression "{ port = 2049; }";
+      description = ''
+        The instance over NFS version 3, which asks nobody for a password. `mount.readOnly`, `mount.uid` and `mount.gid`
+        hold for it, too. Null: it is not served; an empty set: loopback on a free port.
+      '';
     };
 
     settings = mkOption {

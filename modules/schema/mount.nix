@@ -34,11 +34,15 @@ in
       type = types.enum [
         "auto"
         "fuse"
+        "nfs"
         "none"
       ];
       default = "auto";
       example = "none";
-      description = "How to mount: `auto` takes what this machine has, `none` does not mount at all.";
+      description = ''
+        How to mount: `auto` takes FUSE, and the kernel's NFS where there is no FUSE; `none` does not mount at all.
+        By NFS only root mounts.
+      '';
     };
 
     readOnly = flag false "Whether to refuse writes through the mount.";

@@ -22,14 +22,42 @@ let
     if mount.backend or "auto" == "none" || !(mount ? path) then null else place mount.path;
   within = inner: outer: inner == outer || lib.hasPrefix "${outer}/" inner;
 
-  portOf = name: enabled.${name}.http.port or 0;
-  bindOf = name: enabled.${name}.http.bind or "127.0.0.1";
+  listeners =
+    name:
+    concatMap
+      (
+        surface:
+        let
+          listener = enabled.${name}.${surface} or null;
+        in
+        lib.optional (listener != null && listener.enable or true && listener.port or 0 != 0) {
+          bind = listener.bind or "127.0.0.1";
+          inherit (listener) port;
+          at = at name "${surface}.port";
+        }
+      )
+      [
+        "http"
+        "nfs"
+      ];
   anyAddress =
     bind:
     builtins.elem bind [
       "0.0.0.0"
       "::"
     ];
+
+  portsOf =
+    a: b:
+    require (
+      a.port != b.port || !(a.bind == b.bind || anyAddress a.bind || anyAddress b.bind)
+    ) "${a.at} and ${b.at} are both ${toString a.port}; give each its own, or 0 to pick a free one";
+  ownPorts =
+    name:
+    let
+      own = listeners name;
+    in
+    lib.optional (builtins.length own == 2) (portsOf (builtins.elemAt own 0) (builtins.elemAt own 1));
 
   alone =
     name:
@@ -55,6 +83,22 @@ let
     in
     require (base == null || mount == null || !(within (place base) mount))
       "${at name "base"} is ${toString base}, which lies in the mount of ${other}; name the real folder, outside of every mount";
+
+  # It answers what it asks itself for, and waits for ever.
+  upstreamOutsideOfItsBase =
+    name:
+    let
+      instance = enabled.${name};
+      mount = mountOf name;
+    in
+    require
+      (
+        instance.engine or "builtin" != "agentfs"
+        || mount == null
+        || !(instance ? base)
+        || !(within mount (place instance.base))
+      )
+      "${at name "mount.path"} lies in the base, where a mount by engine = \"agentfs\" hangs; name a folder outside of it, or set engine = \"builtin\"";
 
   excludesSomething =
     name:
@@ -97,18 +141,13 @@ let
       (require (pathA == null || pathB == null || !(within pathA pathB || within pathB pathA))
         "${at a "mount.path"} and ${at b "mount.path"} are the same place or one lies in the other; give each a folder of its own"
       )
-      (require
-        (
-          portOf a == 0
-          || portOf a != portOf b
-          || !(bindOf a == bindOf b || anyAddress (bindOf a) || anyAddress (bindOf b))
-        )
-        "${at a "http.port"} and ${at b "http.port"} are both ${toString (portOf a)}; give each its own, or 0 to pick a free one"
-      )
-    ];
+    ]
+    ++ concatMap (listener: map (portsOf listener) (listeners b)) (listeners a);
 in
 map alone (attrNames instances)
 ++ map excludesSomething (attrNames instances)
 ++ concatMap writesSomewhere (attrNames instances)
 ++ concatMap (name: map (baseOutsideOf name) (attrNames enabled)) (attrNames enabled)
+++ map upstreamOutsideOfItsBase (attrNames enabled)
+++ concatMap ownPorts (attrNames enabled)
 ++ concatMap together pairs

@@ -21,6 +21,7 @@ let
             bind = "::1";
             port = 7421;
           };
+          nfs.port = 7422;
         };
         off.enable = false;
       };
@@ -51,11 +52,17 @@ let
           create = false;
         };
         http.port = 0;
+        nfs = { };
       };
     };
     direct.instances.a = {
       base = "src";
       mode = "direct";
+    };
+    upstream.instances.a = {
+      engine = "agentfs";
+      mount.backend = "none";
+      nfs.port = 7423;
     };
     settings = {
       settings.log_level = "debug";

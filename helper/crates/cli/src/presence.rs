@@ -16,7 +16,7 @@ pub enum Presence {
     Nobody,
     /// It holds the instance and did not answer in time.
     Silent(Option<Holder>),
-    Here(Status),
+    Here(Box<Status>),
 }
 
 /// Where it may be spoken to: at the configured place, and where the holder of the lock says, which differs when
@@ -59,7 +59,7 @@ fn look(instance: &Instance, patience: Duration) -> Result<Seen, Report> {
     let (socket, lock) = (instance.paths.socket.clone(), instance.paths.lock.clone());
     let answer = within(patience, move || connect_to(&socket, &lock)?.status(Some(patience)));
     Ok(Seen::Presence(match answer.unwrap_or(Err(Error::TimedOut)) {
-        Ok(status) if recorded::speaks_for(&status, instance) => Presence::Here(status),
+        Ok(status) if recorded::speaks_for(&status, instance) => Presence::Here(Box::new(status)),
         Ok(_) => Presence::Nobody,
         Err(Error::NotRunning | Error::Closed) => match Lock::live_holder(&instance.paths.lock) {
             Some(holder) => return Ok(Seen::WithoutSocket(holder)),

@@ -59,6 +59,7 @@ fn undeclared(status: Status, paths: Paths) -> Instance {
         name: status.instance,
         enable: false,
         description: "runs and is not declared".into(),
+        engine: Default::default(),
         base: None,
         mode: Default::default(),
         limits: Default::default(),
@@ -66,6 +67,7 @@ fn undeclared(status: Status, paths: Paths) -> Instance {
         env: Default::default(),
         mount,
         http: None,
+        nfs: None,
         paths,
     }
 }

@@ -11,6 +11,7 @@ use crate::paths::{RealPaths, is_not_a_folder};
 use crate::problems::Problems;
 use crate::project::{Instance, Mount, Project};
 use crate::tree::join;
+use crate::words::Engine;
 
 pub(crate) fn check(project: &Project, document: &Document, real: &mut RealPaths, problems: &Problems) {
     let mut checker = Checker { project, document, real, problems };
@@ -47,11 +48,17 @@ impl<'a> Checker<'a> {
     fn ports(&self) {
         let mut seen = HashMap::new();
         for instance in self.project.enabled() {
-            let Some(http) = instance.http.as_ref().filter(|http| http.port != 0) else { continue };
-            let Some(other) = seen.insert((http.bind, http.port), &instance.name) else { continue };
-            let what = format!("{other} and {} both listen on {} port {}", instance.name, http.bind, http.port);
-            let help = "give each a port of its own, or 0 to have a free one picked";
-            self.report(&codes::CONFIG_PORT_CLASH, &instance.name, &["http", "port"], what, help);
+            let http = instance.http.as_ref().map(|http| ("http", http.bind, http.port));
+            let nfs = instance.nfs.as_ref().map(|nfs| ("nfs", nfs.bind, nfs.port));
+            for (surface, bind, port) in [http, nfs].into_iter().flatten().filter(|(_, _, port)| *port != 0) {
+                let Some(other) = seen.insert((bind, port), &instance.name) else { continue };
+                let what = match *other == instance.name {
+                    true => format!("{other} listens twice on {bind} port {port}"),
+                    false => format!("{other} and {} both listen on {bind} port {port}", instance.name),
+                };
+                let help = "give each a port of its own, or 0 to have a free one picked";
+                self.report(&codes::CONFIG_PORT_CLASH, &instance.name, &[surface, "port"], what, help);
+            }
         }
     }
 
@@ -137,6 +144,13 @@ impl<'a> Checker<'a> {
                 };
                 let help = "name the real folder, and a mountpoint outside of it or below it";
                 self.report(&codes::CONFIG_BASE_IN_MOUNT, &instance.name, &["base"], what, help);
+            } else if instance.engine == Engine::Agentfs
+                && points.iter().any(|(name, point)| **name == instance.name && point.starts_with(&real))
+            {
+                let what = "With `engine = \"agentfs\"` a mount inside its own base hangs, and whoever looks into it"
+                    .to_owned();
+                let help = "name a `mount.path` outside of the base, or set `engine = \"builtin\"`";
+                self.report(&codes::CONFIG_ENGINE, &instance.name, &["mount", "path"], what, help);
             } else if real.starts_with(&data_dir) || real.starts_with(&runtime_dir) {
                 let what = format!("The base {shown} lies in nixbox's own folder");
                 let help = "name a folder of the project";
@@ -161,12 +175,14 @@ impl<'a> Checker<'a> {
         let key = below.iter().fold(join("instances", name), |path, part| join(&path, part));
         let line = self.document.instances.get(name).map_or(1, |instance| {
             let (mount, http) = (instance.value.mount.as_ref(), instance.value.http.as_ref());
+            let nfs = instance.value.nfs.as_ref();
             let (table, value) = match below {
                 ["mount", ..] => {
                     (mount.map(|at| at.line), mount.and_then(|at| at.value.path.as_ref()).map(|at| at.line))
                 }
                 ["base"] => (None, instance.value.base.as_ref().map(|at| at.line)),
                 ["http", ..] => (http.map(|at| at.line), http.and_then(|at| at.value.port.as_ref()).map(|at| at.line)),
+                ["nfs", ..] => (nfs.map(|at| at.line), nfs.and_then(|at| at.value.port.as_ref()).map(|at| at.line)),
                 _ => (None, None),
             };
             value.or(table).unwrap_or(instance.line)

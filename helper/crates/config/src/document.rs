@@ -9,7 +9,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Serialize, Serializer};
 
 use crate::size::Size;
-use crate::words::{Backend, LogLevel, Mode};
+use crate::words::{Backend, Engine, LogLevel, Mode};
 
 /// A value and the line that it stands on.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -63,6 +63,11 @@ pub(crate) struct Document {
     #[schemars(length(min = 1))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub runtime_dir: Option<At<String>>,
+    /// Upstream's program, for instances with `engine = "agentfs"`, relative to the project root. `$NIXBOX_AGENTFS`
+    /// overrides it; without either it is looked for on PATH.
+    #[schemars(length(min = 1))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub agentfs_program: Option<At<String>>,
     /// The instance that the unprefixed `AGENTFS_*` variables mean. Without it the only enabled instance, else the
     /// one named `default`.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -99,6 +104,10 @@ pub(crate) struct InstanceDocument {
     #[schemars(extend("default" = ""))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub description: Option<At<String>>,
+    /// What works on the database: nixbox itself, or upstream's program `agentfs`, which has less: see the guide.
+    #[schemars(extend("default" = "builtin"))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub engine: Option<At<Engine>>,
     /// The folder that the instance lies over, relative to the project root: its files are seen in the instance, and
     /// never written to. Without it the instance begins empty.
     #[schemars(length(min = 1))]
@@ -130,6 +139,9 @@ pub(crate) struct InstanceDocument {
     /// The HTTP surface. Without this table there is none; an empty one means loopback on a free port.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub http: Option<At<HttpDocument>>,
+    /// The instance over NFS. Without this table it is not; an empty one means loopback on a free port.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub nfs: Option<At<NfsDocument>>,
 }
 
 /// How much an instance may hold. Of a base counts only what has been changed, and so copied.
@@ -157,7 +169,7 @@ pub(crate) struct MountDocument {
     #[schemars(length(min = 1))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub path: Option<At<String>>,
-    /// How to mount: `auto` takes the best that this machine has, `none` does not mount at all.
+    /// How to mount: `auto` takes FUSE, and the kernel's NFS where there is no FUSE; `none` does not mount at all.
     #[schemars(extend("default" = "auto"))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub backend: Option<At<Backend>>,
@@ -201,12 +213,36 @@ pub(crate) struct HttpDocument {
     pub port: Option<At<u16>>,
 }
 
+/// An instance over NFS version 3, which knows no password: whoever reaches the port is who he says he is.
+/// `mount.read_only`, `mount.uid` and `mount.gid` hold for it, too, also where nothing is mounted.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct NfsDocument {
+    /// Whether it is served.
+    #[schemars(extend("default" = true))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub enable: Option<At<bool>>,
+    /// The address to listen on: of loopback, unless `expose` allows another.
+    #[schemars(extend("default" = "127.0.0.1"))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bind: Option<At<IpAddr>>,
+    /// The port to listen on; 0 picks a free one, which the owner records.
+    #[schemars(extend("default" = 0))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub port: Option<At<u16>>,
+    /// Allow `bind` to be an address that other machines reach. They may then do whatever they like with the instance.
+    #[schemars(extend("default" = false))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub expose: Option<At<bool>>,
+}
+
 impl Document {
     pub fn empty() -> Self {
         Self {
             version: At::nowhere(crate::reader::VERSION),
             data_dir: None,
             runtime_dir: None,
+            agentfs_program: None,
             default_instance: None,
             log_level: None,
             instances: BTreeMap::new(),

@@ -3,6 +3,6 @@
 mod exports;
 mod registry;
 
-pub use exports::{exports, prefix};
+pub use exports::{Addresses, exports, prefix};
 pub(crate) use registry::not_for_users;
 pub use registry::{Direction, Owner, REGISTRY, Variable};

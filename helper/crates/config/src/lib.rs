@@ -27,9 +27,9 @@ mod words;
 
 pub use load::{Loaded, load};
 pub use origin::{Origin, Origins, Setting};
-pub use project::{Base, Http, Instance, Limits, Mount, Paths, Project};
+pub use project::{Base, Http, Instance, Limits, Mount, Nfs, Paths, Project};
 pub use render::{to_json, to_toml};
 pub use schema::schema;
 pub use size::Size;
 pub use sources::{Environment, Sources};
-pub use words::{Backend, LogLevel, Mode, UnknownWord};
+pub use words::{Backend, Engine, LogLevel, Mode, UnknownWord};

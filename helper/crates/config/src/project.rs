@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
 use crate::size::Size;
-use crate::words::{Backend, LogLevel, Mode};
+use crate::words::{Backend, Engine, LogLevel, Mode};
 
 /// A project: one `nixbox.toml` and the folder its relative paths start from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -15,6 +15,8 @@ pub struct Project {
     pub root: PathBuf,
     pub data_dir: PathBuf,
     pub runtime_dir: PathBuf,
+    /// Where upstream's program was said to be.
+    pub agentfs_program: Option<PathBuf>,
     /// The instance that unprefixed `AGENTFS_*` names mean.
     pub default_instance: Option<String>,
     pub log_level: LogLevel,
@@ -28,6 +30,7 @@ pub struct Instance {
     pub name: String,
     pub enable: bool,
     pub description: String,
+    pub engine: Engine,
     /// The folder that it lies over.
     pub base: Option<Base>,
     pub mode: Mode,
@@ -37,6 +40,7 @@ pub struct Instance {
     pub env: BTreeMap<String, String>,
     pub mount: Option<Mount>,
     pub http: Option<Http>,
+    pub nfs: Option<Nfs>,
     pub paths: Paths,
 }
 
@@ -98,6 +102,19 @@ pub struct Http {
     pub port: u16,
 }
 
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Nfs {
+    pub bind: IpAddr,
+    /// 0: the system picks one and the owner records it.
+    pub port: u16,
+    /// `bind` may be an address that other machines reach.
+    pub expose: bool,
+    pub read_only: bool,
+    /// Show every file as owned by this user.
+    pub uid: Option<u32>,
+    pub gid: Option<u32>,
+}
+
 impl Project {
     /// The enabled instances, by name.
     pub fn enabled(&self) -> impl Iterator<Item = &Instance> {
@@ -107,6 +124,13 @@ impl Project {
     /// The instance of that name, or the default one.
     pub fn instance(&self, name: Option<&str>) -> Option<&Instance> {
         self.instances.get(name.or(self.default_instance.as_deref())?)
+    }
+}
+
+impl Instance {
+    /// Nothing changes what is in it, whichever way is taken.
+    pub fn is_read_only(&self) -> bool {
+        self.mount.as_ref().is_some_and(|mount| mount.read_only) || self.nfs.as_ref().is_some_and(|nfs| nfs.read_only)
     }
 }
 

@@ -9,7 +9,7 @@ use std::str::FromStr;
 
 use nixbox_report::{Code, Failure, codes};
 
-use crate::document::{At, Document, HttpDocument, InstanceDocument, LimitsDocument, MountDocument};
+use crate::document::{At, Document, HttpDocument, InstanceDocument, LimitsDocument, MountDocument, NfsDocument};
 use crate::problems::Problems;
 use crate::schema;
 use crate::size::Size;
@@ -30,6 +30,7 @@ pub(crate) fn document(entries: Vec<Entry<'_>>, problems: &Problems) -> Document
         version,
         data_dir: top.text("data_dir"),
         runtime_dir: top.text("runtime_dir"),
+        agentfs_program: top.text("agentfs_program"),
         default_instance: top.text("default_instance"),
         log_level: top.word("log_level"),
         instances: top.tables("instances", instance),
@@ -42,6 +43,7 @@ fn instance(table: &mut Table<'_, '_>) -> InstanceDocument {
     InstanceDocument {
         enable: table.flag("enable"),
         description: table.text("description"),
+        engine: table.word("engine"),
         base: table.text("base"),
         exclude: table.list("exclude"),
         mode: table.word("mode"),
@@ -50,6 +52,7 @@ fn instance(table: &mut Table<'_, '_>) -> InstanceDocument {
         env: table.texts("env"),
         mount: table.table("mount", mount),
         http: table.table("http", http),
+        nfs: table.table("nfs", nfs),
     }
 }
 
@@ -73,6 +76,15 @@ fn mount(table: &mut Table<'_, '_>) -> MountDocument {
 
 fn http(table: &mut Table<'_, '_>) -> HttpDocument {
     HttpDocument { bind: table.address("bind"), port: table.integer("port", 0, u16::MAX) }
+}
+
+fn nfs(table: &mut Table<'_, '_>) -> NfsDocument {
+    NfsDocument {
+        enable: table.flag("enable"),
+        bind: table.address("bind"),
+        port: table.integer("port", 0, u16::MAX),
+        expose: table.flag("expose"),
+    }
 }
 
 /// The file is of another version.

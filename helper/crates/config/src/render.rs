@@ -5,8 +5,8 @@ use std::path::Path;
 
 use nixbox_report::{Failure, Report, codes};
 
-use crate::document::{At, Document, HttpDocument, InstanceDocument, LimitsDocument, MountDocument};
-use crate::project::{Instance, Limits, Project};
+use crate::document::{At, Document, HttpDocument, InstanceDocument, LimitsDocument, MountDocument, NfsDocument};
+use crate::project::{Instance, Limits, Nfs, Project};
 use crate::reader::VERSION;
 use crate::words::Backend;
 
@@ -31,6 +31,7 @@ fn document(project: &Project) -> Document {
         version: At::nowhere(VERSION),
         data_dir: given(text(&project.data_dir)),
         runtime_dir: given(text(&project.runtime_dir)),
+        agentfs_program: project.agentfs_program.as_deref().and_then(|program| given(text(program))),
         default_instance: project.default_instance.clone().map(At::nowhere),
         log_level: given(project.log_level),
         instances: project.instances.iter().map(|(name, i)| (name.clone(), At::nowhere(instance(i)))).collect(),
@@ -39,7 +40,17 @@ fn document(project: &Project) -> Document {
 
 fn instance(instance: &Instance) -> InstanceDocument {
     let mount = match &instance.mount {
-        None => MountDocument { backend: given(Backend::None), ..MountDocument::default() },
+        None => {
+            let nfs = instance.nfs.as_ref();
+            MountDocument {
+                backend: given(Backend::None),
+                // What is not mounted can still be read-only over NFS.
+                read_only: nfs.and_then(|nfs| given(nfs.read_only)),
+                uid: nfs.and_then(|nfs| nfs.uid).map(At::nowhere),
+                gid: nfs.and_then(|nfs| nfs.gid).map(At::nowhere),
+                ..MountDocument::default()
+            }
+        }
         Some(mount) => MountDocument {
             path: given(text(&mount.path)),
             backend: given(mount.backend),
@@ -57,6 +68,7 @@ fn instance(instance: &Instance) -> InstanceDocument {
     InstanceDocument {
         enable: given(instance.enable),
         description: given(instance.description.clone()),
+        engine: given(instance.engine),
         base: instance.base.as_ref().and_then(|base| given(text(&base.path))),
         exclude: instance.base.iter().flat_map(|base| &base.exclude).cloned().map(At::nowhere).collect(),
         mode: given(instance.mode),
@@ -68,11 +80,16 @@ fn instance(instance: &Instance) -> InstanceDocument {
             .http
             .as_ref()
             .map(|http| At::nowhere(HttpDocument { bind: given(http.bind), port: given(http.port) })),
+        nfs: instance.nfs.as_ref().map(|nfs| At::nowhere(self::nfs(nfs))),
     }
 }
 
 fn limits(limits: &Limits) -> LimitsDocument {
     LimitsDocument { size: limits.size.map(At::nowhere), files: limits.files.map(At::nowhere) }
+}
+
+fn nfs(nfs: &Nfs) -> NfsDocument {
+    NfsDocument { enable: given(true), bind: given(nfs.bind), port: given(nfs.port), expose: given(nfs.expose) }
 }
 
 fn given<T>(value: T) -> Option<At<T>> {

@@ -1,5 +1,8 @@
 //! A document becomes a project: flag over environment over file over default.
 
+mod engine;
+mod nfs;
+
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::{Path, PathBuf};
@@ -18,7 +21,7 @@ use crate::project::{Base, Http, Instance, Limits, Mount, Paths, Project};
 use crate::secret;
 use crate::sources::Sources;
 use crate::tree::join;
-use crate::words::{Backend, LogLevel, Mode};
+use crate::words::{Backend, Engine, LogLevel, Mode};
 
 pub(crate) fn resolve(
     sources: &Sources,
@@ -31,6 +34,7 @@ pub(crate) fn resolve(
         Resolver { sources, located, problems, settings: Vec::with_capacity(8 + 16 * document.instances.len()) };
     let data_dir = resolver.data_dir(document);
     let runtime_dir = resolver.runtime_dir(document, &data_dir, real);
+    let agentfs_program = resolver.agentfs_program(document);
     let default_at = resolver.settings.len();
     let log_level = resolver.log_level(document);
     let instances: BTreeMap<_, _> = document
@@ -43,13 +47,16 @@ pub(crate) fn resolve(
 
     // Variables are exported and documents written as text.
     let paths = [&located.file, &located.root, &data_dir, &runtime_dir];
-    if let Some(path) = paths.into_iter().find(|path| path.to_str().is_none()) {
+    if let Some(path) = paths.into_iter().chain(&agentfs_program).find(|path| path.to_str().is_none()) {
         let failure = Failure::new(&codes::CONFIG_VALUE, format!("The path {} is not UTF-8", path.display()));
         problems.in_text(None, None, failure.help("rename the folder, or name another"));
     }
     let origins = Origins { file: located.file_origin, root: located.root_origin, settings: resolver.settings };
     let (file, root) = (located.file.clone(), located.root.clone());
-    Loaded { project: Project { file, root, data_dir, runtime_dir, default_instance, log_level, instances }, origins }
+    Loaded {
+        project: Project { file, root, data_dir, runtime_dir, agentfs_program, default_instance, log_level, instances },
+        origins,
+    }
 }
 
 struct Resolver<'a> {
@@ -153,6 +160,7 @@ impl Resolver<'_> {
             name: name.to_owned(),
             enable: self.pick(&key, "enable", written.enable.as_ref(), true),
             description: self.pick(&key, "description", written.description.as_ref(), String::new()),
+            engine: self.pick(&key, "engine", written.engine.as_ref(), Engine::default()),
             base: self.base(&key, written),
             mode: self.mode(&key, written),
             limits: self.limits(&join(&key, "limits"), written.limits.as_ref()),
@@ -160,8 +168,10 @@ impl Resolver<'_> {
             env: self.variables(&join(&key, "env"), &written.env),
             mount: self.mount(&join(&key, "mount"), written.mount.as_ref(), data_dir, name),
             http: written.http.as_ref().map(|http| self.http(&join(&key, "http"), &http.value)),
+            nfs: self.nfs(&join(&key, "nfs"), written),
             paths: Paths::of(name, data_dir, runtime_dir),
         };
+        self.engine_has_it_all(&key, written, &instance);
         let socket = instance.paths.socket.as_os_str().len();
         if instance.enable && socket > Paths::LONGEST_SOCKET {
             let why = format!(

@@ -65,11 +65,26 @@ pub enum Backend {
     #[default]
     Auto,
     Fuse,
+    /// By the kernel's own client of NFS, as root.
+    Nfs,
     /// No mount.
     None,
 }
 
-words!(Backend { Auto = "auto", Fuse = "fuse", None = "none" });
+words!(Backend { Auto = "auto", Fuse = "fuse", Nfs = "nfs", None = "none" });
+
+/// What works on an instance's database.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Engine {
+    /// nixbox's own.
+    #[default]
+    Builtin,
+    /// Upstream's program `agentfs`, looked after.
+    Agentfs,
+}
+
+words!(Engine { Builtin = "builtin", Agentfs = "agentfs" });
 
 /// Where what is changed in an instance goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
@@ -118,6 +133,7 @@ mod tests {
             }
         }
         agree(Backend::ALL);
+        agree(Engine::ALL);
         agree(Mode::ALL);
         agree(LogLevel::ALL);
     }

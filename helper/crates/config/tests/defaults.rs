@@ -84,8 +84,8 @@ fn every_setting_says_where_it_came_from() {
     assert_eq!(of("default_instance"), ("a".to_owned(), Origin::Default));
     let path = scene.dir.join(".agentfs/mnt/a").display().to_string();
     assert_eq!(of("instances.a.mount.path"), (path, Origin::Default));
-    let keys: Vec<_> = origins.settings.iter().take(4).map(|setting| setting.key.as_str()).collect();
-    assert_eq!(keys, ["data_dir", "runtime_dir", "default_instance", "log_level"]);
+    let keys: Vec<_> = origins.settings.iter().take(5).map(|setting| setting.key.as_str()).collect();
+    assert_eq!(keys, ["data_dir", "runtime_dir", "agentfs_program", "default_instance", "log_level"]);
 }
 
 #[test]

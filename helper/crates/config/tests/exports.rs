@@ -6,11 +6,11 @@ mod support;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::net::SocketAddr;
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
 use nixbox_config::Project;
-use nixbox_config::env::{Direction, Owner, REGISTRY, exports};
+use nixbox_config::env::{Addresses, Direction, Owner, REGISTRY, exports};
 use support::Scene;
 
 const THREE: &str = r#"
@@ -21,16 +21,18 @@ default_instance = "main"
 [instances.main]
 env = { PIP_CACHE_DIR = "/tmp/pip" }
 http = { port = 0 }
+nfs = {}
 [instances.my-box]
 mount.backend = "none"
 http = { bind = "::1", port = 7420 }
+nfs = { bind = "::1", port = 2049 }
 env = { OTHER = "x" }
 [instances.off]
 enable = false
 "#;
 
-fn none(_: &nixbox_config::Instance) -> Option<SocketAddr> {
-    None
+fn none(_: &nixbox_config::Instance) -> Addresses {
+    Addresses::default()
 }
 
 fn project() -> Project {
@@ -71,6 +73,7 @@ fn unprefixed_names_are_the_default_instance_and_each_enabled_one_has_its_prefix
         ("AGENTFS_MY_BOX_HOST", "::1"),
         ("AGENTFS_MY_BOX_PORT", "7420"),
         ("AGENTFS_MY_BOX_URL", "http://[::1]:7420"),
+        ("AGENTFS_MY_BOX_NFS", "[::1]:2049"),
         ("NIXBOX_CONFIG", project.file.to_str().unwrap()),
         ("PIP_CACHE_DIR", "/tmp/pip"),
     ]);
@@ -82,10 +85,12 @@ fn unprefixed_names_are_the_default_instance_and_each_enabled_one_has_its_prefix
 fn a_picked_port_comes_from_whoever_knows_it() {
     let all = exports(&project(), None, |instance| {
         assert_eq!(instance.name, "main", "a declared port needs no asking");
-        Some("127.0.0.1:40123".parse().unwrap())
+        let at = |port| Some((IpAddr::from([127, 0, 0, 1]), port).into());
+        Addresses { http: at(40123), nfs: at(40124) }
     });
     assert_eq!([&all["AGENTFS_HOST"], &all["AGENTFS_PORT"]], ["127.0.0.1", "40123"]);
     assert_eq!(all["AGENTFS_MAIN_URL"], "http://127.0.0.1:40123");
+    assert_eq!(all["AGENTFS_NFS"], "127.0.0.1:40124");
 }
 
 #[test]
@@ -107,7 +112,7 @@ fn without_a_default_instance_there_are_only_prefixed_names() {
 
 #[test]
 fn what_is_exported_is_what_the_registry_says() {
-    let scene = Scene::new("version = 1\n[instances.a]\nhttp.port = 1\n");
+    let scene = Scene::new("version = 1\n[instances.a]\nhttp.port = 1\nnfs.port = 2\n");
     let all: BTreeSet<_> = exports(&scene.project(), None, none).into_keys().collect();
     let mut registered = BTreeSet::new();
     for variable in REGISTRY.iter().filter(|variable| variable.direction != Direction::Read) {

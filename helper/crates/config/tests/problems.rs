@@ -206,6 +206,69 @@ fn only_loopback_is_listened_on() {
 }
 
 #[test]
+fn nfs_is_for_this_machine_unless_it_is_said_twice() {
+    let exposed = [("exposed", 3, "instances.a.nfs.bind")];
+    for bind in ["0.0.0.0", "::", "192.168.1.1"] {
+        fails(&format!("[instances.a.nfs]\nbind = \"{bind}\"\n"), &exposed);
+        fails(&format!("[instances.a.nfs]\nbind = \"{bind}\"\nenable = false\n"), &exposed);
+        let scene = Scene::new(&format!("version = 1\n[instances.a.nfs]\nbind = \"{bind}\"\nexpose = true\n"));
+        assert!(scene.project().instances["a"].nfs.as_ref().unwrap().expose);
+    }
+    fails("[instances.a.nfs]\nbind = \"localhost\"\n", &[("value", 3, "instances.a.nfs.bind")]);
+    let clash = "[instances.a]\nhttp.port = 80\nnfs.port = 80\n[instances.b]\nnfs.port = 80\n";
+    fails(clash, &[("port-clash", 4, "instances.a.nfs.port"), ("port-clash", 6, "instances.b.nfs.port")]);
+}
+
+#[test]
+fn what_holds_for_the_mount_holds_for_nfs_also_where_nothing_is_mounted() {
+    let text = "version = 1\n[instances.a]\nmount = { backend = \"none\", read_only = true, uid = 7 }\nnfs = {}\n";
+    let project = Scene::new(text).project();
+    let instance = &project.instances["a"];
+    let nfs = instance.nfs.as_ref().unwrap();
+    assert_eq!((nfs.port, nfs.read_only, nfs.uid, nfs.gid), (0, true, Some(7), None));
+    assert!(instance.mount.is_none() && instance.is_read_only());
+    let off = Scene::new("version = 1\n[instances.a]\nnfs.enable = false\n").project();
+    assert!(off.instances["a"].nfs.is_none());
+}
+
+#[test]
+fn upstreams_program_is_not_asked_for_what_it_does_not_have() {
+    let with = |lines: &str| format!("[instances.a]\nengine = \"agentfs\"\n{lines}\n");
+    for (lines, key) in [
+        ("mount.read_only = true", "mount.read_only"),
+        ("mount.uid = 7", "mount.uid"),
+        ("mount.gid = 7", "mount.gid"),
+        ("mount.backend = \"nfs\"", "mount.backend"),
+        ("nfs.port = 2049", "nfs"),
+        ("limits.files = 7", "limits"),
+        ("mode = \"ephemeral\"", "mode"),
+    ] {
+        fails(&with(lines), &[("engine", 4, &format!("instances.a.{key}"))]);
+    }
+    fails(&with("base = \"b\"\nexclude = [\"x\"]"), &[("engine", 5, "instances.a.exclude")]);
+    fails(&with("mount.backend = \"none\""), &[("engine", 3, "instances.a.engine")]);
+    fails(&with("mount.backend = \"none\"\nnfs = {}"), &[("engine", 5, "instances.a.nfs.port")]);
+    fails(&with("base = \".\"\nmount.path = \"mnt\""), &[("engine", 5, "instances.a.mount.path")]);
+    for good in ["", "mount.allow_other = true", "mount.backend = \"none\"\nnfs.port = 2049", "base = \"src\""] {
+        Scene::new(&format!("version = 1\n{}", with(good))).project();
+    }
+    fails("[instances.a]\nengine = \"turso\"\n", &[("type", 3, "instances.a.engine")]);
+}
+
+#[test]
+fn upstreams_program_is_where_it_is_said_to_be() {
+    let scene = || Scene::new("version = 1\nagentfs_program = \"bin/agentfs\"\n");
+    let here = scene();
+    assert_eq!(here.project().agentfs_program, Some(here.dir.join("bin/agentfs")));
+    let elsewhere = scene().variable("NIXBOX_AGENTFS", "/opt/agentfs");
+    assert_eq!(elsewhere.project().agentfs_program, Some("/opt/agentfs".into()));
+    // One of a Nix store may be used: nothing is written there.
+    Scene::new("version = 1\nagentfs_program = \"/nix/store/0c5b8vw40dy178xlpddw65q9gf1h2186-a/bin/agentfs\"\n")
+        .project();
+    assert_eq!(Scene::new("version = 1\n").project().agentfs_program, None);
+}
+
+#[test]
 fn the_control_sockets_path_must_fit() {
     let socket = |bytes: usize| {
         let folder = format!("/{}", "x".repeat(bytes - "//a.sock".len()));

@@ -43,7 +43,7 @@ fn in_table(path: &str, line: &str) -> Scene {
 #[test]
 fn the_schema_has_the_keys_that_the_reader_asks_for_and_no_others() {
     let tables = tables();
-    assert_eq!(tables.len(), 5);
+    assert_eq!(tables.len(), 6);
     for (path, keys) in tables {
         let failures = in_table(&path, "zzzzzzzzzzzz = 1").failures();
         let help = failures[0].help.clone().unwrap();
@@ -67,7 +67,7 @@ fn every_key_is_read_and_has_a_description() {
 
 #[test]
 fn the_defaults_of_the_schema_are_the_real_ones() {
-    let scene = Scene::new("version = 1\n[instances.x.http]\n");
+    let scene = Scene::new("version = 1\n[instances.x.http]\n[instances.x.nfs]\n");
     let origins = scene.loaded().origins;
     let mut compared = 0;
     for (path, keys) in tables() {
@@ -164,7 +164,7 @@ fn number(most: u32) -> BoxedStrategy<Value> {
 fn instance() -> impl Strategy<Value = Value> {
     let mount = table(vec![
         ("path", words(&["m/a", "m/b", "c", "/mnt/d", "./e"])),
-        ("backend", words(&["auto", "fuse", "none", "Auto"])),
+        ("backend", words(&["auto", "fuse", "nfs", "none", "Auto"])),
         ("read_only", flag()),
         ("allow_root", flag()),
         ("allow_other", flag()),
@@ -180,9 +180,16 @@ fn instance() -> impl Strategy<Value = Value> {
         ("size", mostly(select(vec![json!("2GiB"), json!(1), json!("1 kb"), json!("0MiB"), json!("2G")])).boxed()),
         ("files", mostly(select(vec![json!(1), json!(9007199254740991_u64), json!(0)])).boxed()),
     ]);
+    let nfs = table(vec![
+        ("enable", flag()),
+        ("bind", mostly(select(vec![json!("::1"), json!("127.0.0.1")])).prop_filter("", address).boxed()),
+        ("port", number(65535)),
+        ("expose", flag()),
+    ]);
     table(vec![
         ("enable", flag()),
         ("description", words(&["", "x\ny", "ü"])),
+        ("engine", words(&["builtin", "agentfs", "turso"])),
         ("base", words(&["src", "./b/c"])),
         ("exclude", mostly(Just(json!(["target", "*.o"]))).boxed()),
         ("mode", words(&["overlay", "direct", "ephemeral", "Direct"])),
@@ -191,6 +198,7 @@ fn instance() -> impl Strategy<Value = Value> {
         ("env", mostly(named(&["A", "_b", "1A", "A-B"], words(&["x", ""]))).boxed()),
         ("mount", mostly(mount).boxed()),
         ("http", mostly(http).boxed()),
+        ("nfs", mostly(nfs).boxed()),
     ])
 }
 
@@ -203,6 +211,7 @@ fn document() -> impl Strategy<Value = Value> {
     table(vec![
         ("data_dir", words(&[".agentfs", "d"])),
         ("runtime_dir", words(&["/run/nb"])),
+        ("agentfs_program", words(&["bin/agentfs"])),
         ("default_instance", words(&["a", "b"])),
         ("log_level", words(&["info", "trace", "loud"])),
         ("instances", mostly(named(&["a", "b", "a_b", "B", ""], mostly(instance()))).boxed()),

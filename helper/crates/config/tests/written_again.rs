@@ -24,6 +24,7 @@ fn round(text: &str) {
 fn a_short_file_becomes_a_long_one_with_the_same_meaning() {
     round("version = 1\n[instances.sandbox]\n");
     round("version = 1\n");
+    round("version = 1\n[instances.a]\nmount = { backend = \"none\", read_only = true, gid = 7 }\nnfs = {}\n");
     round("version = 1\n[instances.a]\nmount.backend = \"none\"\nhttp = {}\n[instances.b]\nenable = false\n");
 }
 

@@ -24,7 +24,7 @@ mod wire;
 
 pub use body::{BROKEN_OFF, Frame, MAX_FRAME, frame_header, read_frame, write_frame};
 pub use client::{Client, Conversation, Error, Subscription};
-pub use message::{HttpStatus, MountStatus, Phase, Refusal, Request, Response, Status};
+pub use message::{HttpStatus, MountStatus, NfsStatus, Phase, Refusal, Request, Response, Status};
 pub use name::Name;
 pub use operation::{
     FileEntry, FileKind, FilesRequest, KvEntry, KvRequest, TimelineRequest, ToolCall, ToolDetails, ToolRequest,

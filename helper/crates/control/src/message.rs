@@ -77,6 +77,8 @@ pub struct Status {
     pub socket: PathBuf,
     pub mount: Option<MountStatus>,
     pub http: Option<HttpStatus>,
+    #[serde(default)]
+    pub nfs: Option<NfsStatus>,
 }
 
 /// Only a ready owner has a time at which it became so.
@@ -100,6 +102,12 @@ pub struct MountStatus {
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HttpStatus {
+    /// With the port that was really bound.
+    pub address: SocketAddr,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NfsStatus {
     /// With the port that was really bound.
     pub address: SocketAddr,
 }

@@ -184,6 +184,11 @@ impl Database {
         self.overlay.clone()
     }
 
+    /// Whether the table of inodes has lost what keeps a program that relies on it from giving a number twice.
+    pub fn reuses_inode_numbers(&self) -> bool {
+        !self.files.keeps_sequence()
+    }
+
     /// The base itself, where it is written in place: there is nothing to review then.
     pub fn direct(&self) -> Option<Arc<Direct>> {
         self.direct.clone()

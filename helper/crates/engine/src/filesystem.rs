@@ -162,6 +162,11 @@ pub trait FileSystem: Send + Sync + 'static {
     /// The directory that holds this directory; the root holds itself.
     fn parent(&self, ino: Ino) -> Result<Ino>;
     fn statfs(&self) -> Result<StatFs>;
+    /// Whether an inode that is referred to can also be asked for once it no longer is: by its number alone, and as long
+    /// as it has a name.
+    fn is_found_by_number(&self, _ino: Ino) -> bool {
+        true
+    }
     /// How long the attributes of an inode may be believed, and that it has the name by which it was found.
     fn valid_for(&self, _ino: Ino) -> Duration {
         UNTIL_TOLD

@@ -9,6 +9,8 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 pub enum Error {
     #[error("/dev/fuse: {0}")]
     NoFuse(io::Error),
+    #[error("{0}")]
+    NoNfs(String),
     #[error("fusermount3 was not found")]
     NoFusermount,
     #[error("`user_allow_other` is not set in /etc/fuse.conf")]

@@ -1,11 +1,13 @@
-//! A file tree of the engine as a FUSE mount: preparing the mountpoint, attaching, answering the kernel, and
-//! taking the mount away again so that no dead one stays behind.
+//! A file tree of the engine for others to use. As a FUSE mount: preparing the mountpoint, attaching, answering the
+//! kernel, and taking the mount away again so that no dead one stays behind. And over NFS.
 
 mod attach;
 mod error;
 mod front;
+pub mod kernel_nfs;
 mod mounted;
 mod mountpoint;
+pub mod nfs;
 mod notices;
 mod options;
 mod preflight;

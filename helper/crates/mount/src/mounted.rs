@@ -62,7 +62,7 @@ pub fn mount(
     on_end: impl FnOnce(io::Result<()>) + Send + 'static,
 ) -> Result<Mounted> {
     let link = Arc::new(Link { read_only: options.read_only, ..Link::default() });
-    let front = Front::new(tree.clone(), options.uid, options.gid, link.clone());
+    let front = Front::new(tree.clone(), options, link.clone());
     let mut config = Config::default();
     config.n_threads = Some(THREADS);
     config.clone_fd = true;

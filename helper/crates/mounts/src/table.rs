@@ -16,6 +16,13 @@ pub fn source_of(database: &Path) -> OsString {
     source
 }
 
+/// The name under which an owner exports a database over NFS to the kernel, which shows it behind the address.
+pub fn export_of(database: &Path) -> PathBuf {
+    let mut name = OsString::from("/");
+    name.push(source_of(database));
+    name.into()
+}
+
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MountEntry {
     /// `major:minor`; the minor number of a FUSE mount is also the number of its connection.
@@ -28,9 +35,15 @@ pub struct MountEntry {
 impl MountEntry {
     /// The database behind it, where it is an AgentFS mount, ours or upstream's.
     pub fn database(&self) -> Option<&Path> {
-        let fuse = self.kind == "fuse" || self.kind.as_bytes().starts_with(b"fuse.");
-        let path = self.source.as_bytes().strip_prefix(SOURCE_PREFIX).filter(|_| fuse)?;
-        Some(Path::new(OsStr::from_bytes(path)))
+        let source = self.source.as_bytes();
+        let source = match self.kind.as_bytes() {
+            b"fuse" => source,
+            kind if kind.starts_with(b"fuse.") => source,
+            // `127.0.0.1:/agentfs:/a.db`
+            b"nfs" => source.windows(2).position(|two| two == b":/").map(|at| &source[at + 2..])?,
+            _ => return None,
+        };
+        Some(Path::new(OsStr::from_bytes(source.strip_prefix(SOURCE_PREFIX)?)))
     }
 }
 
@@ -118,6 +131,16 @@ mod tests {
         );
         assert_eq!(line.as_ref().and_then(MountEntry::database), Some(Path::new("/x,y\\z.db")));
         assert_eq!(connection("0:45"), Some("45"));
+    }
+
+    #[test]
+    fn the_database_behind_an_nfs_mount_is_named() {
+        let line = b"92 22 0:47 / /m rw - nfs 127.0.0.1:/agentfs:/a\\040b.db rw,vers=3,port=1";
+        let entry = parse(line);
+        assert_eq!(entry.as_ref().and_then(MountEntry::database), Some(Path::new("/a b.db")));
+        assert_eq!(export_of(Path::new("/a b.db")), Path::new("/agentfs:/a b.db"));
+        let other = parse(b"92 22 0:47 / /m rw - nfs server:/home rw");
+        assert_eq!(other.as_ref().and_then(MountEntry::database), None);
     }
 
     #[test]

@@ -18,6 +18,9 @@ pub(crate) enum Verb {
     Init(Target),
     /// Answer one request over the socket that is standard input, while no owner serves the instance
     Request(Target),
+    /// Ask a mount whether it answers, in the place of an owner that must not wait for it
+    #[command(hide = true)]
+    Probe { path: PathBuf },
 }
 
 #[derive(Debug, clap::Args)]
@@ -57,9 +60,10 @@ pub(crate) enum LogFormat {
 }
 
 impl Verb {
-    pub(crate) fn target(&self) -> &Target {
+    pub(crate) fn target(&self) -> Option<&Target> {
         match self {
-            Self::Serve(Serve { target, .. }) | Self::Init(target) | Self::Request(target) => target,
+            Self::Serve(Serve { target, .. }) | Self::Init(target) | Self::Request(target) => Some(target),
+            Self::Probe { .. } => None,
         }
     }
 }

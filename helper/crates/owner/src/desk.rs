@@ -37,6 +37,8 @@ pub(crate) struct Desk {
 enum State {
     NotYet,
     Open(Arc<Open>),
+    /// Nothing is ever answered here, and why.
+    Refusing(Arc<Failure>),
     Closed,
 }
 
@@ -52,6 +54,10 @@ impl Desk {
 
     pub(crate) fn open(&self, open: Open) {
         self.state.send_replace(State::Open(Arc::new(open)));
+    }
+
+    pub(crate) fn refuse(&self, why: Failure) {
+        self.state.send_replace(State::Refusing(Arc::new(why)));
     }
 
     /// Takes no more requests, and waits for those that are at work, but not for long.
@@ -73,6 +79,7 @@ impl Desk {
             (Ok(State::Open(open)), Ok(place)) if !stop.is_requested() => {
                 Ok(Request { open, desk: self.clone(), stop: stop.clone(), _place: place })
             }
+            (Ok(State::Refusing(why)), _) if !stop.is_requested() => Err((*why).clone().into()),
             _ => Err(stopping().into()),
         }
     }

@@ -9,6 +9,7 @@ use nixbox_config::Instance;
 use nixbox_engine::{Error as Database, StoreErrorKind};
 use nixbox_mount::Error as Mount;
 use nixbox_report::{Failure, Report, codes};
+use nixbox_supervisor::Ended;
 
 pub(crate) fn io(path: &Path, error: &io::Error) -> Failure {
     Failure::new(&codes::IO, format!("{} cannot be used", path.display()))
@@ -32,6 +33,40 @@ pub(crate) fn http(address: SocketAddr, error: &io::Error) -> Failure {
     Failure::new(&codes::HTTP_BIND, format!("HTTP cannot listen on {address}"))
         .why(error)
         .help("choose another `http.port`; 0 takes any that is free")
+}
+
+pub(crate) fn nfs(address: SocketAddr, error: &io::Error) -> Failure {
+    Failure::new(&codes::NFS_BIND, format!("NFS cannot be served on {address}"))
+        .why(error)
+        .help("choose another `nfs.port`; 0 takes any that is free")
+}
+
+pub(crate) fn upstream_missing(program: &Path, error: &io::Error) -> Failure {
+    Failure::new(&codes::UPSTREAM_MISSING, format!("{} cannot be started", program.display()))
+        .why(error)
+        .help("name upstream's program with `agentfs_program` or NIXBOX_AGENTFS, or set `engine = \"builtin\"`")
+}
+
+pub(crate) fn upstream_ended(ended: &Ended) -> Failure {
+    let failure = Failure::new(&codes::UPSTREAM_ENDED, format!("`agentfs` ended by itself, with {}", ended.describe()));
+    let last: Vec<_> = ended.last.iter().map(String::as_str).filter(|line| !line.trim().is_empty()).collect();
+    let failure = match last.is_empty() {
+        true => failure.why("it said nothing"),
+        false => failure.why(last.join("\n        ")),
+    };
+    failure.help("start it again; `engine = \"builtin\"` works on the same database")
+}
+
+pub(crate) fn upstream_silent() -> Failure {
+    Failure::new(&codes::UPSTREAM_SILENT, "`agentfs` was started and does not serve")
+        .why("its mount, or its port, did not answer in time")
+        .help("look at the log; `engine = \"builtin\"` works on the same database")
+}
+
+pub(crate) fn upstream_alone(name: &str) -> Failure {
+    Failure::new(&codes::UPSTREAM_ALONE, format!("instance `{name}` is in the hands of `agentfs`"))
+        .why("upstream's program lets nobody else at a database while it has it open")
+        .help(format!("stop it with `nixbox-helper stop {name}` and ask again, or set `engine = \"builtin\"`"))
 }
 
 pub(crate) fn database(path: &Path, error: Database) -> Failure {
@@ -145,6 +180,9 @@ pub(crate) fn mount(wanted: &Path, error: Mount) -> Failure {
         Mount::NoFuse(why) => new(&codes::MOUNT_NO_FUSE, "cannot be mounted: /dev/fuse cannot be opened")
             .why(why)
             .help("load the module with `modprobe fuse`; in a container pass the device in (`--device /dev/fuse`)"),
+        Mount::NoNfs(why) => new(&codes::MOUNT_NO_NFS, "cannot be mounted by NFS")
+            .why(why)
+            .help("set `mount.backend = \"fuse\"`, or \"none\" and a table `nfs` for clients of their own"),
         Mount::NoFusermount => new(&codes::MOUNT_NO_FUSERMOUNT, "cannot be mounted: fusermount3 was not found")
             .why("users other than root mount through it")
             .help("install fuse3 (NixOS: `programs.fuse.enable = true`)"),

@@ -68,6 +68,7 @@ mod tests {
             name: "a".into(),
             enable: true,
             description: String::new(),
+            engine: Default::default(),
             base: None,
             mode: Default::default(),
             limits: Default::default(),
@@ -75,6 +76,7 @@ mod tests {
             env: Default::default(),
             mount: None,
             http: None,
+            nfs: None,
             paths: Paths {
                 db: path("a.db"),
                 dir: path("a.d"),

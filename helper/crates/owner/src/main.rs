@@ -17,6 +17,7 @@ mod status;
 mod stop;
 mod surfaces;
 mod token;
+mod upstream;
 
 use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
@@ -24,14 +25,14 @@ use std::process::ExitCode;
 use clap::Parser;
 use nixbox_report::Report;
 
-use args::{Args, LogFormat, Verb};
+use args::{Args, LogFormat, Target, Verb};
 use plan::Plan;
 
 fn main() -> ExitCode {
     let args = Args::parse();
-    let format = args.verb.target().log_format;
+    let format = args.verb.target().map_or(LogFormat::Human, |target| target.log_format);
     match run(&args.verb) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(report) => {
             complain(&report, format);
             ExitCode::from(report.exit())
@@ -39,15 +40,19 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(verb: &Verb) -> Result<(), Report> {
-    let target = verb.target();
-    let plan = Plan::read(target)?;
-    logging::start(plan.log_level, target.log_format);
+fn run(verb: &Verb) -> Result<ExitCode, Report> {
+    let plan = |target: &Target| {
+        let plan = Plan::read(target)?;
+        logging::start(plan.log_level, target.log_format);
+        Ok::<_, Report>(plan)
+    };
     match verb {
-        Verb::Serve(serve) => serve::run(plan, serve.keep),
-        Verb::Init(_) => init::run(&plan),
-        Verb::Request(_) => request::run(&plan),
+        Verb::Serve(serve) => serve::run(plan(&serve.target)?, serve.keep)?,
+        Verb::Init(target) => init::run(&plan(target)?)?,
+        Verb::Request(target) => request::run(&plan(target)?)?,
+        Verb::Probe { path } => return Ok(if upstream::probe(path) { ExitCode::SUCCESS } else { ExitCode::FAILURE }),
     }
+    Ok(ExitCode::SUCCESS)
 }
 
 fn complain(report: &Report, format: LogFormat) {

@@ -7,13 +7,14 @@ use nixbox_engine::{BaseOptions, Limits, Options};
 use nixbox_report::{Failure, Report, codes};
 
 use crate::args::Target;
-use crate::surfaces::mount::Wanted;
 
 #[derive(Debug)]
 pub(crate) struct Plan {
     pub(crate) instance: Instance,
     pub(crate) log_level: LogLevel,
     pub(crate) runtime_dir: PathBuf,
+    /// Where upstream's program was said to be.
+    pub(crate) agentfs_program: Option<PathBuf>,
     /// What no view over a base may show: the project's mountpoints and nixbox's own folders. A view that leads into
     /// a view leads around in a circle.
     hidden: Vec<PathBuf>,
@@ -55,12 +56,12 @@ impl Plan {
             log_level: project.log_level,
             hidden: hidden.map(|path| real(path)).collect(),
             runtime_dir: project.runtime_dir,
+            agentfs_program: project.agentfs_program,
         })
     }
 
     /// How the instance's database is opened, by whoever holds it.
     pub(crate) fn database_options(&self) -> Options {
-        let read_only = Wanted::of(&self.instance).is_some_and(|wanted| wanted.read_only());
         let limits = self.instance.limits;
         let limits = Limits { size: limits.size.map(|size| size.0), files: limits.files };
         let mode = match self.instance.mode {
@@ -68,7 +69,7 @@ impl Plan {
             Mode::Direct => nixbox_engine::Mode::Direct,
             Mode::Ephemeral => nixbox_engine::Mode::Ephemeral,
         };
-        Options { read_only, mode, limits, base: self.base(), ..Options::default() }
+        Options { read_only: self.instance.is_read_only(), mode, limits, base: self.base(), ..Options::default() }
     }
 
     pub(crate) fn is_ephemeral(&self) -> bool {

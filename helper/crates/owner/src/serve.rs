@@ -6,9 +6,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use nix::unistd::{getegid, geteuid};
-use nixbox_config::Instance;
-use nixbox_control::{HttpStatus, Phase, Status};
+use nixbox_config::{Engine, Instance};
+use nixbox_control::{HttpStatus, NfsStatus, Phase, Status};
 use nixbox_engine::{ByPath, Caller, Database, Options, Witness};
+use nixbox_mount::nfs::Served;
 use nixbox_report::{Failure, Report, codes};
 use nixbox_state::{Lock, Process};
 use sd_notify::NotifyState;
@@ -24,9 +25,10 @@ use crate::plan::Plan;
 use crate::signals;
 use crate::status::Board;
 use crate::stop::{self, Reason, Stop};
-use crate::surfaces::mount::{Folder, Wanted};
-use crate::surfaces::{control, http};
+use crate::surfaces::mount::{By, Folder, Wanted};
+use crate::surfaces::{control, http, nfs};
 use crate::token::Token;
+use crate::upstream::{Order, Upstream};
 
 /// What closing the database may need after the mount is gone.
 const FOR_THE_DATABASE: Duration = Duration::from_millis(900);
@@ -70,6 +72,7 @@ async fn serve(plan: Plan, keep: bool) -> Result<(), Report> {
         Some(Reason::MountEnded(Err(error))) => {
             Err(Failure::new(&codes::MOUNT_FAILED, "the mount ended by itself").why(error).into())
         }
+        Some(Reason::UpstreamEnded(end)) if !end.success() => Err(failure::upstream_ended(end).into()),
         _ => Ok(()),
     })
 }
@@ -78,12 +81,15 @@ async fn serve(plan: Plan, keep: bool) -> Result<(), Report> {
 struct Owner {
     instance: Instance,
     options: Options,
+    agentfs_program: Option<PathBuf>,
     lock: Option<Lock>,
     board: Board,
     desk: Desk,
     token: Option<PathBuf>,
     database: Option<Database>,
     folder: Option<Folder>,
+    nfs: Option<Served>,
+    upstream: Option<Upstream>,
 }
 
 impl Owner {
@@ -92,6 +98,7 @@ impl Owner {
         folders::make(&plan)?;
         let since = moment::now();
         let options = plan.database_options();
+        let agentfs_program = plan.agentfs_program;
         let instance = plan.instance;
         let paths = &instance.paths;
         let lock = held::take(&instance, since, Some(&paths.socket))?;
@@ -105,8 +112,19 @@ impl Owner {
             }
         };
         let desk = Desk::new();
-        let owner =
-            Self { lock: Some(lock), board, desk, token: None, database: None, folder: None, instance, options };
+        let owner = Self {
+            lock: Some(lock),
+            board,
+            desk,
+            token: None,
+            database: None,
+            folder: None,
+            nfs: None,
+            upstream: None,
+            instance,
+            options,
+            agentfs_program,
+        };
         match control::offer(listener, owner.board.clone(), owner.desk.clone(), stop.clone()) {
             Ok(()) => Ok(owner),
             Err(error) => {
@@ -118,10 +136,11 @@ impl Owner {
 
     /// Everything up to ready, or as far as it got when it was told to stop.
     async fn start(&mut self, stop: &Stop) -> Result<(), Report> {
-        let wanted = Wanted::of(&self.instance);
-        if let Some(wanted) = &wanted {
-            wanted.preflight()?;
+        if self.instance.engine == Engine::Agentfs {
+            return self.start_upstream(stop).await;
         }
+        let wanted = Wanted::of(&self.instance);
+        let by = wanted.as_ref().map(Wanted::preflight).transpose()?;
         if stop.is_requested() {
             return Ok(());
         }
@@ -137,20 +156,47 @@ impl Owner {
         if let (Some(wanted), Some(database)) = (wanted, &self.database)
             && !stop.is_requested()
         {
+            if by == Some(By::Nfs) {
+                self.nfs = nfs::wanted(&self.instance, Some(wanted.mount()))
+                    .map(|nfs| nfs::offer(&nfs, database, Arc::new(())))
+                    .transpose()?;
+            }
             let (path, files, on_end) = (database.path().to_owned(), database.tree(), stop.clone());
-            self.folder = step(stop, move || wanted.mount(path, files, on_end)).await?;
+            let served = self.nfs.as_ref().map(Served::address);
+            self.folder = step(stop, move || wanted.mount_at(path, files, served, on_end)).await?;
         }
         if stop.is_requested() {
             return Ok(());
         }
         let address = self.offer_http().await?;
         if let Some(database) = &self.database {
-            let witness: Arc<dyn Witness> = match &self.folder {
-                Some(folder) => Arc::new(folder.notices()),
+            let witness: Arc<dyn Witness> = match self.folder.as_ref().and_then(Folder::notices) {
+                Some(notices) => Arc::new(notices),
                 None => Arc::new(()),
             };
+            if let (None, Some(nfs)) = (&self.nfs, nfs::wanted(&self.instance, None)) {
+                self.nfs = Some(nfs::offer(&nfs, database, witness.clone())?);
+            }
             self.desk.open(open(database, witness));
         }
+        self.tell_ready(address);
+        Ok(())
+    }
+
+    /// The same where upstream's program does the work: nothing can be asked of a database that it has.
+    async fn start_upstream(&mut self, stop: &Stop) -> Result<(), Report> {
+        let order = Order {
+            instance: self.instance.clone(),
+            program: self.agentfs_program.clone(),
+            options: self.options.clone(),
+        };
+        let on_end = stop.clone();
+        self.upstream = step(stop, move || Upstream::start(order, &on_end)).await?;
+        if stop.is_requested() {
+            return Ok(());
+        }
+        let address = self.offer_http().await?;
+        self.desk.refuse(failure::upstream_alone(&self.instance.name));
         self.tell_ready(address);
         Ok(())
     }
@@ -167,23 +213,28 @@ impl Owner {
     }
 
     fn tell_ready(&self, address: Option<SocketAddr>) {
+        let folder = self.folder.as_ref().map(Folder::path).or(self.upstream.as_ref().and_then(Upstream::mount));
+        let database = self.database.as_ref().map(Database::path).or(self.upstream.as_ref().map(Upstream::database));
+        let nfs = self.nfs.as_ref().map(Served::address).or(self.upstream.as_ref().and_then(Upstream::nfs));
         self.board.change(|status| {
             // As the kernel names them: without symbolic links.
-            if let (Some(mount), Some(folder)) = (&mut status.mount, &self.folder) {
-                mount.path = folder.path().to_owned();
+            if let (Some(mount), Some(folder)) = (&mut status.mount, folder) {
+                mount.path = folder.to_owned();
             }
-            if let Some(database) = &self.database {
-                status.database = database.path().to_owned();
+            if let Some(database) = database {
+                status.database = database.to_owned();
             }
             status.http = address.map(|address| HttpStatus { address });
+            status.nfs = nfs.map(|address| NfsStatus { address });
             status.phase = Phase::Ready { at: moment::now() };
         });
         notify(&[NotifyState::Ready]);
-        let mount = self.folder.as_ref().map(|folder| folder.path().display().to_string());
+        let mount = folder.map(|folder| folder.display().to_string());
         tracing::info!(
             instance = self.instance.name,
             mount = mount.as_deref().unwrap_or("none"),
-            http = address.map_or_else(|| "none".into(), |address| address.to_string()),
+            http = said(address),
+            nfs = said(nfs),
             "ready"
         );
     }
@@ -199,6 +250,15 @@ impl Owner {
             let unmount = tokio::task::spawn_blocking(move || folder.unmount(&stop));
             if timeout(budget.left_but(FOR_THE_DATABASE), unmount).await.is_err() {
                 tracing::error!("the mount did not go away in time");
+            }
+        }
+        // After the mount, which may be one of it. Waits for its clients, no longer than half a second.
+        drop(self.nfs.take());
+        if let Some(upstream) = self.upstream.take() {
+            let stop = stop.clone();
+            let end = tokio::task::spawn_blocking(move || upstream.stop(&stop));
+            if timeout(budget.left_but(Duration::ZERO), end).await.is_err() {
+                tracing::error!("`agentfs` did not go away in time");
             }
         }
         let mut kept = Ok(());
@@ -270,6 +330,7 @@ fn first_status(instance: &Instance, since: u64) -> std::io::Result<Status> {
         socket: instance.paths.socket.clone(),
         mount: Wanted::of(instance).map(|wanted| wanted.status()),
         http: None,
+        nfs: None,
     })
 }
 
@@ -298,9 +359,17 @@ fn log_reason(stop: &Stop) {
         Some(Reason::Signal(name)) => tracing::info!(signal = name, "stopping"),
         Some(Reason::Asked) => tracing::info!("stopping, as asked"),
         Some(Reason::MountEnded(Ok(()))) => tracing::info!("stopping: somebody else has unmounted it"),
+        Some(Reason::UpstreamEnded(end)) if end.success() => {
+            tracing::info!("stopping: `agentfs` has ended, as it does when somebody else unmounts it");
+        }
+        Some(Reason::UpstreamEnded(end)) => tracing::error!(end = end.describe(), "stopping: `agentfs` has ended"),
         Some(Reason::MountEnded(Err(error))) => tracing::error!(%error, "stopping: the mount has ended"),
         None => {}
     });
+}
+
+fn said(address: Option<SocketAddr>) -> String {
+    address.map_or_else(|| "none".into(), |address| address.to_string())
 }
 
 /// To the process manager, where there is one that wants to know.

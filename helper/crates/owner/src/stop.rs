@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use nixbox_report::{Failure, Report, codes};
-
+use nixbox_supervisor::Ended;
 use tokio::sync::watch;
 
 #[derive(Debug, Clone)]
@@ -29,6 +29,8 @@ pub(crate) enum Reason {
     Asked,
     /// The kernel has let go of the mount.
     MountEnded(io::Result<()>),
+    /// Upstream's program has.
+    UpstreamEnded(Ended),
 }
 
 impl Stop {

@@ -84,7 +84,36 @@ fn a_device_that_may_not_be_opened_is_named() {
     let test = Test::new();
     let ended = owner(&test, "mount --bind /dev/fuse /dev/fuse; mount -o remount,bind,nodev /dev/fuse;").end();
     ended.assert_failed(8, "nixbox::mount::no-fuse");
-    assert!(ended.stderr.contains("/dev/fuse"), "{}", ended.stderr);
+    assert!(ended.stderr.contains("/dev/fuse") && ended.stderr.contains("by NFS"), "{}", ended.stderr);
+    test.assert_nothing_left();
+}
+
+const ANOTHER: u32 = 1000;
+
+/// Whether that user succeeds with it, in the owner's namespace.
+fn does(owner: &Owner, user: u32, script: &str) -> bool {
+    let user = user.to_string();
+    let mut command = Command::new("nsenter");
+    command.args(["--target", &owner.pid().to_string(), "--mount", "--wd", "setpriv"]);
+    command.args(["--reuid", &user, "--regid", &user, "--clear-groups", "sh", "-c", script]);
+    command.output().unwrap().status.success()
+}
+
+#[test]
+fn nobody_else_is_let_in_unasked_not_even_root() {
+    if !can_mount() {
+        return;
+    }
+    let test = Test::new();
+    let owner = owner(&test, DEVICE);
+    test.await_ready();
+    assert!(does(&owner, NOBODY, "echo x > mnt/file && chmod 666 mnt/file && cat mnt/file"));
+    for user in [0, ANOTHER] {
+        for look in ["cat mnt/file", "ls mnt", "stat mnt/file", "echo y > mnt/new"] {
+            assert!(!does(&owner, user, look), "{user}: {look}");
+        }
+    }
+    owner.stop();
     test.assert_nothing_left();
 }
 
@@ -102,6 +131,13 @@ fn others_are_let_in_only_where_the_system_allows_it() {
         let allowed = owner(&test, &conf("user_allow_other"));
         test.await_ready();
         assert!(mounts_of(&allowed).lines().any(|line| line.contains("agentfs:") && line.contains("allow_other")));
+        assert!(does(&allowed, NOBODY, "echo x > mnt/file && cat mnt/file && ls mnt"));
+        assert!(does(&allowed, 0, "cat mnt/file && ls mnt"), "{option} lets root in");
+        // Though the kernel has learnt by now that the file is there.
+        for look in ["cat mnt/file", "ls mnt", "stat mnt/file"] {
+            assert_eq!(does(&allowed, ANOTHER, look), option == "allow_other", "{option}: {look}");
+        }
+        assert!(!does(&allowed, ANOTHER, "echo y > mnt/file"), "the mode says who may write");
         allowed.stop();
         test.assert_nothing_left();
     }

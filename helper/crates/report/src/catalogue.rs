@@ -59,7 +59,8 @@ catalogue! {
     CONFIG_BASE_IN_MOUNT = "nixbox::config::base-in-mount", Usage, "A `base` is a mountpoint or lies below one: it would be read through the mount.";
     CONFIG_BASE_IN_DATA = "nixbox::config::base-in-data", Usage, "A `base` lies in the data folder or in the runtime folder.";
     CONFIG_PORT_CLASH = "nixbox::config::port-clash", Usage, "Two instances listen on one address and port.";
-    CONFIG_EXPOSED = "nixbox::config::exposed", Usage, "`http.bind` is not a loopback address.";
+    CONFIG_EXPOSED = "nixbox::config::exposed", Usage, "`http.bind` or `nfs.bind` is not a loopback address.";
+    CONFIG_ENGINE = "nixbox::config::engine", Usage, "The instance asks upstream's program, which is its `engine`, for something that this does not have.";
     CONFIG_SOCKET_PATH = "nixbox::config::socket-path", Usage, "The control socket's path is longer than the kernel allows (107 bytes). Choose a shorter `runtime_dir`.";
 
     INSTANCE_UNKNOWN = "nixbox::instance::unknown", NotFound, "No instance of that name is declared.";
@@ -116,6 +117,7 @@ catalogue! {
     TOOL_VALUE = "nixbox::tool::value", Usage, "Parameters or a result that are not JSON.";
 
     MOUNT_NO_FUSE = "nixbox::mount::no-fuse", Unavailable, "`/dev/fuse` is missing or may not be opened.";
+    MOUNT_NO_NFS = "nixbox::mount::no-nfs", Unavailable, "The kernel's client of NFS is not there, or may not be used: only root can mount by it.";
     MOUNT_NO_FUSERMOUNT = "nixbox::mount::no-fusermount", Unavailable, "`fusermount3` is not installed; users other than root need it.";
     MOUNT_BUSY = "nixbox::mount::busy", Conflict, "The mountpoint is a mount already.";
     MOUNT_STALE = "nixbox::mount::stale", Conflict, "A dead mount lies at the mountpoint and could not be removed.";
@@ -129,6 +131,15 @@ catalogue! {
 
     HTTP_BIND = "nixbox::http::bind", Unavailable, "The HTTP address is taken or not possible.";
     HTTP_OFF = "nixbox::http::off", NotFound, "The instance has no HTTP surface. A table `[instances.NAME.http]` gives it one.";
+
+    NFS_BIND = "nixbox::nfs::bind", Unavailable, "The address for NFS is taken or not possible.";
+
+    UPSTREAM_MISSING = "nixbox::upstream::missing", Unavailable, "The instance has `engine = \"agentfs\"`, and upstream's program was not found by `NIXBOX_AGENTFS`, `agentfs_program` or on PATH.";
+    UPSTREAM_ENDED = "nixbox::upstream::ended", Unavailable, "Upstream's program ended by itself. Its last lines are shown.";
+    UPSTREAM_SILENT = "nixbox::upstream::silent", TimedOut, "Upstream's program was started and did not serve in time.";
+    UPSTREAM_ALONE = "nixbox::upstream::alone", Held, "Upstream's program has the database, and lets nobody else at it. Stop the instance first, or give it `engine = \"builtin\"`.";
+    UPSTREAM_NUMBERS = "nixbox::upstream::numbers", Refused, "The database lacks what keeps upstream's program from using the number of a removed file again, which over a base shows files where there are none.";
+    UPSTREAM_BASE = "nixbox::upstream::base-too-large", Refused, "The base has more entries than upstream's program may have files open.";
 
     TEMPLATE_UNKNOWN = "nixbox::template::unknown", NotFound, "No template has that name.";
     TEMPLATE_OCCUPIED = "nixbox::template::occupied", Conflict, "The template would overwrite files that exist. Nothing was written.";

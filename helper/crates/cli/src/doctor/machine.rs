@@ -7,16 +7,70 @@ use std::process::{Command, Stdio};
 
 use nixbox_report::codes;
 
-use super::Finding;
+use super::{Finding, Grade};
 use crate::owner_binary;
 
-/// What a mount cannot do without. `shared`: others than its owner are to see it.
-pub fn mounting(shared: bool) -> Vec<Finding> {
+/// What a project's mounts ask for.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Needs {
+    /// Others than an owner are to see its mount.
+    pub shared: bool,
+    /// `auto`, or nothing said.
+    pub auto: bool,
+    pub fuse: bool,
+    pub nfs: bool,
+}
+
+/// What a mount cannot do without, and by what it will be made.
+pub fn mounting(asked: Needs) -> Vec<Finding> {
+    const SUBJECT: &str = "backend";
     let mut findings = vec![fuse_device(), fusermount()];
-    if shared {
+    if asked.shared {
         findings.push(allow_other());
     }
+    let has_fuse = !findings.iter().any(|finding| finding.grade == Grade::Fail);
+    let nfs = nixbox_mounts::can_mount_nfs();
+    if asked.auto {
+        findings.push(match (has_fuse, nfs) {
+            (true, _) => Finding::ok(SUBJECT, "`auto` mounts by FUSE"),
+            (false, Ok(())) => Finding::ok(SUBJECT, "`auto` mounts by the kernel's NFS, as there is no FUSE"),
+            (false, Err(why)) => Finding::info(SUBJECT, format!("`auto` has no other way: {why}")),
+        });
+    }
+    if asked.nfs {
+        findings.push(match nfs {
+            Ok(()) => Finding::ok(SUBJECT, "`nfs` mounts by the kernel's NFS"),
+            Err(why) => {
+                let help = "set `mount.backend = \"fuse\"`, or \"none\" and a table `nfs` for clients of their own";
+                Finding::fail(SUBJECT, &codes::MOUNT_NO_NFS, why, help)
+            }
+        });
+    }
+    // What nobody needs is not in the way.
+    if !asked.fuse && nfs.is_ok() {
+        for finding in findings.iter_mut().filter(|finding| finding.grade == Grade::Fail) {
+            *finding = Finding::info(&finding.subject, finding.found.clone());
+        }
+    }
     findings
+}
+
+/// Upstream's program, for the instances that it is the engine of.
+pub fn upstream(named: Option<&Path>) -> Finding {
+    const NAME: &str = "agentfs";
+    let help = "name it with `agentfs_program` or NIXBOX_AGENTFS, or set `engine = \"builtin\"`";
+    let Some(program) = named.map(Path::to_owned).or_else(|| on_path(NAME)) else {
+        return Finding::fail(NAME, &codes::UPSTREAM_MISSING, "`agentfs` is not on PATH", help);
+    };
+    let said = Command::new(&program).arg("--version").stdin(Stdio::null()).output();
+    let said = said.map(|output| String::from_utf8_lossy(&output.stdout).trim().to_owned()).unwrap_or_default();
+    match said.strip_prefix("agentfs ") {
+        Some(version) => Finding::ok(NAME, format!("{} ({})", program.display(), version.trim_start_matches('v'))),
+        None => {
+            let found = format!("{} is not upstream's program: it says {said:?} of its version", program.display());
+            Finding::fail(NAME, &codes::UPSTREAM_MISSING, found, help)
+        }
+    }
 }
 
 fn fuse_device() -> Finding {

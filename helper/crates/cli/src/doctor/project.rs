@@ -19,7 +19,7 @@ pub fn findings(project: &Project) -> Vec<Finding> {
         findings.extend(leftovers(instance));
     }
     for instance in project.enabled() {
-        findings.extend(port(instance));
+        findings.extend(ports(instance));
     }
     let help = "`mode = \"overlay\"` keeps changes apart until they are reviewed";
     findings.extend(project.warnings().into_iter().map(|found| Finding::warn("configuration", found, help)));
@@ -132,20 +132,24 @@ fn leftovers(instance: &Instance) -> Vec<Finding> {
     findings
 }
 
-fn port(instance: &Instance) -> Option<Finding> {
-    let http = instance.http.as_ref().filter(|http| http.port != 0)?;
+/// Those that were asked for by number, and that nobody may have yet.
+fn ports(instance: &Instance) -> Vec<Finding> {
     if Lock::live_holder(&instance.paths.lock).is_some() {
-        return None;
+        return Vec::new();
     }
+    let http = instance.http.as_ref().map(|http| (&codes::HTTP_BIND, "http", http.bind, http.port));
+    let nfs = instance.nfs.as_ref().map(|nfs| (&codes::NFS_BIND, "nfs", nfs.bind, nfs.port));
+    let wanted = [http, nfs].into_iter().flatten().filter(|(_, _, _, port)| *port != 0);
     let subject = format!("instance {}", instance.name);
-    let address = std::net::SocketAddr::new(http.bind, http.port);
-    Some(match TcpListener::bind(address) {
-        Ok(_) => Finding::ok(&subject, format!("{address} is free")),
-        Err(error) => Finding::fail(
-            &subject,
-            &codes::HTTP_BIND,
-            format!("{address} cannot be used: {error}"),
-            "choose another `http.port`, or 0 for any free one",
-        ),
-    })
+    let finding = |(code, surface, bind, port)| {
+        let address = std::net::SocketAddr::new(bind, port);
+        match TcpListener::bind(address) {
+            Ok(_) => Finding::ok(&subject, format!("{address} is free")),
+            Err(error) => {
+                let help = format!("choose another `{surface}.port`, or 0 for any free one");
+                Finding::fail(&subject, code, format!("{address} cannot be used: {error}"), help)
+            }
+        }
+    };
+    wanted.map(finding).collect()
 }

@@ -1,9 +1,11 @@
+use nixbox_config::{Backend, Engine, Mount};
 use nixbox_report::{Report, codes};
 use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::DONE;
 use crate::context::Context;
+use crate::doctor::machine::Needs;
 use crate::doctor::{Finding, Grade, machine, project};
 use crate::output::Tone;
 
@@ -39,13 +41,22 @@ fn look(context: &Context) -> Vec<Finding> {
             let file = project.file.display();
             findings.push(Finding::ok("configuration", format!("{file}, {} enabled", project.enabled().count())));
             let mounts: Vec<_> = project.enabled().filter_map(|instance| instance.mount.as_ref()).collect();
+            let any = |is_so: fn(&Mount) -> bool| mounts.iter().any(|mount| is_so(mount));
             if !mounts.is_empty() {
-                findings.extend(machine::mounting(mounts.iter().any(|mount| mount.allow_other || mount.allow_root)));
+                findings.extend(machine::mounting(Needs {
+                    shared: any(|mount| mount.allow_other || mount.allow_root),
+                    auto: any(|mount| mount.backend == Backend::Auto),
+                    fuse: any(|mount| mount.backend == Backend::Fuse),
+                    nfs: any(|mount| mount.backend == Backend::Nfs),
+                }));
+            }
+            if project.enabled().any(|instance| instance.engine == Engine::Agentfs) {
+                findings.push(machine::upstream(project.agentfs_program.as_deref()));
             }
             findings.extend(project::findings(&project));
         }
         Err(report) => {
-            findings.extend(machine::mounting(false));
+            findings.extend(machine::mounting(Needs { auto: true, ..Needs::default() }));
             findings.extend(report.failures.iter().map(unconfigured));
         }
     }

@@ -1,4 +1,5 @@
 use clap::ValueEnum;
+use nixbox_config::env::Addresses;
 use nixbox_config::{Instance, Project};
 use nixbox_control::Status;
 use nixbox_report::Report;
@@ -6,7 +7,6 @@ use nixbox_state::Process;
 use schemars::JsonSchema;
 use serde::Serialize;
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
 
 use super::DONE;
 use crate::context::Context;
@@ -64,14 +64,18 @@ pub fn run(args: Args, context: &Context) -> Result<u8, Report> {
 
 pub fn exports(project: &Project, name: Option<&str>) -> Result<BTreeMap<String, String>, Report> {
     let only = name.map(|name| select::one(project, Some(name))).transpose()?;
-    Ok(nixbox_config::env::exports(project, only.map(|instance| instance.name.as_str()), recorded_address))
+    Ok(nixbox_config::env::exports(project, only.map(|instance| instance.name.as_str()), recorded_addresses))
 }
 
-/// The port that a running owner picked. Only asked for where none is configured, so that the usual shell entry
+/// The ports that a running owner picked. Only asked for where one is not configured, so that the usual shell entry
 /// reads one file.
-pub fn recorded_address(instance: &Instance) -> Option<SocketAddr> {
-    let status: Status = nixbox_state::read_json(&instance.paths.record).ok()??;
+pub fn recorded_addresses(instance: &Instance) -> Addresses {
+    let Ok(Some(status)) = nixbox_state::read_json::<Status>(&instance.paths.record) else {
+        return Addresses::default();
+    };
     // What a killed owner left behind says nothing about today.
-    let alive = Process { pid: status.pid, start_time: status.start_time }.is_alive();
-    status.http.filter(|_| alive).map(|http| http.address)
+    if !(Process { pid: status.pid, start_time: status.start_time }).is_alive() {
+        return Addresses::default();
+    }
+    Addresses { http: status.http.map(|http| http.address), nfs: status.nfs.map(|nfs| nfs.address) }
 }

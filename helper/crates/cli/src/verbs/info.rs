@@ -103,6 +103,9 @@ fn page(answer: &Answer, context: &Context) -> String {
         field("database", &format!("{} ({size})", one.database));
         field("mount", status.mount.as_deref().unwrap_or("-"));
         field("url", status.url.as_deref().unwrap_or("-"));
+        if let Some(nfs) = &status.nfs {
+            field("nfs", nfs);
+        }
         for (name, value) in &one.labels {
             field("label", &format!("{name}={value}"));
         }

@@ -45,6 +45,8 @@ pub struct Row {
     pub mounted: bool,
     /// Where HTTP answers now
     pub url: Option<String>,
+    /// Where NFS answers now
+    pub nfs: Option<String>,
     /// When its owner started, milliseconds since 1970
     pub since: Option<u64>,
     pub uptime_seconds: Option<u64>,
@@ -113,6 +115,7 @@ fn row(instance: &Instance, presence: Presence) -> Result<Row, Report> {
         mount: mount.map(|path| path.display().to_string()),
         mounted,
         url: None,
+        nfs: None,
         since: None,
         uptime_seconds: None,
         description: instance.description.clone(),
@@ -126,6 +129,7 @@ fn row(instance: &Instance, presence: Presence) -> Result<Row, Report> {
             begun(status.since);
             row.pid = Some(status.pid);
             row.url = status.http.as_ref().map(|http| format!("http://{}", http.address));
+            row.nfs = status.nfs.as_ref().map(|nfs| nfs.address.to_string());
             row.ready = status.is_ready();
             row.state = match status.phase {
                 Phase::Starting => State::Starting,

@@ -13,7 +13,7 @@ use super::{DONE, env};
 use crate::asking::Asked;
 use crate::changes::{Changes, Place};
 use crate::context::{Context, io_failure};
-use crate::doctor::machine;
+use crate::doctor::machine::{self, Needs};
 use crate::output::Tone;
 use crate::shell::Shell;
 use crate::watching::{Crew, Turn};
@@ -52,7 +52,10 @@ const TEXT: &str = "Written through the mount, kept in the database.\n";
 const GRACE: Duration = Duration::from_millis(4500);
 
 pub fn run(args: Args, context: &Context) -> Result<u8, Report> {
-    let failures: Vec<_> = machine::mounting(false).iter().filter_map(|finding| finding.failure()).collect();
+    let failures: Vec<_> = machine::mounting(Needs { auto: true, ..Needs::default() })
+        .iter()
+        .filter_map(|finding| finding.failure())
+        .collect();
     if !failures.is_empty() {
         return Err(failures.into());
     }

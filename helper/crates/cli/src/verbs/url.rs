@@ -33,7 +33,7 @@ pub fn run(args: Args, context: &Context) -> Result<u8, Report> {
             .into());
     };
     let address = match http.port {
-        0 => env::recorded_address(instance).ok_or_else(|| {
+        0 => env::recorded_addresses(instance).http.ok_or_else(|| {
             presence::not_running(name)
                 .why("its port is picked when it starts (`http.port = 0`), and no owner has recorded one")
         })?,

@@ -9,14 +9,21 @@ pub fn prefix(name: &str) -> String {
     format!("AGENTFS_{}_", name.to_ascii_uppercase().replace('-', "_"))
 }
 
+/// Where an owner listens, as far as it is known: for what the system picked, out of the owner's record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Addresses {
+    pub http: Option<SocketAddr>,
+    pub nfs: Option<SocketAddr>,
+}
+
 /// The variables that a shell of this project has. Unprefixed names mean the default instance and prefixed ones
 /// exist for every enabled instance; with `only`, both mean that one alone.
 ///
-/// `port_of` answers for instances whose port the system picked, out of the owner's record.
+/// `recorded` is asked about instances one of whose ports the system picked.
 pub fn exports(
     project: &Project,
     only: Option<&str>,
-    port_of: impl Fn(&Instance) -> Option<SocketAddr>,
+    recorded: impl Fn(&Instance) -> Addresses,
 ) -> BTreeMap<String, String> {
     let mut all = BTreeMap::from([
         ("NIXBOX_CONFIG".to_owned(), text(&project.file)),
@@ -25,13 +32,13 @@ pub fn exports(
     ]);
     let main = project.instance(only);
     for instance in project.enabled().filter(|instance| only.is_none_or(|name| name == instance.name)) {
-        let address = address(instance, &port_of);
+        let addresses = addresses(instance, &recorded);
         let prefix = prefix(&instance.name);
         let is_main = main.is_some_and(|main| main.name == instance.name);
         if is_main {
             all.extend(instance.env.clone());
         }
-        for (suffix, value) in variables(project, instance, address) {
+        for (suffix, value) in variables(project, instance, addresses) {
             if is_main {
                 all.insert(format!("AGENTFS_{suffix}"), value.clone());
             }
@@ -44,7 +51,7 @@ pub fn exports(
 fn variables(
     project: &Project,
     instance: &Instance,
-    address: Option<SocketAddr>,
+    Addresses { http, nfs }: Addresses,
 ) -> impl Iterator<Item = (&'static str, String)> {
     let name = &instance.name;
     [
@@ -54,9 +61,10 @@ fn variables(
         ("DB_NAME", Some(format!("{name}.db"))),
         ("DB", Some(text(&instance.paths.db))),
         ("MOUNT", instance.mount.as_ref().map(|mount| text(&mount.path))),
-        ("HOST", address.map(|address| address.ip().to_string())),
-        ("PORT", address.map(|address| address.port().to_string())),
-        ("URL", address.map(|address| format!("http://{address}"))),
+        ("HOST", http.map(|address| address.ip().to_string())),
+        ("PORT", http.map(|address| address.port().to_string())),
+        ("URL", http.map(|address| format!("http://{address}"))),
+        ("NFS", nfs.map(|address| address.to_string())),
         ("SOCKET", Some(text(&instance.paths.socket))),
         ("TOKEN_FILE", instance.http.as_ref().map(|_| text(&instance.paths.token))),
         ("LOG_LEVEL", Some(project.log_level.to_string())),
@@ -65,12 +73,16 @@ fn variables(
     .filter_map(|(suffix, value)| Some((suffix, value?)))
 }
 
-fn address(instance: &Instance, port_of: impl Fn(&Instance) -> Option<SocketAddr>) -> Option<SocketAddr> {
-    let http = instance.http.as_ref()?;
-    match http.port {
-        0 => port_of(instance),
-        port => Some(SocketAddr::new(http.bind, port)),
+fn addresses(instance: &Instance, recorded: impl Fn(&Instance) -> Addresses) -> Addresses {
+    let http = instance.http.as_ref().map(|http| SocketAddr::new(http.bind, http.port));
+    let nfs = instance.nfs.as_ref().map(|nfs| SocketAddr::new(nfs.bind, nfs.port));
+    let is_picked = |address: Option<SocketAddr>| address.is_some_and(|address| address.port() == 0);
+    if !is_picked(http) && !is_picked(nfs) {
+        return Addresses { http, nfs };
     }
+    let recorded = recorded(instance);
+    let known = |address: Option<SocketAddr>, picked| if is_picked(address) { picked } else { address };
+    Addresses { http: known(http, recorded.http), nfs: known(nfs, recorded.nfs) }
 }
 
 /// Every path of a project is UTF-8; `load` has seen to that.

@@ -50,6 +50,7 @@ registry! {
     AGENTFS_HOST: true, Exported, Ours, "The address of the HTTP surface; only where it has one and its port is known.";
     AGENTFS_PORT: true, Exported, Ours, "The port of the HTTP surface, likewise.";
     AGENTFS_URL: true, Exported, Ours, "`http://HOST:PORT`, likewise.";
+    AGENTFS_NFS: true, Exported, Ours, "`HOST:PORT` of the instance over NFS; only where it is served and its port is known.";
     AGENTFS_SOCKET: true, Exported, Ours, "The owner's control socket.";
     AGENTFS_TOKEN_FILE: true, Exported, Ours, "The file that holds the bearer token of the HTTP surface; only where it has one.";
     AGENTFS_LOG_LEVEL: true, Both, Ours, "`error`, `warn`, `info`, `debug` or `trace`. Read, it overrides `log_level`.";
@@ -57,6 +58,7 @@ registry! {
     NIXBOX_CONFIG: false, Both, Ours, "The configuration file, where `--config` names none.";
     NIXBOX_ROOT: false, Read, Ours, "The project root, where `--root` names none.";
     NIXBOX_OWNER: false, Read, Ours, "The program `nixbox-owner`, where it does not lie beside `nixbox-helper`.";
+    NIXBOX_AGENTFS: false, Read, Ours, "Upstream's program, for instances with `engine = \"agentfs\"`. It overrides `agentfs_program`.";
     NIXBOX_LOG_FORMAT: false, Read, Ours, "`human` or `json`: how an owner writes its log.";
 
     AGENTFS: false, Read, Upstream, "Set to `1` by `agentfs run` in the shells it opens.";

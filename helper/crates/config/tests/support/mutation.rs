@@ -5,12 +5,14 @@
 pub const WHOLE: &str = r#"version = 1
 data_dir = ".agentfs"
 runtime_dir = "/tmp/nb"
+agentfs_program = "bin/agentfs"
 default_instance = "sandbox"
 log_level = "info"
 
 [instances.sandbox]
 enable = true
 description = "scratch space for the code agent"
+engine = "builtin"
 base = "src"
 exclude = ["target", "/dist/*.js"]
 mode = "overlay"
@@ -40,9 +42,16 @@ create = true
 bind = "127.0.0.1"
 port = 7420
 
+[instances.sandbox.nfs]
+enable = true
+bind = "127.0.0.1"
+port = 2049
+expose = false
+
 [instances.second]
 mount = { backend = "none", path = "second" }
 http = { port = 0 }
+nfs = { enable = false }
 "#;
 
 /// Marsaglia's xorshift: one seed, one file, forever.

@@ -72,6 +72,10 @@ impl Memory {
         Ok(ino)
     }
 
+    pub(super) fn keeps_sequence(&self) -> bool {
+        self.keeps_sequence
+    }
+
     pub(crate) fn looked_up(&mut self, ino: Ino, directory_in: Option<Ino>) {
         let known = self.known.entry(ino).or_default();
         known.lookups += 1;

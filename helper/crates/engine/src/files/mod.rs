@@ -90,6 +90,10 @@ impl Files {
         self.grow_tree(bytes, |tree| change(tree.store))
     }
 
+    pub(crate) fn keeps_sequence(&self) -> bool {
+        self.journal.note(|memory| memory.keeps_sequence())
+    }
+
     pub(crate) fn is_read_only(&self) -> bool {
         self.read_only
     }

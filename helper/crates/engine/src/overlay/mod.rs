@@ -346,6 +346,11 @@ impl FileSystem for Overlay {
         self.files.statfs()
     }
 
+    /// What lies in the base, or has the number that it had there, is known by its name only.
+    fn is_found_by_number(&self, ino: Ino) -> bool {
+        ino == ROOT || self.state().nodes.get(ino).is_none()
+    }
+
     fn valid_for(&self, ino: Ino) -> Duration {
         Self::believable(&self.state(), ino)
     }

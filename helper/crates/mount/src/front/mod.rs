@@ -19,6 +19,7 @@ use fuser::{
 };
 use nixbox_engine::{Attr, AttrChange, FileSystem, Ino, Kind, NewNode, Opened, Rename, Result};
 
+use crate::options::{Access, Options};
 use backed::Backed;
 use listing::Listings;
 use translate::{Shown, caller, errno, kind_of_mode, negative, perm_of_mode, time_change};
@@ -53,11 +54,15 @@ pub(crate) struct Front {
     listings: Listings,
     backed: Backed,
     link: Arc<Link>,
+    /// Some of those whom the kernel lets in are turned away here, so it must ask each time.
+    asks_each_time: bool,
 }
 
 impl Front {
-    pub(crate) fn new(tree: Arc<dyn FileSystem>, uid: Option<u32>, gid: Option<u32>, link: Arc<Link>) -> Self {
-        Self { tree, shown: Shown { uid, gid }, listings: Listings::default(), backed: Backed::default(), link }
+    pub(crate) fn new(tree: Arc<dyn FileSystem>, options: &Options, link: Arc<Link>) -> Self {
+        let shown = Shown { uid: options.uid, gid: options.gid };
+        let asks_each_time = options.access == Access::OwnerAndRoot;
+        Self { tree, shown, listings: Listings::default(), backed: Backed::default(), link, asks_each_time }
     }
 
     fn ask<T>(&self, question: impl FnOnce(&dyn FileSystem) -> Result<T>) -> Result<T, Errno> {
@@ -67,16 +72,20 @@ impl Front {
         question(&*self.tree).map_err(errno)
     }
 
+    fn valid_for(&self, ino: Ino) -> Duration {
+        if self.asks_each_time { Duration::ZERO } else { self.tree.valid_for(ino) }
+    }
+
     fn entry(&self, reply: ReplyEntry, answer: Result<Attr, Errno>) {
         match answer {
-            Ok(attr) => reply.entry(&self.tree.valid_for(attr.ino), &self.shown.attr(&attr), GENERATION),
+            Ok(attr) => reply.entry(&self.valid_for(attr.ino), &self.shown.attr(&attr), GENERATION),
             Err(error) => reply.error(error),
         }
     }
 
     fn attr(&self, reply: ReplyAttr, answer: Result<Attr, Errno>) {
         match answer {
-            Ok(attr) => reply.attr(&self.tree.valid_for(attr.ino), &self.shown.attr(&attr)),
+            Ok(attr) => reply.attr(&self.valid_for(attr.ino), &self.shown.attr(&attr)),
             Err(error) => reply.error(error),
         }
     }
@@ -264,7 +273,7 @@ impl Filesystem for Front {
         let node = NewNode { kind: Kind::File, perm: perm_of_mode(mode), rdev: 0, caller: caller(req) };
         match self.create_open(parent.0, name, node, flags) {
             Ok((attr, opened)) => reply.created(
-                &self.tree.valid_for(attr.ino),
+                &self.valid_for(attr.ino),
                 &self.shown.attr(&attr),
                 GENERATION,
                 NO_HANDLE,
@@ -382,7 +391,7 @@ impl Filesystem for Front {
             let Ok(found) = self.ask(|tree| Ok(tree.lookup_all(ino.0, &names))) else { break };
             for ((next, name, _), attr) in page.iter().zip(found) {
                 let Some(attr) = attr else { continue };
-                let (ttl, shown) = (self.tree.valid_for(attr.ino), self.shown.attr(&attr));
+                let (ttl, shown) = (self.valid_for(attr.ino), self.shown.attr(&attr));
                 full = full || reply.add(INodeNo(attr.ino), *next, name, &ttl, &shown, GENERATION);
                 if full {
                     self.tree.forget(attr.ino, 1);
