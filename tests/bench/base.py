@@ -35,7 +35,7 @@ def run(smoke, count):
 
     with folder() as base:
         fill(base, folders, large, copied, count)
-        rounds(count, play, base)
+        rounds(count, play, base, folders * (FILES_IN_FOLDER + 1))
     yield from done.figures(against_native={one: 0.5})
 
 

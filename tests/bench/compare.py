@@ -38,11 +38,11 @@ def quicker(name, theirs, ours, floor):
     return Figure(name, "×", [theirs / max(ours, 1e-3)], floors={"p50": floor} if floor else {})
 
 
-def rounds(count, play, base=None):
-    """`play(world, number)` for each round and world. Each world lives through the whole of it."""
+def rounds(count, play, base=None, entries=0):
+    """`play(world, number)` for each round and world. Each world lives through the whole of it. `entries`: of the base."""
     worlds = []
     try:
-        for kind in known():
+        for kind in known(entries):
             worlds.append(kind(base))
         for number in range(count):
             for world in worlds:

@@ -20,7 +20,8 @@ def run(smoke, count):
     def play(world, number):
         copy = world.root / f"clone-{number}"
         with done.timed(clone, world):
-            git("clone", "--quiet", world.root / "repository", copy)
+            # From the disk: what is compared is writing the clone.
+            git("clone", "--quiet", "--no-hardlinks", base / "repository", copy)
         world.cold()
         with done.timed(status, world):
             git("-C", copy, "status", "--porcelain")

@@ -9,7 +9,6 @@ from pathlib import Path
 
 from support import Project, eventually, need
 
-DESCRIPTORS = 1 << 19
 CONFIG = """\
 version = 1
 [instances.sandbox]
@@ -88,8 +87,7 @@ class Upstream:
 
     def _mount(self):
         words = [self.cli, "mount", "--foreground", self.home / ".agentfs/world.db", self.root]
-        # It holds a descriptor for each entry of its base; root may have as many as it likes.
-        many = resource.getrlimit(resource.RLIMIT_NOFILE)[1] if os.geteuid() else DESCRIPTORS
+        many = descriptors()
         self.owner = subprocess.Popen(
             words,
             cwd=self.home,
@@ -118,6 +116,12 @@ class Upstream:
         shutil.rmtree(self.home, ignore_errors=True)
 
 
-def known():
-    """Upstream's CLI is no package of any registry, so it takes part where it is."""
-    return [Native, Ours, Upstream] if os.environ.get("AGENTFS_BIN") else [Native, Ours]
+def descriptors():
+    return resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+
+
+def known(entries):
+    """Upstream's CLI is no package of any registry, so it takes part where it is; and where it may hold a descriptor
+    for each entry of its base, which it does."""
+    able = os.environ.get("AGENTFS_BIN") and entries < descriptors() - 100
+    return [Native, Ours, Upstream] if able else [Native, Ours]
