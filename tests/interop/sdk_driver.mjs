@@ -4,8 +4,8 @@ import { readFileSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { pathToFileURL } from "node:url";
 
-const [database, modules] = process.argv.slice(2);
-const { AgentFS } = await import(pathToFileURL(`${modules}/agentfs-sdk/dist/index_node.js`));
+const [database, modules, name] = process.argv.slice(2);
+const { AgentFS } = await import(pathToFileURL(`${modules}/${name}/dist/index_node.js`));
 const agent = await AgentFS.open({ path: database });
 const { fs, kv, tools } = agent;
 

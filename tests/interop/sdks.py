@@ -19,11 +19,13 @@ class Sdk:
     def __init__(self, name, database):
         self.name = name
         self.database = database
-        if name == "npm":
+        if name.startswith("npm"):
+            # The one of today, or an older one under the name that it is installed by.
+            package = {"npm": "agentfs-sdk", "npm-0.5": "agentfs-sdk-0-5"}[name]
             modules = Path(os.environ.get("NIXBOX_TEST_NODE_MODULES", "node_modules")).resolve()
-            if not (modules / "agentfs-sdk").is_dir():
-                pytest.skip("agentfs-sdk from npm is not installed (tests/setup)")
-            self.argv = [need("node"), HERE / "sdk_driver.mjs", database, modules]
+            if not (modules / package).is_dir():
+                pytest.skip(f"{package} from npm is not installed (tests/setup)")
+            self.argv = [need("node"), HERE / "sdk_driver.mjs", database, modules, package]
         else:
             pytest.importorskip("agentfs_sdk", reason="agentfs-sdk from PyPI is not installed (tests/setup)")
             self.argv = [sys.executable, HERE / "sdk_driver.py", database]

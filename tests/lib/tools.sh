@@ -16,7 +16,7 @@ deadnix         bin/deadnix                  deadnix $deadnix_version
 cargo-deny      bin/cargo-deny               cargo-deny $cargo_deny_version
 process-compose bin/process-compose          $(sum process-compose/go.sum)
 venv            venv/bin/pytest              $(sum requirements.txt) $(python3 -V 2>&1)
-npm             npm/node_modules/agentfs-sdk $(sum npm/package-lock.json)
+npm             npm/node_modules/agentfs-sdk-0-5 $(sum npm/package-lock.json)
 END
 }
 

@@ -162,7 +162,10 @@ impl Talk {
                 Err(error) if error.kind() == std::io::ErrorKind::Interrupted => continue,
                 // Going away without an end is how the owner learns that this was not all.
                 Err(error) => {
-                    return Err(Failure::new(&codes::IO, format!("cannot read {name}")).why(error).into());
+                    return Err(Failure::new(&codes::IO, format!("cannot read {name}"))
+                        .why(error)
+                        .help("see that it is whole and that this user may read it; nothing of it was kept")
+                        .into());
                 }
             };
             let wanted = self.conversation.send(&buffer[..length]);

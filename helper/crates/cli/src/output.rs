@@ -92,6 +92,11 @@ impl Output {
         }
     }
 
+    /// Whether a person is told what happens on the way.
+    pub fn is_chatty(&self) -> bool {
+        !self.quiet && !self.json
+    }
+
     /// What has to be said also with `--quiet`.
     pub fn warn(&self, text: impl AsRef<str>) {
         if !self.json {

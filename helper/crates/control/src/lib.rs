@@ -20,6 +20,7 @@ mod client;
 mod message;
 mod name;
 mod operation;
+mod upkeep;
 mod wire;
 
 pub use body::{BROKEN_OFF, Frame, MAX_FRAME, frame_header, read_frame, write_frame};
@@ -27,6 +28,8 @@ pub use client::{Client, Conversation, Error, Subscription};
 pub use message::{HttpStatus, MountStatus, NfsStatus, Phase, Refusal, Request, Response, Status};
 pub use name::Name;
 pub use operation::{
-    FileEntry, FileKind, FilesRequest, KvEntry, KvRequest, TimelineRequest, ToolCall, ToolDetails, ToolRequest,
+    ExportForm, FileEntry, FileKind, FilesRequest, KvEntry, KvRequest, TimelineRequest, ToolCall, ToolDetails,
+    ToolRequest,
 };
+pub use upkeep::{Checked, Finding, Migrated};
 pub use wire::{MAX_LINE, decode, encode};

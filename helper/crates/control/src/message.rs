@@ -26,7 +26,12 @@ pub enum Request {
 impl Request {
     /// Does a body follow, once the owner says `go`?
     pub fn has_body(&self) -> bool {
-        matches!(self, Self::Kv(KvRequest::Set { .. }) | Self::Tool(_) | Self::Files(FilesRequest::Write { .. }))
+        matches!(
+            self,
+            Self::Kv(KvRequest::Set { .. })
+                | Self::Tool(_)
+                | Self::Files(FilesRequest::Write { .. } | FilesRequest::Import { .. })
+        )
     }
 }
 

@@ -128,6 +128,21 @@ pub enum FilesRequest {
         path: Name,
         parents: bool,
     },
+    /// Answered with a body: the instance, or the folder `path` in it, as it is at that moment.
+    Export {
+        path: Name,
+        form: ExportForm,
+    },
+    /// Its body is a tar archive, which is put into the folder `into`, or becomes it where it is not there. Nothing of it
+    /// is seen before all of it has come.
+    Import {
+        into: Name,
+    },
+    /// The same with a database that lies at `from` for the owner. Its values and tool calls come along.
+    ImportDatabase {
+        from: Name,
+        into: Name,
+    },
     /// Answered with a body of one [`FileEntry`]. Links are not followed.
     Stat {
         path: Name,
@@ -140,6 +155,16 @@ pub enum FilesRequest {
         min_size: Option<u64>,
         newer: Option<f64>,
     },
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ExportForm {
+    Tar,
+    /// The database file itself; of an overlay, what differs from its base.
+    Database,
+    /// A database without a base that has everything in it.
+    Flat,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

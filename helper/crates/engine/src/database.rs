@@ -14,6 +14,7 @@ use crate::kv::Kv;
 use crate::overlay::{Base, BaseOptions, Overlay};
 use crate::probe::{self, Found, OpenHere};
 use crate::schema::{self, Over};
+use crate::snapshot::Snapshots;
 use crate::store::{EphemeralStore, SqliteStore, Store, settle_copy};
 use crate::tool_calls::ToolCalls;
 
@@ -73,6 +74,7 @@ pub struct Database {
     mode: Mode,
     overlay: Option<Arc<Overlay>>,
     direct: Option<Arc<Direct>>,
+    snapshots: Snapshots,
     _open_here: Option<OpenHere>,
 }
 
@@ -155,7 +157,9 @@ impl Database {
             (Some(base), Some(below)) => overlay = Some(Arc::new(Overlay::new(files.clone(), base, below)?)),
             _ => {}
         }
-        Ok(Self { path: path.to_owned(), files, mode: options.mode, overlay, direct, _open_here: open_here })
+        let snapshots = Snapshots::of(files.clone(), path, options, direct.clone());
+        let (path, mode) = (path.to_owned(), options.mode);
+        Ok(Self { path, files, mode, overlay, direct, snapshots, _open_here: open_here })
     }
 
     pub fn mode(&self) -> Mode {
@@ -177,6 +181,10 @@ impl Database {
 
     pub fn tool_calls(&self) -> ToolCalls {
         ToolCalls::new(self.files.clone())
+    }
+
+    pub fn snapshots(&self) -> Snapshots {
+        self.snapshots.clone()
     }
 
     /// The view over the base, where there is one.

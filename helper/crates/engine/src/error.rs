@@ -16,6 +16,11 @@ pub enum Error {
     NotAgentFs { path: PathBuf, reason: String },
     #[error("AgentFS schema {found} is older than 0.4")]
     OldSchema { path: PathBuf, found: &'static str },
+    #[error("AgentFS schema {found} is newer than 0.4")]
+    NewSchema { path: PathBuf, found: String },
+    /// Upstream keeps all of a young database in its log: without that, it looks like a new one.
+    #[error("the database holds nothing, and the write-ahead log that belongs to it is not there")]
+    NoLog { path: PathBuf },
     #[error("the database is encrypted")]
     Encrypted { path: PathBuf },
     #[error("the database is an overlay over {}", base.display())]

@@ -157,6 +157,10 @@ pub trait FileSystem: Send + Sync + 'static {
     fn backing(&self, _ino: Ino) -> Option<Arc<File>> {
         None
     }
+    /// Runs `work`, which changes this tree: a crash leaves all of its changes or none. It must not `fsync`.
+    fn together(&self, work: &mut dyn FnMut() -> Result<()>) -> Result<()> {
+        work()
+    }
     /// The directory's entries, without `.` and `..`, as they are now, with a reference counted for none.
     fn readdir(&self, ino: Ino) -> Result<Vec<Entry>>;
     /// The directory that holds this directory; the root holds itself.

@@ -54,6 +54,10 @@ struct Inner<M> {
     fold_at: u64,
     /// The thread that folds it in, or the last one that did.
     folding: Option<JoinHandle<()>>,
+    /// Changes that belong together are being made: none of them is committed before the last.
+    holds: u32,
+    /// Somebody copies the database file, which must not change meanwhile: the log stays.
+    pins: u32,
     closing: bool,
 }
 
@@ -95,6 +99,8 @@ impl<M: Companion> Journal<M> {
                 lost: None,
                 fold_at: LOG_LIMIT,
                 folding: None,
+                holds: 0,
+                pins: 0,
                 closing: false,
             }),
             work: Condvar::new(),
@@ -137,9 +143,50 @@ impl<M: Companion> Journal<M> {
         answer
     }
 
+    /// All changes of `work` are committed together: a crash leaves all of them or none. It must not flush. Changes of
+    /// others come in between, and what `work` did before it failed is its own to undo.
+    pub(crate) fn together<T>(&self, work: impl FnOnce() -> Result<T>) -> Result<T> {
+        self.shared.lock().holds += 1;
+        let answer = work();
+        self.shared.lock().holds -= 1;
+        self.shared.work.notify_all();
+        answer
+    }
+
+    /// While `copy` runs, the database file holds everything that was acknowledged before and nothing after, and does
+    /// not change. Others go on, and what they do waits in the log.
+    pub(crate) fn pinned<T>(&self, copy: impl FnOnce() -> Result<T>) -> Result<T> {
+        loop {
+            // Whoever folds aside may be at it still.
+            self.folded();
+            let mut inner = self.shared.unheld();
+            if inner.folding.is_some() {
+                continue;
+            }
+            inner.refuse_if_lost()?;
+            self.shared.commit(&mut inner)?;
+            if inner.pins > 0 {
+                // What the first one copies is older than this one may have.
+                return Err(Error::Errno(libc::EBUSY));
+            }
+            inner.store.as_deref_mut().ok_or_else(closed)?.fold_log()?;
+            inner.pins += 1;
+            break;
+        }
+        let answer = copy();
+        let mut inner = self.shared.lock();
+        inner.pins -= 1;
+        inner.fold_at = LOG_LIMIT;
+        // Closing folds the log in: it did not hold still after all.
+        let answer = if inner.closing { Err(closed()) } else { answer };
+        drop(inner);
+        self.shared.work.notify_all();
+        answer
+    }
+
     /// Returns when everything acknowledged so far is on disk.
     pub(crate) fn flush(&self) -> Result<()> {
-        let mut inner = self.shared.lock();
+        let mut inner = self.shared.unheld();
         inner.refuse_if_lost()?;
         let target = self.shared.commit(&mut inner)?;
         drop(inner);
@@ -264,8 +311,20 @@ impl<M: Companion> Shared<M> {
         lock(&self.inner)
     }
 
+    /// When no changes are being made that belong together.
+    fn unheld(&self) -> MutexGuard<'_, Inner<M>> {
+        let mut inner = self.lock();
+        while inner.holds > 0 {
+            inner = wait(&self.work, inner, None).0;
+        }
+        inner
+    }
+
     /// Ends the batch and answers the number of the last commit.
     fn commit(&self, inner: &mut Inner<M>) -> Result<u64> {
+        if inner.holds > 0 {
+            return Ok(self.committed.load(Ordering::Acquire));
+        }
         if let Some(batch) = inner.batch.take() {
             let store = inner.store.as_deref_mut().ok_or_else(closed)?;
             if let Err(error) = store.execute("COMMIT", &[]) {
@@ -332,6 +391,10 @@ impl<M: Companion> Shared<M> {
                 return;
             }
             let now = Instant::now();
+            if inner.holds > 0 {
+                inner = wait(&self.work, inner, None).0;
+                continue;
+            }
             let due = inner.batch.as_ref().map(|batch| batch.since + BATCH);
             let log = inner.log_bytes();
             inner = match due {
@@ -370,6 +433,9 @@ impl<M: Companion> Shared<M> {
 
     /// Aside, where the store can do that.
     fn fold(self: &Arc<Self>, inner: &mut Inner<M>) {
+        if inner.pins > 0 || inner.holds > 0 {
+            return self.fold_now(inner);
+        }
         let aside = inner.store.as_deref().and_then(|store| store.folder().ok().flatten());
         let Some(aside) = aside else { return self.fold_now(inner) };
         let shared = self.clone();
@@ -404,6 +470,10 @@ impl<M: Companion> Shared<M> {
     /// A log that cannot be folded in is still a good log: nothing is lost, it only grows.
     fn fold_now(&self, inner: &mut Inner<M>) {
         let Some(store) = inner.store.as_deref_mut() else { return };
+        if inner.pins > 0 || inner.holds > 0 {
+            inner.fold_at = store.log_bytes() + LOG_LIMIT;
+            return;
+        }
         inner.fold_at = match store.fold_log() {
             Ok(()) => LOG_LIMIT,
             Err(error) => {

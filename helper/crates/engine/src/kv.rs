@@ -65,6 +65,40 @@ impl Kv {
         Ok(entries)
     }
 
+    /// The first key that both have, with another value.
+    pub fn clash(&self, other: &Self) -> Result<Option<String>> {
+        let mut after = None;
+        loop {
+            let page = other.page("", after.as_deref())?;
+            for entry in &page {
+                if self.get(&entry.key)?.is_some_and(|mine| mine.value != entry.value) {
+                    return Ok(Some(entry.key.clone()));
+                }
+            }
+            match page.last() {
+                Some(last) => after = Some(last.key.clone()),
+                None => return Ok(None),
+            }
+        }
+    }
+
+    /// Takes over what another has and this one lacks, with its times, and says how many. Not flushed.
+    pub fn adopt(&self, other: &Self) -> Result<u64> {
+        let (mut adopted, mut after) = (0, None);
+        loop {
+            let page = other.page("", after.as_deref())?;
+            for KvEntry { key, value, created_at, updated_at } in &page {
+                let sql = "INSERT OR IGNORE INTO kv_store (key, value, created_at, updated_at) VALUES (?, ?, ?, ?)";
+                let args = [key.as_str().into(), value.as_str().into(), (*created_at).into(), (*updated_at).into()];
+                adopted += self.files.change_store(key.len() + value.len(), |store| store.execute(sql, &args))? as u64;
+            }
+            match page.last() {
+                Some(last) => after = Some(last.key.clone()),
+                None => return Ok(adopted),
+            }
+        }
+    }
+
     /// Says whether there was one.
     pub fn delete(&self, key: &str) -> Result<bool> {
         let sql = "DELETE FROM kv_store WHERE key = ?";

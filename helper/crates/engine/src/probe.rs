@@ -77,7 +77,7 @@ pub(crate) fn look(path: &Path) -> Result<Found> {
     refuse_if_held(path, &wal_path(path))?;
 
     let mut head = Vec::new();
-    File::open(path)?.take(20).read_to_end(&mut head)?;
+    File::open(path)?.take(100).read_to_end(&mut head)?;
     if head.is_empty() {
         // SQLite would throw the log away.
         return match wal_path(path).metadata() {
@@ -92,6 +92,14 @@ pub(crate) fn look(path: &Path) -> Result<Found> {
         return Err(Error::Encrypted { path: path.to_owned() });
     }
     match (head.starts_with(b"SQLite format 3\0"), head.get(18..20)) {
+        // One page has room for no table: all of it was in the log, as upstream leaves a young database.
+        (true, Some([2, 2])) if meta.len() == page_size(&head) && !wal_path(path).exists() => {
+            Err(Error::NoLog { path: path.to_owned() })
+        }
+        (true, Some([1 | 2, 1 | 2])) if is_cut_off(path, &head, meta.len()) => Err(Error::Damaged {
+            path: path.to_owned(),
+            reason: format!("the file is cut off: {} bytes are left of it", meta.len()),
+        }),
         (true, Some([2, 2])) => Ok(Found::Wal),
         (true, Some([1, 1])) => Ok(Found::Rollback),
         (true, _) => Err(Error::Damaged { path: path.to_owned(), reason: "its header is cut off or unknown".into() }),
@@ -99,9 +107,27 @@ pub(crate) fn look(path: &Path) -> Result<Found> {
     }
 }
 
+/// SQLite takes the half of a last page for a whole one. With a log, the rest may be in that.
+fn is_cut_off(path: &Path, head: &[u8], length: u64) -> bool {
+    let number = |from: usize| head.get(from..from + 4)?.try_into().ok().map(u32::from_be_bytes);
+    // The count of pages holds where both counters of changes say so.
+    let pages = number(24).filter(|changes| Some(*changes) == number(92)).and_then(|_| number(28)).unwrap_or(0);
+    let has_log = wal_path(path).metadata().is_ok_and(|log| log.len() > 0);
+    !has_log && (head.len() < 100 || u64::from(pages) * page_size(head) > length)
+}
+
+fn page_size(head: &[u8]) -> u64 {
+    match head.get(16..18) {
+        Some([0, 1]) => 65536,
+        Some([high, low]) => u64::from(u16::from_be_bytes([*high, *low])),
+        _ => 0,
+    }
+}
+
 /// Turso locks the whole of both files for as long as it has them open; SQLite, part of the first.
 pub(crate) fn refuse_if_held(database: &Path, file: &Path) -> Result<()> {
-    let file = match File::options().read(true).write(true).open(file) {
+    // Asking needs no right to write, so that what may only be read can be looked at.
+    let file = match File::open(file) {
         Ok(file) => file,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
         Err(error) => return Err(error.into()),

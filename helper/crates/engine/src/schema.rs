@@ -39,6 +39,11 @@ const TABLES: &[&str] = &[
     "CREATE INDEX IF NOT EXISTS idx_tool_calls_started_at ON tool_calls(started_at)",
 ];
 
+/// What a database without a base is made of: tables, then the indexes on them.
+pub(crate) fn statements() -> &'static [&'static str] {
+    TABLES
+}
+
 const KNOWN_TABLES: &[&str] = &[
     "fs_config",
     "fs_inode",
@@ -71,69 +76,109 @@ pub(crate) enum Over<'a> {
 /// Something that answers queries and need not be able to change anything.
 pub(crate) type Ask<'a> = &'a mut dyn FnMut(&str, &[Arg<'_>], EachRow<'_>) -> Result<()>;
 
+/// What the tables say that a database is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Known {
+    /// No tables yet, or only the first that upstream makes.
+    Begun,
+    Version(Version),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Version {
+    V0_0,
+    V0_2,
+    V0_4,
+}
+
+impl Version {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::V0_0 => "0.0",
+            Self::V0_2 => "0.2",
+            Self::V0_4 => VERSION,
+        }
+    }
+}
+
 /// Refuses whatever is not an AgentFS database of this version, or is one of a kind not supported.
 pub(crate) fn recognise(path: &Path, over: Over<'_>, ask: Ask<'_>) -> Result<()> {
+    match known(path, ask)? {
+        Known::Begun => return Ok(()),
+        Known::Version(Version::V0_4) => {}
+        Known::Version(old) => return Err(Error::OldSchema { path: path.to_owned(), found: old.name() }),
+    }
+    if let Over::Instead = over {
+        let whiteouts = "SELECT name FROM sqlite_master WHERE type = 'table' AND name = 'fs_whiteout'";
+        let mut holds = names(ask, "SELECT name FROM fs_dentry LIMIT 1")?;
+        if !names(ask, whiteouts)?.is_empty() {
+            holds.extend(names(ask, "SELECT path FROM fs_whiteout LIMIT 1")?);
+        }
+        return if holds.is_empty() { Ok(()) } else { Err(Error::HoldsFiles { path: path.to_owned() }) };
+    }
+    match (recorded_base(ask)?, over) {
+        (Some(base), Over::Nothing) => Err(Error::Overlay { path: path.to_owned(), base }),
+        (Some(recorded), Over::Base(wanted)) if !is_same_folder(&recorded, wanted) => {
+            Err(Error::BaseMoved { path: path.to_owned(), recorded, wanted: wanted.to_owned() })
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Whose database it is, and of which version, old ones too.
+pub(crate) fn known(path: &Path, ask: Ask<'_>) -> Result<Known> {
     let not = |reason: String| Error::NotAgentFs { path: path.to_owned(), reason };
-    let mut tables = Vec::new();
-    ask(
-        "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'",
-        &[],
-        &mut |row| {
-            tables.push(row.text(0)?.to_owned());
-            Ok(())
-        },
-    )?;
+    let tables =
+        names(ask, "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'")?;
     let has = |name: &str| tables.iter().any(|table| table == name);
     if !has("fs_inode") {
-        // An empty database, or one whose making upstream had begun.
         return match tables.iter().find(|table| !KNOWN_TABLES.contains(&table.as_str())) {
-            None if tables.is_empty() || has("fs_config") => Ok(()),
+            None if tables.is_empty() || has("fs_config") => Ok(Known::Begun),
             None => Err(not("an SQLite database without `fs_inode`".into())),
             Some(foreign) => Err(not(format!("an SQLite database with a table `{foreign}` and without `fs_inode`"))),
         };
     }
-    let mut columns = Vec::new();
-    ask("SELECT name FROM pragma_table_info('fs_inode')", &[], &mut |row| {
-        columns.push(row.text(0)?.to_owned());
-        Ok(())
-    })?;
+    let columns = names(ask, "SELECT name FROM pragma_table_info('fs_inode')")?;
     let has_all = |wanted: &[&str]| wanted.iter().all(|name| columns.iter().any(|column| column == name));
     if !has_all(COLUMNS_EVER) {
         return Err(not("its table `fs_inode` has other columns".into()));
     }
-    if !has_all(COLUMNS_0_4) {
-        let found = if has_all(COLUMNS_0_2) { "0.2" } else { "0.0" };
-        return Err(Error::OldSchema { path: path.to_owned(), found });
-    }
-    if let Over::Instead = over {
-        let mut holds = false;
-        let mut any = |sql: &str| {
-            ask(sql, &[], &mut |_| {
-                holds = true;
-                Ok(())
-            })
-        };
-        any("SELECT 1 FROM fs_dentry LIMIT 1")?;
-        if has("fs_whiteout") {
-            any("SELECT 1 FROM fs_whiteout LIMIT 1")?;
-        }
-        return if holds { Err(Error::HoldsFiles { path: path.to_owned() }) } else { Ok(()) };
-    }
-    if has("fs_overlay_config") {
-        let mut recorded = None;
-        ask("SELECT value FROM fs_overlay_config ORDER BY key = 'base_path' DESC LIMIT 1", &[], &mut |row| {
-            recorded = Some(PathBuf::from(row.text(0)?));
-            Ok(())
-        })?;
-        match (recorded, over) {
-            (Some(base), Over::Nothing) => return Err(Error::Overlay { path: path.to_owned(), base }),
-            (Some(recorded), Over::Base(wanted)) if !is_same_folder(&recorded, wanted) => {
-                return Err(Error::BaseMoved { path: path.to_owned(), recorded, wanted: wanted.to_owned() });
-            }
-            _ => {}
+    if has("fs_config") {
+        let said = names(ask, "SELECT CAST(value AS TEXT) FROM fs_config WHERE key = 'schema_version'")?;
+        if let Some(found) = said.into_iter().find(|said| is_newer(said)) {
+            return Err(Error::NewSchema { path: path.to_owned(), found });
         }
     }
-    Ok(())
+    Ok(Known::Version(match (has_all(COLUMNS_0_4), has_all(COLUMNS_0_2)) {
+        (true, _) => Version::V0_4,
+        (false, true) => Version::V0_2,
+        (false, false) => Version::V0_0,
+    }))
+}
+
+/// The folder that an overlay lies over.
+pub(crate) fn recorded_base(ask: Ask<'_>) -> Result<Option<PathBuf>> {
+    let table = names(ask, "SELECT name FROM sqlite_master WHERE type = 'table' AND name = 'fs_overlay_config'")?;
+    if table.is_empty() {
+        return Ok(None);
+    }
+    let sql = "SELECT CAST(value AS TEXT) FROM fs_overlay_config ORDER BY key = 'base_path' DESC LIMIT 1";
+    Ok(names(ask, sql)?.pop().map(PathBuf::from))
+}
+
+pub(crate) fn names(ask: Ask<'_>, sql: &str) -> Result<Vec<String>> {
+    let mut names = Vec::new();
+    ask(sql, &[], &mut |row| {
+        names.push(row.text(0)?.to_owned());
+        Ok(())
+    })?;
+    Ok(names)
+}
+
+/// `0.10` is newer than `0.4`; what is no version says nothing.
+fn is_newer(said: &str) -> bool {
+    let parts = |version: &str| version.split('.').map(|part| part.parse().ok()).collect::<Option<Vec<u32>>>();
+    parts(said) > parts(VERSION)
 }
 
 /// `wanted` is without symbolic links.
@@ -189,12 +234,20 @@ fn complete_in_transaction(store: &mut dyn Store, path: &Path, chunk_size: u32, 
     if root.is_none_or(|mode| mode & 0o170_000 != 0o040_000) {
         return Err(damaged("inode 1 is not a directory".into()));
     }
+    chunk_size_of(store, path)
+}
+
+/// As the database says.
+pub(crate) fn chunk_size_of(store: &mut dyn Store, path: &Path) -> Result<u32> {
     let chunk_size = first(store, "SELECT CAST(value AS TEXT) FROM fs_config WHERE key = 'chunk_size'", &[], |row| {
         row.text(0).map(str::to_owned)
     })?;
     let chunk_size = chunk_size.unwrap_or_default();
     match chunk_size.parse() {
         Ok(size) if (1..=MAX_CHUNK_SIZE).contains(&size) => Ok(size),
-        _ => Err(damaged(format!("the chunk size `{chunk_size}` is not possible"))),
+        _ => {
+            let reason = format!("the chunk size `{chunk_size}` is not possible");
+            Err(Error::Damaged { path: path.to_owned(), reason })
+        }
     }
 }

@@ -12,7 +12,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::error::Result;
 use crate::files::Files;
-use crate::store::{Row, Store, first};
+use crate::store::{Arg, Row, Store, first};
 
 pub use filter::Filter;
 
@@ -137,6 +137,36 @@ impl ToolCalls {
             store.execute("DELETE FROM nixbox_tool_starts WHERE id = ?", &[id.into()])?;
             Ok(Finished::Now)
         })
+    }
+
+    /// Takes over the calls of another log, behind those of this one and with numbers of this one, and says how many.
+    /// Not flushed.
+    pub fn adopt(&self, other: &Self) -> Result<u64> {
+        let (mut adopted, mut after) = (0, 0);
+        let next = format!("{COLUMNS} WHERE id > ? ORDER BY id LIMIT 1");
+        while let Some(call) = other.files.read_store(|store| first(store, &next, &[after.into()], call))? {
+            after = call.id;
+            // As whole as they were: upstream's CLI shows a fraction as 1970.
+            let number = |number: f64| if number.fract() == 0.0 { Arg::Int(number as i64) } else { Arg::Real(number) };
+            let args = [
+                call.name.as_str().into(),
+                call.parameters.as_deref().into(),
+                call.result.as_deref().into(),
+                call.error.as_deref().into(),
+                call.status.as_str().into(),
+                number(call.started_at),
+                call.completed_at.map_or(Arg::Null, number),
+                call.duration_ms.map_or(Arg::Null, number),
+            ];
+            let bytes = call.name.len()
+                + call.parameters.as_deref().map_or(0, str::len)
+                + call.result.as_deref().map_or(0, str::len);
+            let sql = "INSERT INTO tool_calls (name, parameters, result, error, status, started_at, completed_at, \
+                       duration_ms) VALUES (?, ?, ?, ?, ?, ?, ?, ?)";
+            self.files.change_store(bytes, |store| store.execute(sql, &args))?;
+            adopted += 1;
+        }
+        Ok(adopted)
     }
 
     /// Puts what was recorded on disk.

@@ -15,12 +15,34 @@ pub(crate) enum Verb {
     /// Hold an instance's database and offer its surfaces, in the foreground, until told to stop
     Serve(Serve),
     /// Create an instance's database where it is missing
-    Init(Target),
+    Init {
+        #[command(flatten)]
+        target: Target,
+        /// Make it a copy of that database; it must not be there yet
+        #[arg(long, value_name = "FILE")]
+        from: Option<PathBuf>,
+    },
     /// Answer one request over the socket that is standard input, while no owner serves the instance
     Request(Target),
     /// Ask a mount whether it answers, in the place of an owner that must not wait for it
     #[command(hide = true)]
     Probe { path: PathBuf },
+    /// Look over a database that nobody has open, and repair it where a place for a copy is named; prints JSON
+    Fsck(Kept),
+    /// Say what brings an old database up to date, and do it where a place for a copy is named; prints JSON
+    Migrate(Kept),
+}
+
+/// A database that nobody has open.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Kept {
+    pub(crate) file: PathBuf,
+    /// The lock that an owner of it would hold
+    #[arg(long, value_name = "FILE")]
+    pub(crate) lock: Option<PathBuf>,
+    /// Where the database as it is goes before anything is changed; without it, nothing is
+    #[arg(long, value_name = "FILE")]
+    pub(crate) backup: Option<PathBuf>,
 }
 
 #[derive(Debug, clap::Args)]
@@ -60,10 +82,10 @@ pub(crate) enum LogFormat {
 }
 
 impl Verb {
-    pub(crate) fn target(&self) -> Option<&Target> {
+    pub(crate) fn log_format(&self) -> LogFormat {
         match self {
-            Self::Serve(Serve { target, .. }) | Self::Init(target) | Self::Request(target) => Some(target),
-            Self::Probe { .. } => None,
+            Self::Serve(Serve { target, .. }) | Self::Init { target, .. } | Self::Request(target) => target.log_format,
+            Self::Fsck(_) | Self::Migrate(_) | Self::Probe { .. } => LogFormat::Human,
         }
     }
 }

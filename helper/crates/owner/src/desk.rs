@@ -1,12 +1,14 @@
 //! Where requests on the database are put: open while the database is, and so made that no request can hold up the
 //! owner. What it asks of the database runs on threads aside, a few at a time; waiting for a slow client takes none.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use nixbox_engine::{ByPath, Kv, ToolCalls};
+use nixbox_engine::{ByPath, Caller, Kv, Snapshots, ToolCalls};
 use nixbox_report::{Failure, Report, codes};
 use tokio::sync::{Semaphore, broadcast, watch};
+use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 use crate::stop::Stop;
@@ -23,6 +25,11 @@ pub(crate) struct Open {
     pub(crate) files: ByPath,
     pub(crate) kv: Kv,
     pub(crate) calls: ToolCalls,
+    pub(crate) snapshots: Snapshots,
+    /// Where the instance keeps what is its own beside the database.
+    pub(crate) folder: PathBuf,
+    /// Who the owner is.
+    pub(crate) caller: Caller,
 }
 
 #[derive(Clone)]
@@ -116,6 +123,12 @@ impl Request {
             done
         });
         done.await.map_err(|error| broken(&error))?
+    }
+
+    /// Runs what takes as long as its peer does, from now on, beside the threads for the others.
+    pub(crate) fn aside<T: Send + 'static>(&self, work: impl FnOnce(&Open) -> T + Send + 'static) -> JoinHandle<T> {
+        let open = self.open.clone();
+        tokio::task::spawn_blocking(move || work(&open))
     }
 
     pub(crate) fn stop(&self) -> &Stop {

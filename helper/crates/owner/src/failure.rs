@@ -12,6 +12,11 @@ use nixbox_report::{Failure, Report, codes};
 use nixbox_supervisor::Ended;
 
 pub(crate) fn io(path: &Path, error: &io::Error) -> Failure {
+    if error.kind() == io::ErrorKind::StorageFull {
+        return Failure::new(&codes::DATABASE_NO_ROOM, format!("there is no room for {}", path.display()))
+            .why(error)
+            .help("make room there and try again");
+    }
     Failure::new(&codes::IO, format!("{} cannot be used", path.display()))
         .why(error)
         .help("see to it that this user may write there")
@@ -84,7 +89,13 @@ pub(crate) fn database(path: &Path, error: Database) -> Failure {
             .help("move it away, or set another `data_dir`"),
         Database::OldSchema { .. } => new(&codes::DATABASE_OLD, "has an old schema")
             .why(&error)
-            .help("bring it up to date with `agentfs migrate`"),
+            .help(format!("bring it up to date with `nixbox-helper migrate {path}`, which keeps a copy")),
+        Database::NewSchema { .. } => new(&codes::DATABASE_NEWER, "has a newer schema than this version knows")
+            .why(&error)
+            .help("open it with a newer nixbox"),
+        Database::NoLog { .. } => new(&codes::DATABASE_NO_LOG, "came without its write-ahead log")
+            .why(&error)
+            .help(format!("put `{path}-wal` beside it, from where the file came; remove the file to begin anew")),
         Database::Encrypted { .. } => new(&codes::DATABASE_ENCRYPTED, "is encrypted")
             .why("this version opens plain databases only")
             .help("use a plain database"),
@@ -109,9 +120,17 @@ pub(crate) fn database(path: &Path, error: Database) -> Failure {
             .help("write it as in a .gitignore"),
         Database::Damaged { .. } => damaged(&path, &error),
         Database::Store(store) if store.kind == StoreErrorKind::Damaged => damaged(&path, &error),
-        _ => new(&codes::DATABASE_FAILED, "cannot be opened")
-            .why(&error)
-            .help("see to it that this user may write there"),
+        error => match error.errno() {
+            libc::EROFS | libc::EACCES | libc::EPERM => new(&codes::DATABASE_READ_ONLY, "may not be written")
+                .why(error)
+                .help("see to it that this user may write the file and its folder; `nixbox-helper fsck` only reads"),
+            libc::ENOSPC | libc::EDQUOT => new(&codes::DATABASE_NO_ROOM, "needs more room than the disk has")
+                .why(error)
+                .help("make room there and try again"),
+            _ => new(&codes::DATABASE_FAILED, "cannot be opened")
+                .why(error)
+                .help("see to it that this user may write there"),
+        },
     }
 }
 
@@ -168,9 +187,9 @@ pub(crate) fn file(path: &Path, error: Database) -> Report {
 }
 
 fn damaged(path: &dyn std::fmt::Display, error: &Database) -> Failure {
-    Failure::new(&codes::DATABASE_DAMAGED, format!("{path} is damaged"))
-        .why(error)
-        .help("copy it and its `-wal` away before anything else, then restore a copy that is whole")
+    Failure::new(&codes::DATABASE_DAMAGED, format!("{path} is damaged")).why(error).help(format!(
+        "`nixbox-helper fsck {path}` says what is wrong; copy it and its `-wal` away before anything else"
+    ))
 }
 
 /// `wanted`: the mountpoint as it was configured.

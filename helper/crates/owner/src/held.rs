@@ -19,29 +19,35 @@ const RETRY: Duration = Duration::from_millis(2);
 
 /// `socket`: where the holder can be spoken to; none for a single request.
 pub(crate) fn take(instance: &Instance, since: u64, socket: Option<&Path>) -> Result<Lock, Report> {
-    let process = Process::current().map_err(|error| failure::io(Path::new("/proc/self/stat"), &error))?;
+    take_at(&instance.paths.lock, since, socket).map_err(|error| match error {
+        LockError::Held(holder) => by(&instance.name, holder.as_ref()).into(),
+        LockError::Io { path, source } => failure::io(&path, &source).into(),
+    })
+}
+
+/// The same by the lock's file alone.
+pub(crate) fn take_at(lock: &Path, since: u64, socket: Option<&Path>) -> Result<Lock, LockError> {
+    let process = Process::current().map_err(|source| LockError::Io { path: "/proc/self/stat".into(), source })?;
     let me = Holder { process, since, socket: socket.map(Path::to_owned) };
     let began = Instant::now();
     loop {
-        let held = match Lock::acquire(&instance.paths.lock, &me) {
-            Ok(lock) => return Ok(lock),
+        let held = match Lock::acquire(lock, &me) {
             Err(LockError::Held(holder)) => holder.filter(|holder| holder.process.is_alive()),
-            Err(LockError::Io { path, source }) => return Err(failure::io(&path, &source).into()),
+            other => return other,
         };
         let patience = match &held {
-            Some(Holder { socket: Some(_), .. }) => return Err(by(instance, held.as_ref()).into()),
+            Some(Holder { socket: Some(_), .. }) => return Err(LockError::Held(held)),
             Some(_) => REQUEST_DONE_WITHIN,
             None => NAMED_WITHIN,
         };
         if began.elapsed() >= patience {
-            return Err(by(instance, held.as_ref()).into());
+            return Err(LockError::Held(held));
         }
         thread::sleep(RETRY);
     }
 }
 
-fn by(instance: &Instance, holder: Option<&Holder>) -> Failure {
-    let name = &instance.name;
+pub(crate) fn by(name: &str, holder: Option<&Holder>) -> Failure {
     let what = match holder {
         Some(holder) => format!(
             "instance `{name}` is held by the owner with pid {} since {}",

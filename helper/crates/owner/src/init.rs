@@ -1,5 +1,7 @@
 //! `init NAME`: the database is there afterwards, whoever made it.
 
+use std::path::Path;
+
 use nixbox_engine::Database;
 use nixbox_report::Report;
 
@@ -9,7 +11,8 @@ use crate::held;
 use crate::moment;
 use crate::plan::Plan;
 
-pub(crate) fn run(plan: &Plan) -> Result<(), Report> {
+/// `from`: the database that it is to be a copy of.
+pub(crate) fn run(plan: &Plan, from: Option<&Path>) -> Result<(), Report> {
     folders::make(plan)?;
     if plan.is_ephemeral() {
         return Ok(());
@@ -18,11 +21,21 @@ pub(crate) fn run(plan: &Plan) -> Result<(), Report> {
     let lock = match held::take(&plan.instance, moment::now(), None) {
         Ok(lock) => lock,
         // Its owner has opened it, so it is a good one; one that is only starting says itself if it is not.
-        Err(_) if db.exists() => return Ok(()),
+        Err(_) if db.exists() && from.is_none() => return Ok(()),
         Err(report) => return Err(report),
     };
     let new = !db.exists();
+    if let Some(from) = from {
+        nixbox_engine::adopt(from, db).map_err(|error| match error.errno() {
+            libc::EEXIST => failure::io(db, &std::io::ErrorKind::AlreadyExists.into()),
+            _ => failure::database(from, error),
+        })?;
+    }
     let done = Database::open_or_create(db, &plan.database_options()).and_then(Database::close);
+    if done.is_err() && from.is_some() {
+        // As before: another try must not find half of it.
+        let _ = std::fs::remove_file(db);
+    }
     drop(lock);
     done.map_err(|error| failure::database(db, error))?;
     if new {

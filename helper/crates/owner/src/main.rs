@@ -17,6 +17,7 @@ mod status;
 mod stop;
 mod surfaces;
 mod token;
+mod upkeep;
 mod upstream;
 
 use std::io::{IsTerminal, Write};
@@ -30,11 +31,10 @@ use plan::Plan;
 
 fn main() -> ExitCode {
     let args = Args::parse();
-    let format = args.verb.target().map_or(LogFormat::Human, |target| target.log_format);
     match run(&args.verb) {
         Ok(code) => code,
         Err(report) => {
-            complain(&report, format);
+            complain(&report, args.verb.log_format());
             ExitCode::from(report.exit())
         }
     }
@@ -48,8 +48,10 @@ fn run(verb: &Verb) -> Result<ExitCode, Report> {
     };
     match verb {
         Verb::Serve(serve) => serve::run(plan(&serve.target)?, serve.keep)?,
-        Verb::Init(target) => init::run(&plan(target)?)?,
+        Verb::Init { target, from } => init::run(&plan(target)?, from.as_deref())?,
         Verb::Request(target) => request::run(&plan(target)?)?,
+        Verb::Fsck(kept) => upkeep::fsck(kept)?,
+        Verb::Migrate(kept) => upkeep::migrate(kept)?,
         Verb::Probe { path } => return Ok(if upstream::probe(path) { ExitCode::SUCCESS } else { ExitCode::FAILURE }),
     }
     Ok(ExitCode::SUCCESS)

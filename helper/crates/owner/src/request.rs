@@ -35,7 +35,7 @@ pub(crate) fn run(plan: &Plan) -> Result<(), Report> {
         let mut held = None;
         let answered = control::converse(caller()?, &desk, &stop, || {
             let (lock, database) = hold(plan)?;
-            desk.open(serve::open(&database, Arc::new(())));
+            desk.open(serve::open(&database, &plan.instance.paths.dir, Arc::new(())));
             held = Some((lock, database));
             Ok(())
         })
@@ -68,6 +68,9 @@ fn hold(plan: &Plan) -> Result<(nixbox_state::Lock, Database), Report> {
             .help(format!("create it with `nixbox-helper init {}`", plan.instance.name))
             .into());
     }
+    // A database that somebody has put there has none yet.
+    let folder = &plan.instance.paths.dir;
+    std::fs::create_dir_all(folder).map_err(|error| failure::io(folder, &error))?;
     let lock = held::take(&plan.instance, moment::now(), None)?;
     let database =
         Database::open_or_create(db, &plan.database_options()).map_err(|error| failure::database(db, error))?;

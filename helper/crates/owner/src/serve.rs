@@ -1,7 +1,7 @@
 //! `serve NAME`: everything up in order, ready told to whoever waits, and everything down again in reverse.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -177,7 +177,7 @@ impl Owner {
             if let (None, Some(nfs)) = (&self.nfs, nfs::wanted(&self.instance, None)) {
                 self.nfs = Some(nfs::offer(&nfs, database, witness.clone())?);
             }
-            self.desk.open(open(database, witness));
+            self.desk.open(open(database, &self.instance.paths.dir, witness));
         }
         self.tell_ready(address);
         Ok(())
@@ -310,10 +310,11 @@ fn keep(database: &Database) -> Result<(), Report> {
 }
 
 /// What requests may ask of a database. `witness`: the mount that shows it, if there is one.
-pub(crate) fn open(database: &Database, witness: Arc<dyn Witness>) -> Open {
+pub(crate) fn open(database: &Database, folder: &Path, witness: Arc<dyn Witness>) -> Open {
     let caller = Caller { uid: geteuid().as_raw(), gid: getegid().as_raw() };
     let files = ByPath::new(database.tree(), witness, caller);
-    Open { files, kv: database.kv(), calls: database.tool_calls() }
+    let (snapshots, folder) = (database.snapshots(), folder.to_owned());
+    Open { files, kv: database.kv(), calls: database.tool_calls(), snapshots, folder, caller }
 }
 
 fn first_status(instance: &Instance, since: u64) -> std::io::Result<Status> {

@@ -90,12 +90,22 @@ catalogue! {
     DATABASE_EXISTS = "nixbox::database::exists", Conflict, "A database lies where an ephemeral instance was to be saved. Nothing was changed.";
     DATABASE_FOREIGN = "nixbox::database::foreign", Refused, "The file is not an AgentFS database. nixbox leaves it as it is.";
     DATABASE_HOLDS_FILES = "nixbox::database::holds-files", Refused, "The instance has `mode = \"direct\"`, and its database holds files or changes that would not be seen.";
-    DATABASE_OLD = "nixbox::database::old", Refused, "The database has a schema older than 0.4. Upstream's `agentfs migrate` brings it up to date.";
+    DATABASE_OLD = "nixbox::database::old", Refused, "The database has a schema older than 0.4. `nixbox-helper migrate` brings it up to date, and keeps a copy.";
+    DATABASE_NEWER = "nixbox::database::newer", Refused, "The database has a schema newer than 0.4, which this nixbox does not know.";
+    DATABASE_NO_LOG = "nixbox::database::no-log", Unavailable, "The file holds no table and its `-wal` is missing: it was copied without it, or that was deleted. Upstream's programs would take it for a new database.";
+    DATABASE_READ_ONLY = "nixbox::database::read-only", Unavailable, "This user may not write the database, or the folder that it is in.";
+    DATABASE_NO_ROOM = "nixbox::database::no-room", Unavailable, "The disk has no room to open or to repair the database. It is left as it was.";
     DATABASE_ENCRYPTED = "nixbox::database::encrypted", Refused, "The database is encrypted.";
     DATABASE_OVERLAY = "nixbox::database::overlay", Refused, "The database is an overlay over a folder, and the instance has no `base`.";
     DATABASE_BASE_MOVED = "nixbox::database::base-moved", Refused, "The database is an overlay over another folder than `base` names. The message names both.";
-    DATABASE_DAMAGED = "nixbox::database::damaged", Unavailable, "SQLite says that the file is damaged.";
+    DATABASE_DAMAGED = "nixbox::database::damaged", Unavailable, "SQLite says that the file is damaged. `nixbox-helper fsck` says more.";
     DATABASE_FAILED = "nixbox::database::failed", Unavailable, "The database could not be opened or created.";
+
+    ARCHIVE_BROKEN = "nixbox::archive::broken", Usage, "What was to be imported is no tar archive, or not all of one. Nothing of it was kept.";
+    ARCHIVE_REFUSED = "nixbox::archive::refused", Refused, "An archive holds what would lead out of the instance, a device, or a name twice. Nothing of it was kept.";
+
+    EXPORT_EXISTS = "nixbox::export::exists", Conflict, "The target of an export is there already, and not empty. `--force` replaces it.";
+    IMPORT_MISSING = "nixbox::import::missing", NotFound, "What was to be imported is not there.";
 
     FILE_EXISTS = "nixbox::file::exists", Conflict, "Something lies at that path already. Nothing was changed.";
     FILE_FAILED = "nixbox::file::failed", Unavailable, "The database could not do it. The message says why.";
@@ -109,6 +119,7 @@ catalogue! {
     FILE_PATTERN = "nixbox::file::pattern", Usage, "A glob pattern that is not one.";
     FILE_READ_ONLY = "nixbox::file::read-only", Refused, "The instance is declared with `mount.read_only`; nothing changes it.";
 
+    KV_CLASH = "nixbox::kv::clash", Conflict, "An import brings a key that has another value already. Nothing was changed.";
     KV_MISSING = "nixbox::kv::missing", NotFound, "No value is stored under that key.";
     KV_VALUE = "nixbox::kv::value", Usage, "The value is not JSON. Plain text is stored with `--string`.";
 

@@ -1,5 +1,7 @@
 //! What the project asks of the machine.
 
+use std::fs::File;
+use std::io::Read;
 use std::net::TcpListener;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
@@ -103,7 +105,7 @@ fn leftovers(instance: &Instance) -> Vec<Finding> {
     if let Some(holder) = Lock::live_holder(&instance.paths.lock) {
         return vec![Finding::ok(&subject, format!("served by process {}", holder.process.pid))];
     }
-    let mut findings = Vec::new();
+    let mut findings: Vec<_> = database(instance).into_iter().collect();
     let mounted = instance.mount.as_ref().and_then(|mount| mount_at(&mount.path).ok().flatten());
     if let Some(mounted) = mounted {
         let path = mounted.path.display();
@@ -130,6 +132,49 @@ fn leftovers(instance: &Instance) -> Vec<Finding> {
         findings.push(Finding::ok(&subject, "not running, nothing left behind"));
     }
     findings
+}
+
+/// What can be told of a database by its first bytes and its length.
+fn database(instance: &Instance) -> Option<Finding> {
+    let path = &instance.paths.db;
+    let length = path.metadata().ok()?.len();
+    let mut head = Vec::new();
+    File::open(path).ok()?.take(100).read_to_end(&mut head).ok()?;
+    let subject = format!("instance {}", instance.name);
+    let shown = path.display();
+    let look = format!("`nixbox-helper fsck {}` says more", instance.name);
+    // Upstream's mark of an encrypted one.
+    if head.is_empty() || head.starts_with(b"Turso") {
+        return None;
+    }
+    if !head.starts_with(b"SQLite format 3\0") {
+        let help = format!("move it away, or set another `data_dir`; {look}");
+        return Some(Finding::fail(&subject, &codes::DATABASE_FOREIGN, format!("{shown} is no database"), help));
+    }
+    let number = |from: usize| Some(u32::from_be_bytes(head.get(from..from + 4)?.try_into().ok()?));
+    let page = match head.get(16..18) {
+        Some([0, 1]) => 65536,
+        Some([high, low]) => u64::from(u16::from_be_bytes([*high, *low])),
+        _ => 0,
+    };
+    // The count of pages holds where both counters of changes say so.
+    let counted = number(24).filter(|changes| Some(*changes) == number(92)).and_then(|_| number(28));
+    let mut log = path.as_os_str().to_owned();
+    log.push("-wal");
+    let has_log = Path::new(&log).exists();
+    if length < 100 || (!has_log && counted.is_some_and(|pages| u64::from(pages) * page > length)) {
+        return Some(Finding::fail(&subject, &codes::DATABASE_DAMAGED, format!("{shown} is cut off"), look));
+    }
+    if length <= page && !has_log && head.get(18) == Some(&2) {
+        let found = format!("{shown} holds nothing, and the {shown}-wal that belongs to it is not there");
+        return Some(Finding::fail(
+            &subject,
+            &codes::DATABASE_NO_LOG,
+            found,
+            "put it beside the file, from where that came",
+        ));
+    }
+    None
 }
 
 /// Those that were asked for by number, and that nobody may have yet.

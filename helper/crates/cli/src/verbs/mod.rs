@@ -6,11 +6,15 @@ pub mod docs;
 pub mod doctor;
 pub mod down;
 pub mod env;
+pub mod export;
 pub mod fs;
+pub mod fsck;
+pub mod import;
 pub mod info;
 pub mod init;
 pub mod kv;
 pub mod man;
+pub mod migrate;
 pub mod new;
 pub mod ps;
 pub mod quickstart;
@@ -56,6 +60,10 @@ pub fn run(verb: Verb, context: &Context) -> Result<u8, Report> {
         Verb::Kv(args) => kv::run(args, context),
         Verb::Tool(args) => tool::run(args, context),
         Verb::Timeline(args) => timeline::run(args, context),
+        Verb::Export(args) => export::run(args, context),
+        Verb::Import(args) => import::run(args, context),
+        Verb::Fsck(args) => fsck::run(args, context),
+        Verb::Migrate(args) => migrate::run(args, context),
         Verb::New(args) => new::run(args, context),
         Verb::Quickstart(args) => quickstart::run(args, context),
         Verb::Completions(args) => completions::run(args, context),

@@ -3,7 +3,9 @@
 
 mod support;
 
+mod archives;
 mod bases;
+mod broken;
 mod config;
 mod documents;
 mod environment;

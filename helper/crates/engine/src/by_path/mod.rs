@@ -6,7 +6,9 @@
 
 mod copy;
 mod find;
+mod harvest;
 mod held;
+mod plant;
 mod remove;
 mod resolve;
 mod walk;
@@ -20,7 +22,9 @@ use crate::error::{Error, Result};
 use crate::filesystem::{Attr, Caller, FileSystem, Ino, Kind, NewNode, Rename};
 
 pub use find::Wanted;
+pub use harvest::Picked;
 pub use held::Reading;
+pub use plant::{Look, Planting};
 pub use walk::{Found, Walk};
 pub use write::Writing;
 

@@ -9,7 +9,7 @@ use crate::journal::Companion;
 use crate::store::{Store, first};
 
 /// A file with more missing than this is left as it is: a disk image of a terabyte must stay possible.
-pub(super) const FILL_LIMIT: u64 = 256 << 20;
+pub(crate) const FILL_LIMIT: u64 = 256 << 20;
 /// About a millisecond or two.
 const SLICE_BYTES: u64 = 1 << 20;
 
@@ -120,6 +120,15 @@ impl Tree<'_> {
         }
         self.store.execute("DELETE FROM fs_symlink WHERE ino = ?", &[ino.into()])?;
         self.store.execute("DELETE FROM fs_inode WHERE ino = ?", &[ino.into()])?;
+        if self.memory.has_origins {
+            for sql in [
+                "DELETE FROM fs_origin WHERE delta_ino = ?",
+                "DELETE FROM nixbox_origin WHERE ino = ?",
+                "DELETE FROM nixbox_opaque WHERE ino = ?",
+            ] {
+                self.store.execute(sql, &[ino.into()])?;
+            }
+        }
         Ok(true)
     }
 }

@@ -18,6 +18,8 @@ pub(crate) struct Memory {
     next_ino: Ino,
     /// Upstream's CLI loses `AUTOINCREMENT` from the schema; the highest number is then kept by hand.
     keeps_sequence: bool,
+    /// What came from a base is on record in tables that have to forget it, too.
+    pub has_origins: bool,
     known: HashMap<Ino, Known>,
     /// Files with large stretches that have no chunks yet.
     sparse: HashSet<Ino>,
@@ -52,6 +54,7 @@ impl Memory {
             chores: VecDeque::new(),
             next_ino: highest as Ino + 1,
             keeps_sequence,
+            has_origins: super::tidy::has_origins(store)?,
             known: HashMap::new(),
             sparse: HashSet::new(),
         })

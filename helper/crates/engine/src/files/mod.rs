@@ -7,6 +7,7 @@
 mod adopt;
 mod attrs;
 mod chores;
+pub(crate) use chores::FILL_LIMIT;
 mod data;
 mod inode;
 mod limits;
@@ -15,7 +16,8 @@ pub(crate) mod names;
 mod remove;
 mod rename;
 mod room;
-mod tidy;
+pub(crate) mod tidy;
+pub(crate) use tidy::STAGING;
 pub(crate) mod tree;
 
 use std::ffi::{OsStr, OsString};
@@ -94,6 +96,11 @@ impl Files {
         self.journal.note(|memory| memory.keeps_sequence())
     }
 
+    /// See [`Journal::pinned`].
+    pub(crate) fn pinned<T>(&self, copy: impl FnOnce() -> Result<T>) -> Result<T> {
+        self.journal.pinned(copy)
+    }
+
     pub(crate) fn is_read_only(&self) -> bool {
         self.read_only
     }
@@ -111,6 +118,9 @@ impl Files {
 
     /// For whatever makes the database larger.
     pub(crate) fn grow_tree<T>(&self, bytes: usize, change: impl FnOnce(&mut Tree<'_>) -> Result<T>) -> Result<T> {
+        if self.read_only {
+            return Err(Error::Errno(libc::EROFS));
+        }
         let take =
             || self.journal.read(|store, memory| memory.room.take(&self.disk, bytes as u64, || store.log_bytes()));
         if take().is_err() {
@@ -189,6 +199,10 @@ impl FileSystem for Files {
 
     fn fsync(&self, _ino: Ino) -> Result<()> {
         self.journal.flush()
+    }
+
+    fn together(&self, work: &mut dyn FnMut() -> Result<()>) -> Result<()> {
+        self.journal.together(work)
     }
 
     fn readdir(&self, ino: Ino) -> Result<Vec<Entry>> {

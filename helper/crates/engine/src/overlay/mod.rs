@@ -26,7 +26,7 @@ pub(crate) use self::base::{Base, Identity, Stat, Version};
 pub use self::changes::{Change, ChangeKind};
 pub(crate) use self::hidden::Hidden;
 use self::nodes::Nodes;
-pub(crate) use self::tables::complete;
+pub(crate) use self::tables::{complete, statements};
 use self::view::{Found, Place, shape};
 use self::watch::Watches;
 use self::whiteouts::Whiteouts;
@@ -307,6 +307,10 @@ impl FileSystem for Overlay {
         let state = self.state();
         let node = state.nodes.get(ino).filter(|node| self.files.is_read_only() && node.delta.is_none())?;
         node.file.clone()
+    }
+
+    fn together(&self, work: &mut dyn FnMut() -> Result<()>) -> Result<()> {
+        self.files.together(work)
     }
 
     fn readdir(&self, ino: Ino) -> Result<Vec<Entry>> {

@@ -24,6 +24,11 @@ const TABLES: &[&str] = &[
 
 const WITH_PARENT: &str = "CREATE INDEX IF NOT EXISTS idx_fs_whiteout_parent ON fs_whiteout(parent_path)";
 
+/// What an overlay has beside the tables of every database.
+pub(crate) fn statements() -> &'static [&'static str] {
+    TABLES
+}
+
 /// Inside a transaction. `base` is absolute and without symbolic links.
 pub(crate) fn complete(store: &mut dyn Store, base: &Path) -> Result<()> {
     for table in TABLES {
@@ -45,15 +50,11 @@ pub(crate) fn complete(store: &mut dyn Store, base: &Path) -> Result<()> {
 
 /// What other programs leave out or leave behind.
 fn tidy(store: &mut dyn Store) -> Result<()> {
-    for sql in [
-        "DELETE FROM fs_origin WHERE delta_ino NOT IN (SELECT ino FROM fs_inode)",
-        "DELETE FROM nixbox_origin WHERE ino NOT IN (SELECT ino FROM fs_inode)",
-        "DELETE FROM nixbox_opaque WHERE ino NOT IN (SELECT ino FROM fs_inode)",
+    store.execute(
         "UPDATE fs_whiteout SET parent_path = coalesce(nullif(rtrim(rtrim(path, replace(path, '/', '')), '/'), ''), '/') \
          WHERE parent_path = ''",
-    ] {
-        store.execute(sql, &[])?;
-    }
+        &[],
+    )?;
     let mut gone = Vec::new();
     store.query("SELECT path FROM fs_whiteout", &[], &mut |row| {
         gone.push(row.text(0)?.to_owned());

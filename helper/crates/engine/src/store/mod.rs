@@ -1,6 +1,7 @@
 //! The little SQL that the engine needs. Everything above is written against [`Store`] and names no library.
 
 mod ephemeral;
+mod looking;
 mod sqlite;
 
 use std::sync::Arc;
@@ -8,6 +9,7 @@ use std::sync::Arc;
 use crate::error::Result;
 
 pub(crate) use ephemeral::EphemeralStore;
+pub(crate) use looking::Looking;
 pub(crate) use sqlite::{SqliteStore, settle_copy, wal_path};
 
 /// A value on its way into a statement.

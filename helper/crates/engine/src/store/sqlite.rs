@@ -69,18 +69,28 @@ impl SqliteStore {
 
     /// Reads a database that is not in WAL mode, without a lock and without rolling back its journal.
     pub(crate) fn peek(path: &Path) -> Result<Guest> {
-        let mut uri = String::from("file:");
-        for byte in std::os::unix::ffi::OsStrExt::as_bytes(path.as_os_str()) {
-            match byte {
-                b'/' | b'.' | b'-' | b'_' | b'0'..=b'9' | b'a'..=b'z' | b'A'..=b'Z' => uri.push(char::from(*byte)),
-                _ => uri.push_str(&format!("%{byte:02x}")),
-            }
-        }
-        uri.push_str("?immutable=1");
-        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let connection = Connection::open_with_flags(uri, flags).map_err(store_error)?;
+        let connection = look_at(path, true)?;
         Ok(Guest { connection, path: path.to_owned(), wal_was_there: true })
     }
+}
+
+/// Opens for reading alone. `immutable`: nothing changes it, and whatever log there is does not count; else the log
+/// counts, and no lock is asked for.
+pub(super) fn look_at(path: &Path, immutable: bool) -> Result<Connection> {
+    let mut uri = String::from("file:");
+    for byte in std::os::unix::ffi::OsStrExt::as_bytes(path.as_os_str()) {
+        match byte {
+            b'/' | b'.' | b'-' | b'_' | b'0'..=b'9' | b'a'..=b'z' | b'A'..=b'Z' => uri.push(char::from(*byte)),
+            _ => uri.push_str(&format!("%{byte:02x}")),
+        }
+    }
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let opened = match immutable {
+        true => Connection::open_with_flags(uri + "?immutable=1", flags),
+        // Not `nolock=1`, with which SQLite reads no log.
+        false => Connection::open_with_flags_and_vfs(uri, flags, c"unix-none"),
+    };
+    opened.map_err(store_error)
 }
 
 impl Guest {

@@ -62,6 +62,18 @@ impl Scratch {
         self.database.as_ref().unwrap().tree()
     }
 
+    pub fn snapshots(&self) -> Snapshots {
+        self.database.as_ref().unwrap().snapshots()
+    }
+
+    pub fn kv(&self) -> Kv {
+        self.database.as_ref().unwrap().kv()
+    }
+
+    pub fn calls(&self) -> ToolCalls {
+        self.database.as_ref().unwrap().tool_calls()
+    }
+
     pub fn overlay(&self) -> Arc<Overlay> {
         self.database.as_ref().unwrap().overlay().unwrap()
     }

@@ -4,6 +4,7 @@
 mod entry;
 mod record;
 mod search;
+mod transfer;
 
 use std::path::PathBuf;
 use std::time::Instant;
@@ -57,6 +58,9 @@ async fn work(asked: FilesRequest, talk: &mut Talk, request: &Request) -> Result
                 request.work(move |open| open.files.list(&path.0, true).map_err(|error| failed(&path, error))).await?;
             tell(walk, wanted, talk, request).await
         }
+        FilesRequest::Export { path, form } => transfer::export(path, form, talk, request).await,
+        FilesRequest::Import { into } => transfer::import(into, talk, request).await,
+        FilesRequest::ImportDatabase { from, into } => transfer::import_database(from, into, request).await,
         FilesRequest::Stat { path } => {
             let found = request
                 .work(move |open| open.files.stat(&path.0, Links::Keep).map_err(|error| failed(&path, error)))

@@ -33,6 +33,9 @@ impl Recorded {
             FilesRequest::MakeFolder { path: at, parents } => {
                 ("fs.mkdir", json!({"path": path(at), "parents": parents}))
             }
+            FilesRequest::Export { path: at, form } => ("export", json!({"path": path(at), "form": form})),
+            FilesRequest::Import { into } => ("import", json!({"path": path(into)})),
+            FilesRequest::ImportDatabase { from, into } => ("import", json!({"path": path(into), "from": path(from)})),
             FilesRequest::Stat { path: at } => ("fs.stat", json!({"path": path(at)})),
             FilesRequest::Find { path: at, glob, .. } => ("fs.find", json!({"path": path(at), "glob": glob})),
         };

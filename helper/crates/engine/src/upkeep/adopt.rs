@@ -1,0 +1,30 @@
+//! A database of another program as the beginning of an instance: a copy of it, whole and in one file.
+
+use std::fs;
+use std::path::Path;
+
+use super::{backup, look_at_present};
+use crate::error::Result;
+use crate::store::{SqliteStore, Store, wal_path};
+
+/// `from` is left as it is; nobody has it open. `to` is not there yet, and is there whole or not at all.
+pub fn adopt(from: &Path, to: &Path) -> Result<()> {
+    let looked = look_at_present(from)?;
+    let from = looked.path.clone();
+    // Before the copying closes a descriptor of the file.
+    drop(looked);
+    let mut beside = to.as_os_str().to_owned();
+    beside.push(format!(".{}.part", std::process::id()));
+    let beside = Path::new(&beside);
+    let adopted = backup::make(&from, beside).and_then(|_| {
+        // Folds the log in.
+        Box::new(SqliteStore::visit(beside)?.stay()?).close()?;
+        fs::hard_link(beside, to)?;
+        backup::sync_folder(to)?;
+        Ok(())
+    });
+    for left in [beside, &wal_path(beside)] {
+        let _ = fs::remove_file(left);
+    }
+    adopted
+}

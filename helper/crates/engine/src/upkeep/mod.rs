@@ -1,0 +1,95 @@
+//! What is done with a database while nobody has it open: bringing an old one up to date, looking one over, putting
+//! right what is wrong. All of it can look without a byte being written, and nothing is changed without a copy.
+
+mod adopt;
+mod backup;
+mod check;
+mod migrate;
+mod rebuild;
+
+use std::path::{Path, PathBuf};
+
+pub use self::adopt::adopt;
+pub use self::check::{Checked, Finding, check, repair};
+pub use self::migrate::{Migrated, migrate};
+use crate::error::{Error, Result, StoreError, StoreErrorKind};
+use crate::probe::{self, Found, OpenHere};
+use crate::schema::{self, Known, Version};
+use crate::store::{Looking, SqliteStore, Store};
+
+/// A database that is there, looked at.
+pub(crate) struct Looked {
+    path: PathBuf,
+    version: Version,
+    pub(crate) store: Looking,
+    _open_here: OpenHere,
+}
+
+/// One of the present version.
+pub(crate) fn look_at_present(path: &Path) -> Result<Looked> {
+    let looked = look(path)?;
+    match looked.version {
+        Version::V0_4 => Ok(looked),
+        old => Err(Error::OldSchema { path: looked.path, found: old.name() }),
+    }
+}
+
+fn look(path: &Path) -> Result<Looked> {
+    let path = path.canonicalize()?;
+    let named = |error| named(&path, error);
+    if probe::look(&path)? == Found::New {
+        let reason = "the file is empty: nothing was ever stored in it".into();
+        return Err(Error::NotAgentFs { path, reason });
+    }
+    let mut store = Looking::at(&path).map_err(named)?;
+    let open_here = OpenHere::claim(&path)?;
+    match schema::known(&path, &mut |sql, args, each| store.query(sql, args, each)).map_err(named)? {
+        Known::Version(version) => Ok(Looked { path, version, store, _open_here: open_here }),
+        Known::Begun => {
+            Err(Error::NotAgentFs { path, reason: "it has no tables yet: nothing was ever stored in it".into() })
+        }
+    }
+}
+
+/// Runs `change` in one transaction on a database of which a copy was made. Where that fails, the copy takes its place
+/// again, byte for byte.
+fn change<T>(path: &Path, copy: &Path, change: impl FnOnce(&mut dyn Store) -> Result<T>) -> Result<T> {
+    let copied = backup::make(path, copy)?;
+    let changed = in_transaction(path, change);
+    if changed.is_err() {
+        copied.restore()?;
+    }
+    changed.map_err(|error| named(path, error))
+}
+
+fn in_transaction<T>(path: &Path, change: impl FnOnce(&mut dyn Store) -> Result<T>) -> Result<T> {
+    let guest = SqliteStore::visit(path)?;
+    let _open_here = OpenHere::claim(path)?;
+    let mut store = guest.stay()?;
+    store.execute("BEGIN IMMEDIATE", &[])?;
+    match change(&mut store) {
+        Ok(answer) => {
+            store.execute("COMMIT", &[])?;
+            store.disk().sync()?;
+            Box::new(store).close()?;
+            Ok(answer)
+        }
+        Err(error) => {
+            if store.in_transaction() {
+                store.execute("ROLLBACK", &[])?;
+            }
+            Err(error)
+        }
+    }
+}
+
+/// What SQL says of a file, with the file in it.
+fn named(path: &Path, error: Error) -> Error {
+    match error {
+        Error::Store(StoreError { kind: StoreErrorKind::Busy, .. }) => Error::Busy { path: path.to_owned(), pid: None },
+        Error::Store(StoreError { kind: StoreErrorKind::Damaged, message }) => {
+            Error::Damaged { path: path.to_owned(), reason: message }
+        }
+        other => other,
+    }
+}
