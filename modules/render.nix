@@ -21,6 +21,15 @@ let
       allow_other = m.allowOther;
     };
 
+  encryption =
+    e:
+    present {
+      inherit (e) cipher;
+      key_file = e.keyFile;
+      key_env = e.keyEnv;
+    }
+    // lib.optionalAttrs (e.keyCommand != [ ]) { key_command = e.keyCommand; };
+
   instance =
     i:
     lib.recursiveUpdate (
@@ -36,6 +45,7 @@ let
         # The table's presence is what switches HTTP on.
         http = if i.http == null then null else { inherit (i.http) bind port; };
         inherit (i) nfs;
+        encryption = if i.encryption == null then null else encryption i.encryption;
       }
       // filled {
         inherit (i) labels env;

@@ -73,6 +73,12 @@ in
             port = 2049;
             expose = true;
           };
+          encryption = {
+            cipher = "aes256gcm";
+            keyFile = "k";
+            keyCommand = [ "pass" ];
+            keyEnv = "K";
+          };
         };
       })
       {
@@ -113,6 +119,12 @@ in
             bind = "::1";
             port = 2049;
             expose = true;
+          };
+          encryption = {
+            cipher = "aes256gcm";
+            key_file = "k";
+            key_command = [ "pass" ];
+            key_env = "K";
           };
         };
       };

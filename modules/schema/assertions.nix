@@ -83,11 +83,51 @@ let
       require (nixbox.mayExport variable) "${at name "env"}.${variable}: AGENTFS_…, NIXBOX_… and what devenv and the system set are not for instances, and a name has letters, digits and _ only"
     ) (attrNames (instance.env or { }));
 
+  # The words a key could have been written into, instead of where it is.
+  keyWords =
+    encryption:
+    builtins.filter (word: word != null) (
+      [
+        (encryption.key_file or null)
+        (encryption.key_env or null)
+      ]
+      ++ encryption.key_command or [ ]
+    );
+  isKey = word: match ".*[0-9a-fA-F]{32}.*" word != null && match ".*/nix/store/.*" word == null;
+
+  encrypted =
+    name:
+    let
+      encryption = instances.${name}.encryption or null;
+      at' = at name "encryption";
+      file = encryption.key_file or null;
+      sources = builtins.filter (set: set) [
+        (file != null)
+        ((encryption.key_command or [ ]) != [ ])
+        ((encryption.key_env or null) != null)
+      ];
+    in
+    lib.optionals (encryption != null) [
+      (require (
+        (instances.${name}.mode or "overlay") != "ephemeral"
+      ) "${at'}: an ephemeral instance has no database that could be encrypted")
+      (require (
+        builtins.length sources == 1
+      ) "${at'}: exactly one of keyFile, keyCommand and keyEnv says where the key is")
+      (require (file == null || !inStore file)
+        "${at'}.keyFile is ${toString file}: everybody can read the Nix store; use a plain string that names a file outside of it"
+      )
+      (require (!builtins.any isKey (keyWords encryption))
+        "${at'} looks like it holds the key itself, and the Nix store is readable by everyone; name a file instead (keyFile)"
+      )
+    ];
+
+  inStore = path: lib.hasPrefix builtins.storeDir path || lib.hasPrefix "/nix/store/" path;
+
   # dataDir = "${./data}" would put the databases where nothing can write.
   notInStore =
     where: path:
-    require
-      (path == null || !(lib.hasPrefix builtins.storeDir path || lib.hasPrefix "/nix/store/" path))
+    require (path == null || !inStore path)
       "${where} is ${toString path}: nothing can be written in the Nix store; use a plain string such as \".agentfs\"";
 
   secrets =
@@ -102,6 +142,7 @@ let
     ) (attrNames cfg.instances);
 in
 concatMap perInstance names
+++ concatMap encrypted names
 ++ import ./places.nix { inherit lib; } {
   inherit
     at

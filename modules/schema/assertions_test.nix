@@ -30,6 +30,7 @@ let
   two = a: b: { instances = { inherit a b; }; };
   path = p: { mount.path = p; };
   http = bind: port: { http = { inherit bind port; }; };
+  encrypted = encryption: { instances.a = { inherit encryption; }; };
   long = n: builtins.concatStringsSep "" (builtins.genList (_: "a") n);
 in
 {
@@ -53,6 +54,46 @@ in
       a-b = { };
       a_b.enable = false;
     };
+  };
+
+  "encryption: a file" = accepts (encrypted {
+    keyFile = "/run/secrets/a";
+  });
+  "encryption: a command" = accepts (encrypted {
+    keyCommand = [
+      "pass"
+      "show"
+      "a"
+    ];
+  });
+  "encryption: a variable" = accepts (encrypted {
+    keyEnv = "A_KEY";
+  });
+  "encryption: nothing to encrypt" = refuses "ephemeral" {
+    instances.a = {
+      mode = "ephemeral";
+      encryption.keyEnv = "A_KEY";
+    };
+  };
+  "encryption: no key" = refuses "exactly one of" (encrypted { });
+  "encryption: two keys" = refuses "exactly one of" (encrypted {
+    keyEnv = "A_KEY";
+    keyFile = "a";
+  });
+  "encryption: a key in the store" = refuses "everybody can read" (encrypted {
+    keyFile = "/nix/store/0c5b8vw40dy178xlpddw65q9gf1h2186-key";
+  });
+  "encryption: a key written out" = refuses "the key itself" (encrypted {
+    keyFile = "000102030405060708090a0b0c0d0e0f";
+  });
+  "encryption: a key in a command" = refuses "the key itself" (encrypted {
+    keyCommand = [
+      "echo"
+      "000102030405060708090a0b0c0d0e0f"
+    ];
+  });
+  "encryption: a key through settings" = refuses "the key itself" {
+    instances.a.settings.encryption.key_file = "000102030405060708090a0b0c0d0e0f";
   };
 
   "default instance: declared" = accepts (two { } { } // { defaultInstance = "b"; });

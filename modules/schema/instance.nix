@@ -98,6 +98,13 @@ in
       '';
     };
 
+    encryption = mkOption {
+      type = types.nullOr (types.submodule ./encryption.nix);
+      default = null;
+      example = literalExpression ''{ keyFile = "/run/secrets/sandbox"; }'';
+      description = "Encrypts the database. Null: it is plain.";
+    };
+
     settings = mkOption {
       type = data.table;
       default = { };

@@ -53,6 +53,14 @@ let
         };
         http.port = 0;
         nfs = { };
+        encryption = {
+          cipher = "aes256gcm";
+          keyCommand = [
+            "pass"
+            "show"
+            "it's"
+          ];
+        };
       };
     };
     direct.instances.a = {

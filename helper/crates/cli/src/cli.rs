@@ -80,6 +80,7 @@ pub enum Verb {
     Import(import::Args),
     Fsck(fsck::Args),
     Migrate(migrate::Args),
+    Rekey(rekey::Args),
     New(new::Args),
     Quickstart(quickstart::Args),
     Completions(completions::Args),

@@ -1,5 +1,6 @@
 //! Everything that can be wrong before anything is started, each with what to do about it.
 
+mod encryption;
 pub mod machine;
 pub mod project;
 

@@ -68,6 +68,7 @@ fn undeclared(status: Status, paths: Paths) -> Instance {
         mount,
         http: None,
         nfs: None,
+        encryption: None,
         paths,
     }
 }

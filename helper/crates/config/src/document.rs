@@ -9,7 +9,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Serialize, Serializer};
 
 use crate::size::Size;
-use crate::words::{Backend, Engine, LogLevel, Mode};
+use crate::words::{Backend, Cipher, Engine, LogLevel, Mode};
 
 /// A value and the line that it stands on.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -93,6 +93,10 @@ pub(crate) struct Document {
         "if": { "required": ["mode"], "properties": { "mode": { "const": "direct" } } },
         "then": { "required": ["base"], "not": { "required": ["limits"] } },
     },
+    {
+        "if": { "required": ["mode"], "properties": { "mode": { "const": "ephemeral" } } },
+        "then": { "not": { "required": ["encryption"] } },
+    },
 ]))]
 #[serde(deny_unknown_fields)]
 pub(crate) struct InstanceDocument {
@@ -142,6 +146,9 @@ pub(crate) struct InstanceDocument {
     /// The instance over NFS. Without this table it is not; an empty one means loopback on a free port.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub nfs: Option<At<NfsDocument>>,
+    /// Encrypts the database. Without this table it is plain.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub encryption: Option<At<EncryptionDocument>>,
 }
 
 /// How much an instance may hold. Of a base counts only what has been changed, and so copied.
@@ -234,6 +241,35 @@ pub(crate) struct NfsDocument {
     #[schemars(extend("default" = false))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub expose: Option<At<bool>>,
+}
+
+/// How the database is encrypted, and where its key comes from: a file, a command or a variable, and one of them only.
+/// The owner alone reads it, when it opens the database.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, JsonSchema)]
+#[schemars(extend("allOf" = [{ "oneOf": [
+    { "required": ["key_file"] },
+    { "required": ["key_command"], "properties": { "key_command": { "minItems": 1 } } },
+    { "required": ["key_env"] },
+] }]))]
+#[serde(deny_unknown_fields)]
+pub(crate) struct EncryptionDocument {
+    /// The cipher. An existing database must have this one; `nixbox-helper rekey` gives it another.
+    #[schemars(extend("default" = "aegis256"))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cipher: Option<At<Cipher>>,
+    /// The file that holds the key, relative to the project root: 64 hexadecimal digits, or 32 for a cipher with 128
+    /// in its name. One that everybody can read is refused.
+    #[schemars(length(min = 1))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub key_file: Option<At<String>>,
+    /// A program and its arguments, run without a shell in the project root, that prints the key.
+    #[schemars(default, inner(length(min = 1)))]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub key_command: Vec<At<String>>,
+    /// The name of the environment variable that holds the key when the owner starts.
+    #[schemars(regex(pattern = "^[A-Za-z_][A-Za-z0-9_]*$"))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub key_env: Option<At<String>>,
 }
 
 impl Document {

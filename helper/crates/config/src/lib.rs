@@ -27,9 +27,9 @@ mod words;
 
 pub use load::{Loaded, load};
 pub use origin::{Origin, Origins, Setting};
-pub use project::{Base, Http, Instance, Limits, Mount, Nfs, Paths, Project};
+pub use project::{Base, Encryption, Http, Instance, KeySource, Limits, Mount, Nfs, Paths, Project};
 pub use render::{to_json, to_toml};
 pub use schema::schema;
 pub use size::Size;
 pub use sources::{Environment, Sources};
-pub use words::{Backend, Engine, LogLevel, Mode, UnknownWord};
+pub use words::{Backend, Cipher, Engine, LogLevel, Mode, UnknownWord};

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
 use crate::size::Size;
-use crate::words::{Backend, Engine, LogLevel, Mode};
+use crate::words::{Backend, Cipher, Engine, LogLevel, Mode};
 
 /// A project: one `nixbox.toml` and the folder its relative paths start from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,6 +41,7 @@ pub struct Instance {
     pub mount: Option<Mount>,
     pub http: Option<Http>,
     pub nfs: Option<Nfs>,
+    pub encryption: Option<Encryption>,
     pub paths: Paths,
 }
 
@@ -113,6 +114,22 @@ pub struct Nfs {
     /// Show every file as owned by this user.
     pub uid: Option<u32>,
     pub gid: Option<u32>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Encryption {
+    pub cipher: Cipher,
+    pub key: KeySource,
+}
+
+/// Where a key is to be had when it is needed. Never the key itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum KeySource {
+    File(PathBuf),
+    /// A program and its arguments.
+    Command(Vec<String>),
+    /// The name of a variable.
+    Variable(String),
 }
 
 impl Project {

@@ -9,7 +9,9 @@ use std::str::FromStr;
 
 use nixbox_report::{Code, Failure, codes};
 
-use crate::document::{At, Document, HttpDocument, InstanceDocument, LimitsDocument, MountDocument, NfsDocument};
+use crate::document::{
+    At, Document, EncryptionDocument, HttpDocument, InstanceDocument, LimitsDocument, MountDocument, NfsDocument,
+};
 use crate::problems::Problems;
 use crate::schema;
 use crate::size::Size;
@@ -53,6 +55,7 @@ fn instance(table: &mut Table<'_, '_>) -> InstanceDocument {
         mount: table.table("mount", mount),
         http: table.table("http", http),
         nfs: table.table("nfs", nfs),
+        encryption: table.table("encryption", encryption),
     }
 }
 
@@ -84,6 +87,15 @@ fn nfs(table: &mut Table<'_, '_>) -> NfsDocument {
         bind: table.address("bind"),
         port: table.integer("port", 0, u16::MAX),
         expose: table.flag("expose"),
+    }
+}
+
+fn encryption(table: &mut Table<'_, '_>) -> EncryptionDocument {
+    EncryptionDocument {
+        cipher: table.word("cipher"),
+        key_file: table.text("key_file"),
+        key_command: table.list("key_command"),
+        key_env: table.text("key_env"),
     }
 }
 

@@ -5,8 +5,10 @@ use std::path::Path;
 
 use nixbox_report::{Failure, Report, codes};
 
-use crate::document::{At, Document, HttpDocument, InstanceDocument, LimitsDocument, MountDocument, NfsDocument};
-use crate::project::{Instance, Limits, Nfs, Project};
+use crate::document::{
+    At, Document, EncryptionDocument, HttpDocument, InstanceDocument, LimitsDocument, MountDocument, NfsDocument,
+};
+use crate::project::{Encryption, Instance, KeySource, Limits, Nfs, Project};
 use crate::reader::VERSION;
 use crate::words::Backend;
 
@@ -81,6 +83,19 @@ fn instance(instance: &Instance) -> InstanceDocument {
             .as_ref()
             .map(|http| At::nowhere(HttpDocument { bind: given(http.bind), port: given(http.port) })),
         nfs: instance.nfs.as_ref().map(|nfs| At::nowhere(self::nfs(nfs))),
+        encryption: instance.encryption.as_ref().map(|it| At::nowhere(encryption(it))),
+    }
+}
+
+fn encryption(encryption: &Encryption) -> EncryptionDocument {
+    let cipher = given(encryption.cipher);
+    let none = EncryptionDocument { cipher, ..EncryptionDocument::default() };
+    match &encryption.key {
+        KeySource::File(path) => EncryptionDocument { key_file: given(text(path)), ..none },
+        KeySource::Command(words) => {
+            EncryptionDocument { key_command: words.iter().cloned().map(At::nowhere).collect(), ..none }
+        }
+        KeySource::Variable(name) => EncryptionDocument { key_env: given(name.clone()), ..none },
     }
 }
 

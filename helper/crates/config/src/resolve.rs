@@ -1,5 +1,6 @@
 //! A document becomes a project: flag over environment over file over default.
 
+mod encryption;
 mod engine;
 mod nfs;
 
@@ -169,6 +170,7 @@ impl Resolver<'_> {
             mount: self.mount(&join(&key, "mount"), written.mount.as_ref(), data_dir, name),
             http: written.http.as_ref().map(|http| self.http(&join(&key, "http"), &http.value)),
             nfs: self.nfs(&join(&key, "nfs"), written),
+            encryption: self.encryption(&join(&key, "encryption"), written.encryption.as_ref()),
             paths: Paths::of(name, data_dir, runtime_dir),
         };
         self.engine_has_it_all(&key, written, &instance);
@@ -228,6 +230,11 @@ impl Resolver<'_> {
 
     fn mode(&mut self, table: &str, written: &InstanceDocument) -> Mode {
         let mode = self.pick(table, "mode", written.mode.as_ref(), Mode::default());
+        if let (Mode::Ephemeral, Some(At { line, .. })) = (mode, &written.encryption) {
+            let what = "An ephemeral instance has no database that could be encrypted".to_owned();
+            let help = "leave `encryption` out, or set another `mode`";
+            self.report(&codes::CONFIG_VALUE, *line, &join(table, "encryption"), what, help);
+        }
         let (Mode::Direct, Some(At { line, .. })) = (mode, &written.mode) else { return mode };
         if written.base.is_none() {
             let what = "`direct` writes to the base, and there is none".to_owned();

@@ -15,6 +15,12 @@ pub(crate) fn looks_like_one(name: &str, value: &str) -> bool {
     secret_value(value) || (secret_name(name) && !harmless(value))
 }
 
+/// Where a key is looked for, and a key stands instead.
+pub(crate) fn looks_like_a_key(value: &str) -> bool {
+    let key = |part: &str| part.len() >= 32 && part.bytes().any(|byte| byte.is_ascii_digit());
+    value.split(|c: char| !c.is_ascii_hexdigit()).any(key) || secret_value(value)
+}
+
 fn harmless(value: &str) -> bool {
     HARMLESS.contains(&value) || (value.len() <= 6 && value.bytes().all(|b| b.is_ascii_digit()))
 }

@@ -101,6 +101,51 @@ pub enum Mode {
 
 words!(Mode { Overlay = "overlay", Direct = "direct", Ephemeral = "ephemeral" });
 
+/// How an encrypted database is encrypted: Turso's eight ciphers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Cipher {
+    Aes128Gcm,
+    Aes256Gcm,
+    #[default]
+    Aegis256,
+    Aegis256x2,
+    Aegis256x4,
+    Aegis128l,
+    Aegis128x2,
+    Aegis128x4,
+}
+
+words!(Cipher {
+    Aes128Gcm = "aes128gcm",
+    Aes256Gcm = "aes256gcm",
+    Aegis256 = "aegis256",
+    Aegis256x2 = "aegis256x2",
+    Aegis256x4 = "aegis256x4",
+    Aegis128l = "aegis128l",
+    Aegis128x2 = "aegis128x2",
+    Aegis128x4 = "aegis128x4"
+});
+
+impl Cipher {
+    /// What the first bytes of a database file say, where it is encrypted.
+    pub fn of_head(head: &[u8]) -> Option<Self> {
+        match head.strip_prefix(b"Turso\0")? {
+            // The format counts them in the order in which they stand above.
+            [id, ..] => Self::ALL.get(usize::from(*id).checked_sub(1)?).copied(),
+            [] => None,
+        }
+    }
+
+    /// How many bytes a key has.
+    pub fn key_bytes(self) -> usize {
+        match self {
+            Self::Aes128Gcm | Self::Aegis128l | Self::Aegis128x2 | Self::Aegis128x4 => 16,
+            Self::Aes256Gcm | Self::Aegis256 | Self::Aegis256x2 | Self::Aegis256x4 => 32,
+        }
+    }
+}
+
 /// How much the programs say on stderr.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
@@ -135,6 +180,7 @@ mod tests {
         agree(Backend::ALL);
         agree(Engine::ALL);
         agree(Mode::ALL);
+        agree(Cipher::ALL);
         agree(LogLevel::ALL);
     }
 }

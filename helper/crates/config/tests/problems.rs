@@ -395,3 +395,31 @@ fn a_direct_instance_has_a_base_and_no_limits_and_is_warned_about() {
     assert!(warnings.len() == 1 && warnings[0].contains("instances.a.mode"), "{warnings:?}");
     assert_eq!(Scene::new("version = 1\n[instances.a]\nmode = \"ephemeral\"\n").project().warnings(), [""; 0]);
 }
+
+#[test]
+fn a_key_is_in_one_place_and_never_in_the_file() {
+    let of = |lines: &str| format!("[instances.a.encryption]\n{lines}");
+    let key = "instances.a.encryption";
+    fails(&of(""), &[("value", 2, key)]);
+    let ephemeral = "[instances.a]\nmode = \"ephemeral\"\nencryption.key_env = \"K\"\n";
+    fails(ephemeral, &[("value", 4, key)]);
+    fails(&of("key_file = \"k\"\nkey_env = \"K\"\n"), &[("value", 2, key)]);
+    fails(&of("cipher = \"aes-256\"\nkey_file = \"k\"\n"), &[("type", 3, "instances.a.encryption.cipher")]);
+    fails(&of("key_env = \"1K\"\n"), &[("value", 3, "instances.a.encryption.key_env")]);
+    fails(&of("key_command = [\"pass\", \"\"]\n"), &[("value", 3, "instances.a.encryption.key_command")]);
+    let digits = "00112233445566778899aabbccddeeff";
+    fails(&of(&format!("key_file = \"{digits}\"\n")), &[("secret", 3, "instances.a.encryption.key_file")]);
+    fails(&of(&format!("key_env = \"A{digits}\"\n")), &[("secret", 3, "instances.a.encryption.key_env")]);
+    let command = format!("key_command = [\"echo\", \"key={digits}\"]\n");
+    fails(&of(&command), &[("secret", 3, "instances.a.encryption.key_command")]);
+    let stored = "key_file = \"/nix/store/0c5b8vw40dy178xlpddw65q9gf1h2186-key\"\n";
+    fails(&of(stored), &[("secret", 3, "instances.a.encryption.key_file")]);
+    let said = format!("{:?}", Scene::new(&format!("version = 1\n{}", of(&command))).failures());
+    assert!(!said.contains(digits), "{said}");
+}
+
+#[test]
+fn the_nearest_cipher_is_suggested() {
+    let said = help("[instances.a.encryption]\ncipher = \"AES256-GCM\"\nkey_file = \"k\"\n");
+    assert!(said.starts_with("did you mean \"aes256gcm\"?"), "{said}");
+}

@@ -40,12 +40,21 @@ fn in_table(path: &str, line: &str) -> Scene {
     Scene::new(&if path.is_empty() { format!("{line}\n{version}") } else { format!("{version}{header}{line}\n") })
 }
 
+/// What must stand in a table beside `key`.
+fn beside(path: &str, key: &str) -> &'static str {
+    match (path.ends_with(".encryption"), key) {
+        (true, "key_file") => "\nkey_env = \"K\"",
+        (true, _) => "\nkey_file = \"k\"",
+        _ => "",
+    }
+}
+
 #[test]
 fn the_schema_has_the_keys_that_the_reader_asks_for_and_no_others() {
     let tables = tables();
-    assert_eq!(tables.len(), 6);
+    assert_eq!(tables.len(), 7);
     for (path, keys) in tables {
-        let failures = in_table(&path, "zzzzzzzzzzzz = 1").failures();
+        let failures = in_table(&path, &format!("zzzzzzzzzzzz = 1{}", beside(&path, ""))).failures();
         let help = failures[0].help.clone().unwrap();
         let asked: BTreeSet<_> = help.strip_prefix("leave it out; possible here are ").unwrap().split(", ").collect();
         assert_eq!(asked, keys.keys().map(String::as_str).collect(), "[{path}]");
@@ -58,7 +67,7 @@ fn every_key_is_read_and_has_a_description() {
         for (key, schema) in keys {
             assert!(schema["description"].as_str().is_some_and(|text| text.len() > 10), "{path} {key}");
             // A fraction is wrong for every key; one that is ignored would let it pass.
-            let failures = in_table(&path, &format!("{key} = 1.5")).failures();
+            let failures = in_table(&path, &format!("{key} = 1.5{}", beside(&path, &key))).failures();
             assert_eq!(failures.len(), 1, "{path} {key}: {failures:?}");
             assert!(failures[0].code.id.ends_with("::type") || key == "version", "{path} {key}");
         }
@@ -67,7 +76,8 @@ fn every_key_is_read_and_has_a_description() {
 
 #[test]
 fn the_defaults_of_the_schema_are_the_real_ones() {
-    let scene = Scene::new("version = 1\n[instances.x.http]\n[instances.x.nfs]\n");
+    let tables_of = "version = 1\n[instances.x.http]\n[instances.x.nfs]\n[instances.x.encryption]\nkey_env = \"K\"\n";
+    let scene = Scene::new(tables_of);
     let origins = scene.loaded().origins;
     let mut compared = 0;
     for (path, keys) in tables() {
@@ -87,10 +97,12 @@ fn the_whole_file_uses_every_key_and_the_schema_takes_it() {
     let whole: Value = serde_json::to_value(toml::from_str::<toml::Value>(mutation::WHOLE).unwrap()).unwrap();
     assert!(VALIDATOR.is_valid(&whole));
     for (path, keys) in tables() {
-        let table = path.replace(".x", "/sandbox").replace('.', "/");
-        let pointer = if table.is_empty() { table } else { format!("/{table}") };
-        let there = whole.pointer(&pointer).unwrap().as_object().unwrap();
-        assert_eq!(there.keys().collect::<BTreeSet<_>>(), keys.keys().collect(), "[{path}]");
+        // Some keys exclude each other; then another instance has the other one.
+        let there = ["sandbox", "second", "third"].into_iter().filter_map(|instance| {
+            let table = path.replace(".x", &format!("/{instance}")).replace('.', "/");
+            whole.pointer(&if table.is_empty() { table } else { format!("/{table}") })?.as_object()
+        });
+        assert_eq!(there.flat_map(Map::keys).collect::<BTreeSet<_>>(), keys.keys().collect(), "[{path}]");
     }
 }
 
@@ -186,6 +198,17 @@ fn instance() -> impl Strategy<Value = Value> {
         ("port", number(65535)),
         ("expose", flag()),
     ]);
+    let key = |name: &'static str, value: BoxedStrategy<Value>| (name, value);
+    let file = || key("key_file", words(&["k", "/run/k"]));
+    let command = || key("key_command", mostly(Just(json!(["pass", "show"]))).boxed());
+    let variable = || key("key_env", words(&["K", "_k", "1K"]));
+    let cipher = || key("cipher", words(&["aegis256", "aes128gcm", "AES-256"]));
+    let encryption = prop_oneof![
+        table(vec![cipher(), file()]),
+        table(vec![cipher(), command()]),
+        table(vec![cipher(), variable()]),
+        table(vec![file(), command(), variable()]),
+    ];
     table(vec![
         ("enable", flag()),
         ("description", words(&["", "x\ny", "ü"])),
@@ -199,6 +222,7 @@ fn instance() -> impl Strategy<Value = Value> {
         ("mount", mostly(mount).boxed()),
         ("http", mostly(http).boxed()),
         ("nfs", mostly(nfs).boxed()),
+        ("encryption", mostly(encryption).boxed()),
     ])
 }
 

@@ -6,6 +6,8 @@ use std::sync::Arc;
 
 use nix::fcntl::{RenameFlags, renameat2};
 
+#[cfg(feature = "turso")]
+use crate::beside::{self, Beside};
 use crate::direct::Direct;
 use crate::error::{Error, Result, StoreError, StoreErrorKind};
 use crate::files::{Files, Limits};
@@ -15,7 +17,7 @@ use crate::overlay::{Base, BaseOptions, Overlay};
 use crate::probe::{self, Found, OpenHere};
 use crate::schema::{self, Over};
 use crate::snapshot::Snapshots;
-use crate::store::{EphemeralStore, SqliteStore, Store, settle_copy};
+use crate::store::{self, Backing, EphemeralStore, Guest as _, SqliteStore, settle_copy};
 use crate::tool_calls::ToolCalls;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,6 +33,8 @@ pub struct Options {
     pub limits: Limits,
     /// The folder that it lies over. It must exist, and be the one that the database has on record, if any.
     pub base: Option<BaseOptions>,
+    /// Which library keeps the file, and with what key. An ephemeral one has no file.
+    pub backing: Backing,
 }
 
 impl Options {
@@ -49,6 +53,7 @@ impl Default for Options {
             mode: Mode::default(),
             limits: Limits::default(),
             base: None,
+            backing: Backing::Sqlite,
         }
     }
 }
@@ -90,7 +95,17 @@ impl Database {
         if options.mode == Mode::Ephemeral {
             return Self::open_nowhere(&path, options, base);
         }
-        let found = probe::look(&path)?;
+        #[allow(unused_mut)]
+        let mut found = probe::look(&path)?;
+        check_key(&path, found, &options.backing)?;
+        #[cfg(feature = "turso")]
+        beside::sweep(&path)?;
+        #[cfg(feature = "turso")]
+        if found == Found::New && options.backing != Backing::Sqlite {
+            let recorded = base.as_ref().map(Base::path).filter(|_| options.mode != Mode::Direct);
+            create(&path, options, recorded)?;
+            found = probe::look(&path)?;
+        }
         match Self::open_found(&path, found, options, base) {
             // Another program was quicker than this one since the look.
             Err(Error::Store(StoreError { kind: StoreErrorKind::Busy, .. })) => {
@@ -115,7 +130,7 @@ impl Database {
             let mut guest = SqliteStore::peek(path)?;
             schema::recognise(path, over, &mut |sql, args, each| guest.query(sql, args, each))?;
         }
-        let mut guest = SqliteStore::visit(path)?;
+        let mut guest = store::visit(path, &options.backing)?;
         let open_here = OpenHere::claim(path)?;
         if let Err(error) = schema::recognise(path, over, &mut |sql, args, each| guest.query(sql, args, each)) {
             guest.leave();
@@ -123,12 +138,12 @@ impl Database {
         }
         let mut store = guest.stay()?;
         let recorded = if let Over::Base(base) = over { Some(base) } else { None };
-        let chunk_size = schema::complete(&mut store, path, options.chunk_size, options.owner(), recorded)?;
+        let chunk_size = schema::complete(&mut *store, path, options.chunk_size, options.owner(), recorded)?;
         if found == Found::New {
             store.disk().sync()?;
             sync_folder(path)?;
         }
-        let files = Files::new(Box::new(store), path, chunk_size, options.read_only, options.limits)?;
+        let files = Files::new(store, path, chunk_size, options.read_only, options.limits)?;
         Self::over(path, files, options, base, Some(open_here))
     }
 
@@ -250,7 +265,7 @@ impl Drop for Database {
 }
 
 /// SQLite puts its log beside the real file, so the real file is what is looked at and locked.
-fn resolve(path: &Path) -> Result<PathBuf> {
+pub(crate) fn resolve(path: &Path) -> Result<PathBuf> {
     match path.canonicalize() {
         Ok(path) => Ok(path),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
@@ -259,6 +274,32 @@ fn resolve(path: &Path) -> Result<PathBuf> {
             Ok(folder.canonicalize()?.join(name))
         }
         Err(error) => Err(error.into()),
+    }
+}
+
+/// Turso keeps a new file empty until its log is first folded in: killed before that, it would leave a database that
+/// nobody can tell from a damaged one.
+#[cfg(feature = "turso")]
+fn create(path: &Path, options: &Options, base: Option<&Path>) -> Result<()> {
+    let beside = Beside::of(path)?;
+    let mut store = store::visit(beside.path(), &options.backing)?.stay()?;
+    schema::complete(&mut *store, path, options.chunk_size, options.owner(), base)?;
+    store.close()?;
+    beside.put()
+}
+
+/// Whether the key, or that there is none, goes with what was found. Only reads.
+pub(crate) fn check_key(path: &Path, found: Found, backing: &Backing) -> Result<()> {
+    let path = path.to_owned();
+    match (found, backing.encryption()) {
+        (Found::Encrypted(cipher), None) => Err(Error::Encrypted { path, cipher }),
+        (Found::Encrypted(found), Some(declared)) if found != declared.cipher() => {
+            Err(Error::OtherCipher { path, declared: declared.cipher(), found })
+        }
+        #[cfg(feature = "turso")]
+        (Found::Encrypted(_), Some(encryption)) => store::prove(&path, encryption),
+        (Found::Wal | Found::Rollback, Some(_)) => Err(Error::NotEncrypted { path }),
+        _ => Ok(()),
     }
 }
 

@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use crate::encryption::Cipher;
+
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 #[derive(Debug, thiserror::Error)]
@@ -21,8 +23,15 @@ pub enum Error {
     /// Upstream keeps all of a young database in its log: without that, it looks like a new one.
     #[error("the database holds nothing, and the write-ahead log that belongs to it is not there")]
     NoLog { path: PathBuf },
-    #[error("the database is encrypted")]
-    Encrypted { path: PathBuf },
+    #[error("the database is encrypted with {cipher}, and no key was given")]
+    Encrypted { path: PathBuf, cipher: Cipher },
+    #[error("the database is not encrypted, and a key was given")]
+    NotEncrypted { path: PathBuf },
+    #[error("the database is encrypted with {found}, and not with {declared}")]
+    OtherCipher { path: PathBuf, declared: Cipher, found: Cipher },
+    /// The file is as it was.
+    #[error("its first page cannot be read with this key")]
+    WrongKey { path: PathBuf },
     #[error("the database is an overlay over {}", base.display())]
     Overlay { path: PathBuf, base: PathBuf },
     #[error("the database is an overlay over {}, and not over {}", recorded.display(), wanted.display())]
@@ -64,6 +73,8 @@ pub enum StoreErrorKind {
     Full,
     ReadOnly,
     Damaged,
+    /// The library failed in a way that it does not recover from; nothing more is read or written.
+    GaveUp,
     Other,
 }
 

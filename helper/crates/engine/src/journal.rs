@@ -495,7 +495,7 @@ fn wait<'a, T>(work: &Condvar, guard: MutexGuard<'a, T>, timeout: Option<Duratio
     }
 }
 
-/// Release builds abort on a panic. Elsewhere the store itself stays sound after one, so a poisoned lock is taken
+/// The owner ends at a panic. Elsewhere the store itself stays sound after one, so a poisoned lock is taken
 /// like any other.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)

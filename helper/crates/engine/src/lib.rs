@@ -1,9 +1,12 @@
 //! An AgentFS database (SPEC 0.4): the store, the file tree in it and the folder that this may lie over, its values and
 //! its tool calls. Knows no sockets, no FUSE, no configuration.
 
+#[cfg(feature = "turso")]
+mod beside;
 mod by_path;
 mod database;
 mod direct;
+mod encryption;
 mod error;
 mod files;
 mod filesystem;
@@ -11,6 +14,8 @@ mod journal;
 mod kv;
 mod overlay;
 mod probe;
+#[cfg(feature = "turso")]
+mod rekey;
 mod schema;
 mod snapshot;
 mod store;
@@ -20,11 +25,17 @@ mod upkeep;
 pub use by_path::{ByPath, Found, Links, Look, Picked, Planting, Reading, Walk, Wanted, Witness, Writing};
 pub use database::{DEFAULT_CHUNK_SIZE, Database, Mode, Options};
 pub use direct::Direct;
+pub use encryption::{Cipher, Encryption, KeyError, UnknownCipher};
 pub use error::{Error, Result, StoreError, StoreErrorKind};
 pub use files::{Files, Limits};
 pub use filesystem::*;
 pub use kv::{Kv, KvEntry};
 pub use overlay::{BaseOptions, Change, ChangeKind, Overlay};
+#[cfg(feature = "turso")]
+pub use rekey::{Rekeyed, cipher_of, rekey};
 pub use snapshot::{Snapshots, Taken};
+pub use store::Backing;
+#[cfg(feature = "turso")]
+pub use store::is_guarded;
 pub use tool_calls::{Filter, Finished, Outcome, ToolCall, ToolCalls};
 pub use upkeep::{Checked, Finding, Migrated, adopt, check, migrate, repair};

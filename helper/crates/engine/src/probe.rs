@@ -10,6 +10,7 @@ use std::sync::{Mutex, PoisonError};
 
 use nix::fcntl::{FcntlArg, fcntl};
 
+use crate::encryption::Cipher;
 use crate::error::{Error, Result};
 use crate::store::wal_path;
 
@@ -21,6 +22,7 @@ pub(crate) enum Found {
     Wal,
     /// An SQLite file with a rollback journal.
     Rollback,
+    Encrypted(Cipher),
 }
 
 /// POSIX locks belong to the process, and closing any descriptor of a file drops them all: a second look at a
@@ -88,8 +90,10 @@ pub(crate) fn look(path: &Path) -> Result<Found> {
             _ => Ok(Found::New),
         };
     }
-    if head.starts_with(b"Turso") {
-        return Err(Error::Encrypted { path: path.to_owned() });
+    match Cipher::of_head(&head) {
+        Some(Ok(cipher)) => return Ok(Found::Encrypted(cipher)),
+        Some(Err(unknown)) => return Err(not(&format!("encrypted with {unknown}"))),
+        None => {}
     }
     match (head.starts_with(b"SQLite format 3\0"), head.get(18..20)) {
         // One page has room for no table: all of it was in the log, as upstream leaves a young database.

@@ -53,7 +53,7 @@ fn compare(chunk_size: u32, calls: &[Call]) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { max_shrink_iters: 2000, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { max_shrink_iters: 2000, ..cases() })]
 
     #[test]
     fn the_engine_answers_as_linux_does(

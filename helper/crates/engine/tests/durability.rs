@@ -24,8 +24,7 @@ fn content_of(number: u64) -> Vec<u8> {
 #[test]
 #[ignore = "started by the test below, in a process that is killed"]
 fn writer() {
-    let database =
-        Database::open_or_create(Path::new(&std::env::var_os(DATABASE).unwrap()), &Options::default()).unwrap();
+    let database = Database::open_or_create(Path::new(&std::env::var_os(DATABASE).unwrap()), &options()).unwrap();
     let files = database.files();
     let mut out = std::io::stdout();
     let first = files.readdir(ROOT).unwrap().len() as u64;
@@ -50,9 +49,10 @@ fn writer() {
 fn a_kill_loses_nothing_synced_and_nothing_older_than_a_tenth_of_a_second() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("x.db");
+    let writer = test_name(module_path!(), "writer");
     for round in 0..ROUNDS {
         let mut child = Command::new(std::env::current_exe().unwrap())
-            .args(["--ignored", "--exact", "writer", "--nocapture"])
+            .args(["--ignored", "--exact", &writer, "--nocapture"])
             .env(DATABASE, &path)
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
@@ -81,7 +81,7 @@ fn a_kill_loses_nothing_synced_and_nothing_older_than_a_tenth_of_a_second() {
             (word == "synced" || line.0 + Duration::from_millis(100) < killed).then_some(number)
         });
         let sure = sure.max();
-        let database = Database::open_or_create(&path, &Options::default()).unwrap();
+        let database = Database::open_or_create(&path, &options()).unwrap();
         let files = database.files();
         let found = names(&*files, ROOT).iter().filter(|name| *name != "new").count() as u64;
         assert!(found > sure.unwrap_or(0) || sure.is_none(), "round {round}: {sure:?} was sure, {found} are there");
@@ -114,7 +114,7 @@ fn dropping_without_close_still_commits_and_folds_the_log_in() {
     let mut scratch = Scratch::new();
     let database = {
         scratch.close();
-        Database::open_or_create(&scratch.path(), &Options::default()).unwrap()
+        Database::open_or_create(&scratch.path(), &options()).unwrap()
     };
     let files = database.files();
     let ino = file(&*files, ROOT, "f");
@@ -206,7 +206,7 @@ fn a_full_disk_refuses_before_anything_is_lost_and_recovers() {
         return;
     };
     let path = disk.0.path().join("x.db");
-    let database = Database::open_or_create(&path, &Options::default()).unwrap();
+    let database = Database::open_or_create(&path, &options()).unwrap();
     let files = database.files();
     let mut kept = Vec::new();
     let full = loop {
@@ -236,7 +236,7 @@ fn a_full_disk_refuses_before_anything_is_lost_and_recovers() {
     files.fsync(ROOT).unwrap();
     drop(files);
     database.close().unwrap();
-    let database = Database::open_or_create(&path, &Options::default()).unwrap();
+    let database = Database::open_or_create(&path, &options()).unwrap();
     let files = database.files();
     for (ino, data) in &kept[kept.len() / 2..] {
         assert!(files.read(*ino, 0, u32::MAX).unwrap() == *data);
@@ -266,6 +266,10 @@ fn a_database_deleted_under_its_user_takes_no_more() {
 /// last stretch only.
 #[test]
 fn folding_the_log_holds_nobody_up_for_long() {
+    if backing() != Backing::Sqlite {
+        // Only SQLite folds aside.
+        return;
+    }
     let scratch = Scratch::new();
     let files = scratch.files();
     let (small, large) = (file(&*files, ROOT, "small"), file(&*files, ROOT, "large"));

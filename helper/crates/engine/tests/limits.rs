@@ -12,12 +12,12 @@ use support::*;
 const MIB: u64 = 1 << 20;
 
 fn limited(size: Option<u64>, files: Option<u64>) -> Scratch {
-    Scratch::with_options(Options { limits: Limits { size, files }, ..Options::default() })
+    Scratch::with_options(Options { limits: Limits { size, files }, ..options() })
 }
 
 fn limited_over(base: &std::path::Path, size: Option<u64>, files: Option<u64>) -> Scratch {
     let base = Some(BaseOptions { path: base.to_owned(), ..BaseOptions::default() });
-    Scratch::with_options(Options { limits: Limits { size, files }, base, ..Options::default() })
+    Scratch::with_options(Options { limits: Limits { size, files }, base, ..options() })
 }
 
 fn content(tree: &dyn FileSystem, ino: Ino) -> Vec<u8> {

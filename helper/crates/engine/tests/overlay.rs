@@ -139,7 +139,7 @@ fn hazard_9_what_leads_back_into_the_view_is_not_in_it() {
     let base = base(&[("src/a", "1"), (".agentfs/mnt/ghost", "2"), ("target/x", "3"), ("src/target/y", "4")]);
     let path = base.path().canonicalize().unwrap();
     let hidden = BaseOptions { hidden: vec![path.join(".agentfs")], exclude: vec!["target".into()], path };
-    let scratch = Scratch::with_options(Options { base: Some(hidden), ..Options::default() });
+    let scratch = Scratch::with_options(Options { base: Some(hidden), ..options() });
     let tree = scratch.tree();
     assert_eq!(names(&*tree, ROOT), ["src"]);
     refused(find(&*tree, ".agentfs"), libc::ENOENT);
@@ -360,7 +360,7 @@ fn a_kill_while_copying_up_shows_no_half_a_file() {
     const CHILD: &str = "NIXBOX_TEST_KILL";
     let options = |folder: &Path| Options {
         base: Some(BaseOptions { path: folder.join("base"), ..BaseOptions::default() }),
-        ..Options::default()
+        ..options()
     };
     if let Some(folder) = std::env::var_os(CHILD) {
         let folder = Path::new(&folder);
@@ -381,7 +381,7 @@ fn a_kill_while_copying_up_shows_no_half_a_file() {
     for round in 0..8_u64 {
         let _ = fs::remove_file(folder.join("begun"));
         let mut child = Command::new(std::env::current_exe().unwrap())
-            .args(["--exact", "a_kill_while_copying_up_shows_no_half_a_file"])
+            .args(["--exact", &test_name(module_path!(), "a_kill_while_copying_up_shows_no_half_a_file")])
             .env(CHILD, folder)
             .stdout(Stdio::null())
             .stderr(Stdio::null())
@@ -420,7 +420,7 @@ fn the_database_remembers_its_base() {
     scratch.close();
     let open = |path: Option<PathBuf>| {
         let base = path.map(|path| BaseOptions { path, ..BaseOptions::default() });
-        Database::open_or_create(&scratch.path(), &Options { base, ..Options::default() }).err()
+        Database::open_or_create(&scratch.path(), &Options { base, ..options() }).err()
     };
     let before = fs::read(scratch.path()).unwrap();
     let recorded = first.path().canonicalize().unwrap();

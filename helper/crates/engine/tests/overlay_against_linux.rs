@@ -121,7 +121,7 @@ fn compare(chunk_size: u32, before: &[Call], calls: &[Call]) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { max_shrink_iters: 4000, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { max_shrink_iters: 4000, ..cases() })]
 
     #[test]
     fn an_overlay_answers_as_a_copy_of_its_base_does(

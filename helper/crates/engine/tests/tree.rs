@@ -36,7 +36,7 @@ fn a_new_root_belongs_to_whoever_made_the_database_and_stays_so() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("x.db");
     for uid in [7, 8] {
-        let options = Options { owner: Some(Caller { uid, gid: uid + 1 }), ..Options::default() };
+        let options = Options { owner: Some(Caller { uid, gid: uid + 1 }), ..options() };
         let database = Database::open_or_create(&path, &options).unwrap();
         let root = database.files().getattr(ROOT).unwrap();
         assert_eq!((root.uid, root.gid, root.perm, root.nlink), (7, 8, 0o755, 2));

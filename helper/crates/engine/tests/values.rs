@@ -1,12 +1,15 @@
 //! Values and tool calls, beside the files and kept with them.
 #![allow(clippy::unwrap_used)]
 
+mod support;
+
 use std::path::Path;
 
 use nixbox_engine::{Database, Filter, Finished, Options, Outcome, ToolCall};
+use support::options;
 
 fn open(dir: &Path) -> Database {
-    Database::open_or_create(&dir.join("a.db"), &Options::default()).unwrap()
+    Database::open_or_create(&dir.join("a.db"), &options()).unwrap()
 }
 
 #[test]
@@ -89,7 +92,7 @@ fn filters_come_before_the_end_of_a_page() {
 fn nothing_is_changed_in_a_read_only_database() {
     let dir = tempfile::tempdir().unwrap();
     open(dir.path()).close().unwrap();
-    let options = Options { read_only: true, ..Options::default() };
+    let options = Options { read_only: true, ..options() };
     let database = Database::open_or_create(&dir.path().join("a.db"), &options).unwrap();
     assert_eq!(database.kv().set("a", "1").unwrap_err().errno(), libc::EROFS);
     assert!(database.tool_calls().is_read_only());

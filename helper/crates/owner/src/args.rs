@@ -1,7 +1,7 @@
 use std::path::PathBuf;
 
 use clap::{Parser, Subcommand, ValueEnum};
-use nixbox_config::LogLevel;
+use nixbox_config::{Cipher, LogLevel};
 
 #[derive(Debug, Parser)]
 #[command(name = "nixbox-owner", version, about)]
@@ -31,6 +31,29 @@ pub(crate) enum Verb {
     Fsck(Kept),
     /// Say what brings an old database up to date, and do it where a place for a copy is named; prints JSON
     Migrate(Kept),
+    /// Write an instance's database anew with another key, and say in JSON what was written
+    Rekey(Rekey),
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Rekey {
+    #[command(flatten)]
+    pub(crate) target: Target,
+    /// The new cipher
+    #[arg(long, value_name = "CIPHER")]
+    pub(crate) cipher: Option<Cipher>,
+    /// The file that holds the new key
+    #[arg(long, value_name = "FILE", group = "new_key")]
+    pub(crate) new_key_file: Option<PathBuf>,
+    /// A line for `sh` that prints the new key
+    #[arg(long, value_name = "COMMAND", group = "new_key")]
+    pub(crate) new_key_command: Option<String>,
+    /// The variable that holds the new key
+    #[arg(long, value_name = "NAME", group = "new_key")]
+    pub(crate) new_key_env: Option<String>,
+    /// Leave the database plain
+    #[arg(long, conflicts_with_all = ["new_key", "cipher"])]
+    pub(crate) decrypt: bool,
 }
 
 /// A database that nobody has open.
@@ -85,6 +108,7 @@ impl Verb {
     pub(crate) fn log_format(&self) -> LogFormat {
         match self {
             Self::Serve(Serve { target, .. }) | Self::Init { target, .. } | Self::Request(target) => target.log_format,
+            Self::Rekey(rekey) => rekey.target.log_format,
             Self::Fsck(_) | Self::Migrate(_) | Self::Probe { .. } => LogFormat::Human,
         }
     }

@@ -96,9 +96,18 @@ pub(crate) fn database(path: &Path, error: Database) -> Failure {
         Database::NoLog { .. } => new(&codes::DATABASE_NO_LOG, "came without its write-ahead log")
             .why(&error)
             .help(format!("put `{path}-wal` beside it, from where the file came; remove the file to begin anew")),
-        Database::Encrypted { .. } => new(&codes::DATABASE_ENCRYPTED, "is encrypted")
-            .why("this version opens plain databases only")
-            .help("use a plain database"),
+        Database::Encrypted { cipher, .. } => new(&codes::DATABASE_ENCRYPTED, "is encrypted")
+            .why("the instance is declared without `encryption`")
+            .help(format!("declare `encryption = {{ cipher = \"{cipher}\", key_file = \"…\" }}` for it")),
+        Database::NotEncrypted { .. } => new(&codes::DATABASE_PLAIN, "is not encrypted")
+            .why("the instance is declared with `encryption`")
+            .help("encrypt it with `nixbox-helper rekey`, or take `encryption` out"),
+        Database::OtherCipher { found, .. } => new(&codes::DATABASE_CIPHER, "is encrypted with another cipher")
+            .why(&error)
+            .help(format!("set `encryption.cipher = \"{found}\"`")),
+        Database::WrongKey { .. } => new(&codes::KEY_WRONG, "is encrypted with another key")
+            .why(&error)
+            .help("give the key that it was made with; the file was left as it is"),
         Database::Overlay { base, .. } => {
             new(&codes::DATABASE_OVERLAY, "is an overlay, and the instance has no `base`")
                 .why(&error)
@@ -119,7 +128,9 @@ pub(crate) fn database(path: &Path, error: Database) -> Failure {
             .why(&error)
             .help("write it as in a .gitignore"),
         Database::Damaged { .. } => damaged(&path, &error),
-        Database::Store(store) if store.kind == StoreErrorKind::Damaged => damaged(&path, &error),
+        Database::Store(store) if matches!(store.kind, StoreErrorKind::Damaged | StoreErrorKind::GaveUp) => {
+            damaged(&path, &error)
+        }
         error => match error.errno() {
             libc::EROFS | libc::EACCES | libc::EPERM => new(&codes::DATABASE_READ_ONLY, "may not be written")
                 .why(error)
@@ -132,6 +143,12 @@ pub(crate) fn database(path: &Path, error: Database) -> Failure {
                 .help("see to it that this user may write there"),
         },
     }
+}
+
+pub(crate) fn never_brought_up(instance: &Instance) -> Failure {
+    Failure::new(&codes::DATABASE_MISSING, format!("{} does not exist", instance.paths.db.display()))
+        .why(format_args!("instance `{}` was never brought up", instance.name))
+        .help(format!("create it with `nixbox-helper init {}`", instance.name))
 }
 
 /// Of a request on a database that is open.

@@ -83,6 +83,7 @@ mod tests {
             mount: None,
             http: None,
             nfs: None,
+            encryption: None,
             paths: Paths {
                 db: path("a.db"),
                 dir: path("a.d"),

@@ -2,12 +2,13 @@
 
 use std::path::Path;
 
-use nixbox_engine::Database;
+use nixbox_engine::{Database, Options};
 use nixbox_report::Report;
 
 use crate::failure;
 use crate::folders;
 use crate::held;
+use crate::key;
 use crate::moment;
 use crate::plan::Plan;
 
@@ -25,13 +26,16 @@ pub(crate) fn run(plan: &Plan, from: Option<&Path>) -> Result<(), Report> {
         Err(report) => return Err(report),
     };
     let new = !db.exists();
+    // Before anything is made, so that a key that is none leaves nothing.
+    let backing = key::backing(&plan.instance, &plan.root)?;
     if let Some(from) = from {
         nixbox_engine::adopt(from, db).map_err(|error| match error.errno() {
             libc::EEXIST => failure::io(db, &std::io::ErrorKind::AlreadyExists.into()),
             _ => failure::database(from, error),
         })?;
     }
-    let done = Database::open_or_create(db, &plan.database_options()).and_then(Database::close);
+    let options = Options { backing, ..plan.database_options() };
+    let done = Database::open_or_create(db, &options).and_then(Database::close);
     if done.is_err() && from.is_some() {
         // As before: another try must not find half of it.
         let _ = std::fs::remove_file(db);

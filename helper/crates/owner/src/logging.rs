@@ -1,7 +1,7 @@
 use std::io::IsTerminal;
 
 use nixbox_config::LogLevel;
-use tracing_subscriber::filter::LevelFilter;
+use tracing_subscriber::EnvFilter;
 
 use crate::args::LogFormat;
 
@@ -9,7 +9,7 @@ use crate::args::LogFormat;
 pub(crate) fn start(level: LogLevel, format: LogFormat) {
     let base = tracing_subscriber::fmt()
         .with_writer(std::io::stderr)
-        .with_max_level(filter(level))
+        .with_env_filter(filter(level))
         .with_target(false)
         .log_internal_errors(false);
     let _ = match format {
@@ -22,12 +22,8 @@ pub(crate) fn coloured(terminal: bool) -> bool {
     terminal && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
 }
 
-fn filter(level: LogLevel) -> LevelFilter {
-    match level {
-        LogLevel::Error => LevelFilter::ERROR,
-        LogLevel::Warn => LevelFilter::WARN,
-        LogLevel::Info => LevelFilter::INFO,
-        LogLevel::Debug => LevelFilter::DEBUG,
-        LogLevel::Trace => LevelFilter::TRACE,
-    }
+/// What the store of an encrypted database says of itself is its own affair: thousands of lines for one start, and
+/// nobody promises what is in them.
+fn filter(level: LogLevel) -> EnvFilter {
+    EnvFilter::new(format!("{level},turso_core={}", level.min(LogLevel::Warn)))
 }

@@ -7,9 +7,12 @@ mod failure;
 mod folders;
 mod held;
 mod init;
+mod key;
 mod logging;
 mod moment;
+mod panics;
 mod plan;
+mod rekey;
 mod request;
 mod serve;
 mod signals;
@@ -30,6 +33,7 @@ use args::{Args, LogFormat, Target, Verb};
 use plan::Plan;
 
 fn main() -> ExitCode {
+    panics::end_the_process();
     let args = Args::parse();
     match run(&args.verb) {
         Ok(code) => code,
@@ -52,6 +56,7 @@ fn run(verb: &Verb) -> Result<ExitCode, Report> {
         Verb::Request(target) => request::run(&plan(target)?)?,
         Verb::Fsck(kept) => upkeep::fsck(kept)?,
         Verb::Migrate(kept) => upkeep::migrate(kept)?,
+        Verb::Rekey(args) => rekey::run(&plan(&args.target)?, args)?,
         Verb::Probe { path } => return Ok(if upstream::probe(path) { ExitCode::SUCCESS } else { ExitCode::FAILURE }),
     }
     Ok(ExitCode::SUCCESS)

@@ -15,6 +15,7 @@ pub(crate) struct Plan {
     pub(crate) runtime_dir: PathBuf,
     /// Where upstream's program was said to be.
     pub(crate) agentfs_program: Option<PathBuf>,
+    pub(crate) root: PathBuf,
     /// What no view over a base may show: the project's mountpoints and nixbox's own folders. A view that leads into
     /// a view leads around in a circle.
     hidden: Vec<PathBuf>,
@@ -57,10 +58,11 @@ impl Plan {
             hidden: hidden.map(|path| real(path)).collect(),
             runtime_dir: project.runtime_dir,
             agentfs_program: project.agentfs_program,
+            root: project.root,
         })
     }
 
-    /// How the instance's database is opened, by whoever holds it.
+    /// How the instance's database is opened, by whoever holds it, but for the key.
     pub(crate) fn database_options(&self) -> Options {
         let limits = self.instance.limits;
         let limits = Limits { size: limits.size.map(|size| size.0), files: limits.files };

@@ -6,13 +6,14 @@ use std::os::unix::net;
 use std::sync::Arc;
 use std::time::Duration;
 
-use nixbox_engine::Database;
+use nixbox_engine::{Database, Options};
 use nixbox_report::{Failure, Report, codes};
 use tokio::net::UnixStream;
 
 use crate::desk::Desk;
 use crate::failure;
 use crate::held;
+use crate::key;
 use crate::moment;
 use crate::plan::Plan;
 use crate::serve;
@@ -63,17 +64,14 @@ fn hold(plan: &Plan) -> Result<(nixbox_state::Lock, Database), Report> {
     let db = &plan.instance.paths.db;
     // Looking at something must not be what makes it.
     if !db.exists() {
-        return Err(Failure::new(&codes::DATABASE_MISSING, format!("{} does not exist", db.display()))
-            .why(format_args!("instance `{}` was never brought up", plan.instance.name))
-            .help(format!("create it with `nixbox-helper init {}`", plan.instance.name))
-            .into());
+        return Err(failure::never_brought_up(&plan.instance).into());
     }
     // A database that somebody has put there has none yet.
     let folder = &plan.instance.paths.dir;
     std::fs::create_dir_all(folder).map_err(|error| failure::io(folder, &error))?;
     let lock = held::take(&plan.instance, moment::now(), None)?;
-    let database =
-        Database::open_or_create(db, &plan.database_options()).map_err(|error| failure::database(db, error))?;
+    let options = Options { backing: key::backing(&plan.instance, &plan.root)?, ..plan.database_options() };
+    let database = Database::open_or_create(db, &options).map_err(|error| failure::database(db, error))?;
     Ok((lock, database))
 }
 

@@ -20,6 +20,7 @@ use crate::desk::{Desk, Open};
 use crate::failure;
 use crate::folders;
 use crate::held;
+use crate::key;
 use crate::moment;
 use crate::plan::Plan;
 use crate::signals;
@@ -80,6 +81,7 @@ async fn serve(plan: Plan, keep: bool) -> Result<(), Report> {
 /// All that is held, in the order in which it was taken.
 struct Owner {
     instance: Instance,
+    root: PathBuf,
     options: Options,
     agentfs_program: Option<PathBuf>,
     lock: Option<Lock>,
@@ -99,7 +101,7 @@ impl Owner {
         let since = moment::now();
         let options = plan.database_options();
         let agentfs_program = plan.agentfs_program;
-        let instance = plan.instance;
+        let (instance, root) = (plan.instance, plan.root);
         let paths = &instance.paths;
         let lock = held::take(&instance, since, Some(&paths.socket))?;
         let listener = control::bind(&paths.socket).map_err(|error| failure::socket(&instance, &error))?;
@@ -122,6 +124,7 @@ impl Owner {
             nfs: None,
             upstream: None,
             instance,
+            root,
             options,
             agentfs_program,
         };
@@ -144,9 +147,10 @@ impl Owner {
         if stop.is_requested() {
             return Ok(());
         }
-        let db = self.instance.paths.db.clone();
-        let options = self.options.clone();
+        let (instance, root, options) = (self.instance.clone(), self.root.clone(), self.options.clone());
         let opened = step(stop, move || {
+            let db = instance.paths.db.clone();
+            let options = Options { backing: key::backing(&instance, &root)?, ..options };
             Database::open_or_create(&db, &options).map_err(|error| failure::database(&db, error).into())
         });
         self.database = match opened.await? {

@@ -95,7 +95,9 @@ catalogue! {
     DATABASE_NO_LOG = "nixbox::database::no-log", Unavailable, "The file holds no table and its `-wal` is missing: it was copied without it, or that was deleted. Upstream's programs would take it for a new database.";
     DATABASE_READ_ONLY = "nixbox::database::read-only", Unavailable, "This user may not write the database, or the folder that it is in.";
     DATABASE_NO_ROOM = "nixbox::database::no-room", Unavailable, "The disk has no room to open or to repair the database. It is left as it was.";
-    DATABASE_ENCRYPTED = "nixbox::database::encrypted", Refused, "The database is encrypted.";
+    DATABASE_ENCRYPTED = "nixbox::database::encrypted", Refused, "The database is encrypted, and the instance is declared without `encryption`. It was left as it is.";
+    DATABASE_PLAIN = "nixbox::database::plain", Refused, "The instance is declared with `encryption`, and its database is not encrypted. `nixbox-helper rekey` encrypts it; until then it is left as it is.";
+    DATABASE_CIPHER = "nixbox::database::cipher", Refused, "The database is encrypted with another cipher than `encryption.cipher` says. It was left as it is.";
     DATABASE_OVERLAY = "nixbox::database::overlay", Refused, "The database is an overlay over a folder, and the instance has no `base`.";
     DATABASE_BASE_MOVED = "nixbox::database::base-moved", Refused, "The database is an overlay over another folder than `base` names. The message names both.";
     DATABASE_DAMAGED = "nixbox::database::damaged", Unavailable, "SQLite says that the file is damaged. `nixbox-helper fsck` says more.";
@@ -106,6 +108,13 @@ catalogue! {
 
     EXPORT_EXISTS = "nixbox::export::exists", Conflict, "The target of an export is there already, and not empty. `--force` replaces it.";
     IMPORT_MISSING = "nixbox::import::missing", NotFound, "What was to be imported is not there.";
+
+    KEY_COMMAND = "nixbox::key::command", Refused, "`encryption.key_command` could not be run, failed, or printed no key. The database was not touched.";
+    KEY_EXPOSED = "nixbox::key::exposed", Refused, "The file with the key can be read by every user of the machine. `chmod 600` closes it.";
+    KEY_INVALID = "nixbox::key::invalid", Refused, "What was found is no key for the cipher: it takes 64 hexadecimal digits, or 32 for a cipher with 128 in its name. The database was not touched.";
+    KEY_MISSING = "nixbox::key::missing", Refused, "The file that holds the key cannot be read, or the variable is not set. The database was not touched.";
+    KEY_SILENT = "nixbox::key::silent", TimedOut, "`encryption.key_command` did not end within ten seconds. It was killed, and the database was not touched.";
+    KEY_WRONG = "nixbox::key::wrong", Refused, "The key is not the one that the database was encrypted with. It was left as it is.";
 
     FILE_EXISTS = "nixbox::file::exists", Conflict, "Something lies at that path already. Nothing was changed.";
     FILE_FAILED = "nixbox::file::failed", Unavailable, "The database could not do it. The message says why.";

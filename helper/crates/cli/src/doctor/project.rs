@@ -12,13 +12,14 @@ use nixbox_mounts::{Health, mount_at};
 use nixbox_report::codes;
 use nixbox_state::Lock;
 
-use super::Finding;
+use super::{Finding, encryption};
 use crate::recorded;
 
 pub fn findings(project: &Project) -> Vec<Finding> {
     let mut findings = vec![data_dir(project), runtime_dir(project)];
     for instance in project.instances.values() {
         findings.extend(leftovers(instance));
+        findings.extend(encryption::findings(instance));
     }
     for instance in project.enabled() {
         findings.extend(ports(instance));

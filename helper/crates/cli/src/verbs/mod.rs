@@ -19,6 +19,7 @@ pub mod new;
 pub mod ps;
 pub mod quickstart;
 pub mod ready;
+pub mod rekey;
 pub mod render;
 pub mod schema;
 pub mod serve;
@@ -58,6 +59,7 @@ pub fn run(verb: Verb, context: &Context) -> Result<u8, Report> {
         Verb::Url(args) => url::run(args, context),
         Verb::Fs(args) => fs::run(args, context),
         Verb::Kv(args) => kv::run(args, context),
+        Verb::Rekey(args) => rekey::run(args, context),
         Verb::Tool(args) => tool::run(args, context),
         Verb::Timeline(args) => timeline::run(args, context),
         Verb::Export(args) => export::run(args, context),

@@ -47,6 +47,7 @@ pub const ANSWERS: &[(&str, Make)] = &[
     ("ps", || schema_for!(Versioned<ps::Answer>)),
     ("quickstart", || schema_for!(Versioned<quickstart::Answer>)),
     ("ready", || schema_for!(Versioned<ready::Answer>)),
+    ("rekey", || schema_for!(Versioned<rekey::Answer>)),
     ("stop", || schema_for!(Versioned<stop::Answer>)),
     ("timeline", || schema_for!(Versioned<timeline::Answer>)),
     ("tool finish", || schema_for!(Versioned<tool::Answer>)),

@@ -80,6 +80,8 @@ fn answers_are_what_their_schema_says() {
     let test =
         Test::new().config("[instances.a]\nmount.backend = \"none\"\nhttp.port = 0\n[instances.off]\nenable = false\n");
     owner();
+    std::fs::write(test.path("key"), "5e".repeat(32)).unwrap();
+    std::fs::set_permissions(test.path("key"), std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
     let check = |verb: &str, call: &str| {
         let schema = test.args(["schema", verb]).success().json();
         let answer = test.run(&format!("{call} --json")).success().json();
@@ -124,6 +126,7 @@ fn answers_are_what_their_schema_says() {
         check("down", "down"),
         check("fsck", "fsck a"),
         check("migrate", "migrate a"),
+        check("rekey", "rekey a --new-key-file key"),
         check("new", "new plain made"),
     ];
     // These two need FUSE, and have tests of their own.

@@ -43,6 +43,9 @@ impl Resolver<'_> {
         if let Some(at) = &written.limits {
             lacks(at.line, &["limits"], "knows no limits");
         }
+        if let Some(at) = &written.encryption {
+            lacks(at.line, &["encryption"], "mounts no encrypted database");
+        }
         if let Some(at) = mount.read_only.as_ref().filter(|at| at.value) {
             lacks(at.line, &["mount", "read_only"], "cannot refuse writes");
         }

@@ -48,10 +48,19 @@ bind = "127.0.0.1"
 port = 2049
 expose = false
 
+[instances.sandbox.encryption]
+cipher = "aes256gcm"
+key_file = "/run/keys/sandbox"
+
 [instances.second]
 mount = { backend = "none", path = "second" }
 http = { port = 0 }
 nfs = { enable = false }
+encryption = { key_command = ["pass", "show", "second"] }
+
+[instances.third]
+mount = { path = "third" }
+encryption = { key_env = "THIRD_KEY" }
 "#;
 
 /// Marsaglia's xorshift: one seed, one file, forever.

@@ -1,3 +1,5 @@
+use std::fs::File;
+use std::io::Read;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -6,6 +8,7 @@ use rusqlite::config::DbConfig;
 
 use super::sqlite::{bind, look_at, query, store_error};
 use super::{Arg, Disk, EachRow, Store, wal_path};
+use crate::encryption::Cipher;
 use crate::error::{Error, Result};
 
 /// A database that is read and cannot be written: SQLite has no descriptor that would let it. Neither a lock is taken
@@ -16,6 +19,12 @@ pub(crate) struct Looking {
 
 impl Looking {
     pub(crate) fn at(path: &Path) -> Result<Self> {
+        // Only Turso could read it, and this has no key.
+        let mut head = Vec::new();
+        File::open(path)?.take(16).read_to_end(&mut head)?;
+        if let Some(Ok(cipher)) = Cipher::of_head(&head) {
+            return Err(Error::Encrypted { path: path.to_owned(), cipher });
+        }
         // Without a log, SQLite would make an empty one: it has to be told that nothing changes.
         let has_log = wal_path(path).metadata().is_ok_and(|log| log.len() > 0);
         let connection = look_at(path, !has_log)?;

@@ -3,14 +3,86 @@
 mod ephemeral;
 mod looking;
 mod sqlite;
+#[cfg(feature = "turso")]
+mod turso;
 
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use crate::encryption::Encryption;
 use crate::error::Result;
 
 pub(crate) use ephemeral::EphemeralStore;
 pub(crate) use looking::Looking;
-pub(crate) use sqlite::{SqliteStore, settle_copy, wal_path};
+pub(crate) use sqlite::{SqliteStore, settle_copy};
+#[cfg(feature = "turso")]
+pub use turso::is_guarded;
+
+/// Which library keeps a database, and how.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum Backing {
+    /// SQLite, in WAL mode.
+    #[default]
+    Sqlite,
+    /// Turso, on the same plain file: what a remote can be synced with.
+    #[cfg(feature = "turso")]
+    Turso,
+    /// Turso, with every page encrypted.
+    #[cfg(feature = "turso")]
+    Encrypted(Encryption),
+}
+
+impl Backing {
+    pub fn encryption(&self) -> Option<&Encryption> {
+        match self {
+            #[cfg(feature = "turso")]
+            Self::Encrypted(encryption) => Some(encryption),
+            _ => None,
+        }
+    }
+}
+
+/// A database that was opened and not changed, and would be left as it was: it may turn out to be somebody else's.
+pub(crate) trait Guest {
+    fn query(&mut self, sql: &str, args: &[Arg<'_>], each: EachRow<'_>) -> Result<()>;
+    /// Makes the database ours: from here on it may be written.
+    fn stay(self: Box<Self>) -> Result<Box<dyn Store>>;
+    /// Leaves everything as it was found.
+    fn leave(self: Box<Self>);
+}
+
+/// Opens without a write: not even a write-ahead log that another program left behind is folded in before
+/// [`Guest::stay`].
+pub(crate) fn visit(path: &Path, backing: &Backing) -> Result<Box<dyn Guest>> {
+    match backing {
+        Backing::Sqlite => Ok(Box::new(SqliteStore::visit(path)?)),
+        #[cfg(feature = "turso")]
+        Backing::Turso => Ok(Box::new(turso::TursoStore::open(path, None)?)),
+        #[cfg(feature = "turso")]
+        Backing::Encrypted(encryption) => Ok(Box::new(turso::TursoStore::open(path, Some(encryption))?)),
+    }
+}
+
+/// Whether `encryption` is what the file at `path` was encrypted with. Only reads, and takes no lock.
+#[cfg(feature = "turso")]
+pub(crate) fn prove(path: &Path, encryption: &Encryption) -> Result<()> {
+    turso::prove(path, encryption)
+}
+
+/// Both libraries keep their log there.
+pub(crate) fn wal_path(path: &Path) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push("-wal");
+    name.into()
+}
+
+/// One that a library made at opening and wrote nothing to.
+fn remove_empty_log(database: &Path) {
+    let wal = wal_path(database);
+    if wal.metadata().is_ok_and(|meta| meta.len() == 0) {
+        let _ = std::fs::remove_file(wal);
+    }
+}
 
 /// A value on its way into a statement.
 #[derive(Debug, Clone, Copy)]

@@ -9,7 +9,7 @@ use rusqlite::config::DbConfig;
 use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{Connection, ErrorCode, OpenFlags, ToSql, ffi};
 
-use super::{Arg, Disk, EachRow, Fold, Row, Store};
+use super::{Arg, Disk, EachRow, Fold, Row, Store, wal_path};
 use crate::error::{Error, Result, StoreError, StoreErrorKind};
 
 /// SQLite in WAL mode, for this process alone: by [`VFS`], and not by `locking_mode = EXCLUSIVE`, which would also
@@ -48,7 +48,7 @@ pub(crate) fn settle_copy(path: &Path) -> Result<()> {
     Ok(File::open(path)?.sync_all()?)
 }
 
-/// A connection that has looked but changed nothing, and would leave the files as they were.
+/// See [`super::Guest`].
 pub(crate) struct Guest {
     connection: Connection,
     path: PathBuf,
@@ -56,8 +56,6 @@ pub(crate) struct Guest {
 }
 
 impl SqliteStore {
-    /// Opens without a write: not even a write-ahead log that another program left behind is folded in before
-    /// [`Guest::stay`], since the file may turn out to be somebody else's.
     pub(crate) fn visit(path: &Path) -> Result<Guest> {
         let wal_was_there = wal_path(path).exists();
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
@@ -99,17 +97,6 @@ impl Guest {
         self.connection.busy_timeout(std::time::Duration::ZERO)
     }
 
-    pub(crate) fn query(&mut self, sql: &str, args: &[Arg<'_>], each: EachRow<'_>) -> Result<()> {
-        query(&self.connection, sql, args, each)
-    }
-
-    /// Makes the database ours: from here on it may be written.
-    pub(crate) fn stay(self) -> Result<SqliteStore> {
-        self.settle().map_err(store_error)?;
-        let wal = Arc::new(Wal(File::open(wal_path(&self.path))?));
-        Ok(SqliteStore { connection: self.connection, path: self.path, wal })
-    }
-
     fn settle(&self) -> rusqlite::Result<()> {
         let db = &self.connection;
         db.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, false)?;
@@ -127,16 +114,24 @@ impl Guest {
         // Makes the log's file, which `Disk` opens.
         db.execute_batch("BEGIN IMMEDIATE; COMMIT")
     }
+}
 
-    /// Leaves everything as it was found.
-    pub(crate) fn leave(self) {
-        let Self { connection, path, wal_was_there } = self;
+impl super::Guest for Guest {
+    fn query(&mut self, sql: &str, args: &[Arg<'_>], each: EachRow<'_>) -> Result<()> {
+        query(&self.connection, sql, args, each)
+    }
+
+    fn stay(self: Box<Self>) -> Result<Box<dyn Store>> {
+        self.settle().map_err(store_error)?;
+        let wal = Arc::new(Wal(File::open(wal_path(&self.path))?));
+        Ok(Box::new(SqliteStore { connection: self.connection, path: self.path, wal }))
+    }
+
+    fn leave(self: Box<Self>) {
+        let Self { connection, path, wal_was_there } = *self;
         drop(connection);
         if !wal_was_there {
-            let wal = wal_path(&path);
-            if wal.metadata().is_ok_and(|meta| meta.len() == 0) {
-                let _ = std::fs::remove_file(wal);
-            }
+            super::remove_empty_log(&path);
         }
     }
 }
@@ -316,10 +311,4 @@ pub(super) fn store_error(error: rusqlite::Error) -> Error {
         _ => StoreErrorKind::Other,
     };
     StoreError::new(kind, error.to_string()).into()
-}
-
-pub(crate) fn wal_path(path: &Path) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push("-wal");
-    name.into()
 }

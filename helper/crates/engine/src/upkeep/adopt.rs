@@ -5,7 +5,7 @@ use std::path::Path;
 
 use super::{backup, look_at_present};
 use crate::error::Result;
-use crate::store::{SqliteStore, Store, wal_path};
+use crate::store::{self, Backing, wal_path};
 
 /// `from` is left as it is; nobody has it open. `to` is not there yet, and is there whole or not at all.
 pub fn adopt(from: &Path, to: &Path) -> Result<()> {
@@ -18,7 +18,7 @@ pub fn adopt(from: &Path, to: &Path) -> Result<()> {
     let beside = Path::new(&beside);
     let adopted = backup::make(&from, beside).and_then(|_| {
         // Folds the log in.
-        Box::new(SqliteStore::visit(beside)?.stay()?).close()?;
+        store::visit(beside, &Backing::Sqlite)?.stay()?.close()?;
         fs::hard_link(beside, to)?;
         backup::sync_folder(to)?;
         Ok(())

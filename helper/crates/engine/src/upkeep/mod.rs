@@ -15,7 +15,7 @@ pub use self::migrate::{Migrated, migrate};
 use crate::error::{Error, Result, StoreError, StoreErrorKind};
 use crate::probe::{self, Found, OpenHere};
 use crate::schema::{self, Known, Version};
-use crate::store::{Looking, SqliteStore, Store};
+use crate::store::{self, Backing, Looking, Store};
 
 /// A database that is there, looked at.
 pub(crate) struct Looked {
@@ -63,15 +63,15 @@ fn change<T>(path: &Path, copy: &Path, change: impl FnOnce(&mut dyn Store) -> Re
 }
 
 fn in_transaction<T>(path: &Path, change: impl FnOnce(&mut dyn Store) -> Result<T>) -> Result<T> {
-    let guest = SqliteStore::visit(path)?;
+    let guest = store::visit(path, &Backing::Sqlite)?;
     let _open_here = OpenHere::claim(path)?;
     let mut store = guest.stay()?;
     store.execute("BEGIN IMMEDIATE", &[])?;
-    match change(&mut store) {
+    match change(&mut *store) {
         Ok(answer) => {
             store.execute("COMMIT", &[])?;
             store.disk().sync()?;
-            Box::new(store).close()?;
+            store.close()?;
             Ok(answer)
         }
         Err(error) => {

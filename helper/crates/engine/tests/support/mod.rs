@@ -12,6 +12,23 @@ use tempfile::TempDir;
 
 pub const ME: Caller = Caller { uid: 1000, gid: 100 };
 
+/// How the databases of this test program are kept: `on_turso` runs these same tests once more.
+pub fn backing() -> Backing {
+    match env!("CARGO_CRATE_NAME") {
+        "on_turso" => Backing::Turso,
+        _ => Backing::Sqlite,
+    }
+}
+
+pub fn options() -> Options {
+    Options { backing: backing(), ..Options::default() }
+}
+
+/// The name by which the test runner knows a test of the module at `path`: they are modules where they run once more.
+pub fn test_name(path: &str, test: &str) -> String {
+    path.split_once("::").map_or(test.into(), |(_, module)| format!("{module}::{test}"))
+}
+
 pub struct Scratch {
     // Dropped before its folder: a file that goes while it is open frees its inode number, and another test's
     // new database would be taken for it.
@@ -26,13 +43,13 @@ impl Scratch {
     }
 
     pub fn with_chunk_size(chunk_size: u32) -> Self {
-        Self::with_options(Options { chunk_size, ..Options::default() })
+        Self::with_options(Options { chunk_size, ..options() })
     }
 
     pub fn over(base: &std::path::Path) -> Self {
         Self::with_options(Options {
             base: Some(BaseOptions { path: base.to_owned(), ..BaseOptions::default() }),
-            ..Options::default()
+            ..options()
         })
     }
 

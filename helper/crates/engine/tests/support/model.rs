@@ -140,10 +140,17 @@ pub struct Engine {
     held: RefCell<Vec<Ino>>,
 }
 
+/// Unoptimised, Turso takes a second for each.
+pub fn cases() -> proptest::test_runner::Config {
+    let all = proptest::test_runner::Config::default();
+    let cases = if backing() == Backing::Sqlite { all.cases } else { 20 };
+    proptest::test_runner::Config { cases, ..all }
+}
+
 impl Engine {
     pub fn new(chunk_size: u32, base: Option<&Path>) -> Self {
         let base = base.map(|path| BaseOptions { path: path.to_owned(), ..BaseOptions::default() });
-        let scratch = Scratch::with_options(Options { chunk_size, base, ..Options::default() });
+        let scratch = Scratch::with_options(Options { chunk_size, base, ..options() });
         let files = scratch.tree();
         Self { scratch, files, open: Default::default(), held: RefCell::default() }
     }
