@@ -30,6 +30,9 @@ let
     }
     // lib.optionalAttrs (e.keyCommand != [ ]) { key_command = e.keyCommand; };
 
+  http =
+    h: { inherit (h) bind port expose; } // lib.optionalAttrs (h.hosts != [ ]) { inherit (h) hosts; };
+
   instance =
     i:
     lib.recursiveUpdate (
@@ -43,7 +46,7 @@ let
           ;
         mount = mount i.mount;
         # The table's presence is what switches HTTP on.
-        http = if i.http == null then null else { inherit (i.http) bind port; };
+        http = if i.http == null then null else http i.http;
         inherit (i) nfs;
         encryption = if i.encryption == null then null else encryption i.encryption;
       }
@@ -52,6 +55,7 @@ let
         limits = present i.limits;
       }
       // lib.optionalAttrs (i.exclude != [ ]) { inherit (i) exclude; }
+      // lib.optionalAttrs (i.mcp.tools != null) { mcp = { inherit (i.mcp) tools; }; }
     ) i.settings;
 in
 lib.recursiveUpdate (present {

@@ -66,6 +66,7 @@ in
           http = {
             bind = "::1";
             port = 7420;
+            hosts = [ "box.example.org" ];
           };
           nfs = {
             enable = false;
@@ -79,6 +80,7 @@ in
             keyCommand = [ "pass" ];
             keyEnv = "K";
           };
+          mcp.tools = [ "read_file" ];
         };
       })
       {
@@ -113,6 +115,8 @@ in
           http = {
             bind = "::1";
             port = 7420;
+            expose = false;
+            hosts = [ "box.example.org" ];
           };
           nfs = {
             enable = false;
@@ -126,6 +130,7 @@ in
             key_command = [ "pass" ];
             key_env = "K";
           };
+          mcp.tools = [ "read_file" ];
         };
       };
 
@@ -178,6 +183,7 @@ in
       {
         bind = "127.0.0.1";
         port = 0;
+        expose = false;
       };
 
   "an empty nfs set is loopback on a free port" =

@@ -72,6 +72,9 @@ let
         "${at name "mount"}: allowRoot and allowOther exclude each other; allowOther lets root in as well"
       )
       (require (isAddress bind) "${at name "http.bind"} is \"${bind}\": it must be an address, such as 127.0.0.1 or ::1")
+      (require (instance.http.expose or false || !(isAddress bind) || match "127[.].*|::1" bind != null)
+        "${at name "http.bind"} is ${bind}, which other machines reach; if that is meant, set ${at name "http.expose"} = true"
+      )
       (require (isAddress nfsBind) "${at name "nfs.bind"} is \"${nfsBind}\": it must be an address, such as 127.0.0.1 or ::1")
       (require (nfs.expose or false || !(isAddress nfsBind) || match "127[.].*|::1" nfsBind != null)
         "${at name "nfs.bind"} is ${nfsBind}, which other machines reach, and NFS asks nobody for a password; set expose where all of them may"

@@ -29,7 +29,12 @@ let
 
   two = a: b: { instances = { inherit a b; }; };
   path = p: { mount.path = p; };
-  http = bind: port: { http = { inherit bind port; }; };
+  http = bind: port: {
+    http = {
+      inherit bind port;
+      expose = true;
+    };
+  };
   encrypted = encryption: { instances.a = { inherit encryption; }; };
   long = n: builtins.concatStringsSep "" (builtins.genList (_: "a") n);
 in
@@ -176,6 +181,12 @@ in
 
   "http: a host name" = refuses "must be an address" { instances.a = http "localhost" 0; };
   "http: an address of version 6" = accepts { instances.a = http "fe80::1" 0; };
+  "http: for other machines, not asked for" = refuses "http.expose = true" {
+    instances.a.http.bind = "0.0.0.0";
+  };
+  "http: loopback needs no asking" = accepts (
+    two { http.bind = "127.0.0.2"; } { http.bind = "::1"; }
+  );
   "settings are looked at, too" = refuses "would hide everything" {
     instances.a.settings.mount.path = ".";
   };

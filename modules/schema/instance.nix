@@ -7,6 +7,7 @@ in
 {
   imports = [
     ./limits.nix
+    ./mcp.nix
     ./mount.nix
   ];
 
@@ -85,7 +86,7 @@ in
       type = types.nullOr (types.submodule ./http.nix);
       default = null;
       example = literalExpression "{ port = 7420; }";
-      description = "The HTTP surface (health, metrics, MCP). Null: none; an empty set: loopback on a free port.";
+      description = "The HTTP surface (health, metrics, status, events, MCP). Null: none; an empty set: loopback on a free port.";
     };
 
     nfs = mkOption {

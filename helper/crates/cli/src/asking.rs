@@ -225,6 +225,18 @@ impl Talk {
         })
     }
 
+    /// The stream itself, where the owner has handed it over, with what has come of it already; and who is to be waited
+    /// for when it is closed.
+    pub fn into_stream(self) -> Result<(UnixStream, Vec<u8>, Left), Report> {
+        let name = self.instance.name;
+        if self.first != Response::Yours {
+            let why = format!("unexpected answer {:?}", self.first);
+            return Err(failed(&name, Error::Protocol(why), self.alone));
+        }
+        let (stream, early) = self.conversation.into_stream().map_err(|error| failed(&name, error, None))?;
+        Ok((stream, early, Left { name, alone: self.alone }))
+    }
+
     /// Waits for as long as the owner is at it.
     fn answer(&mut self) -> Result<Response, Error> {
         loop {
@@ -254,6 +266,19 @@ impl Talk {
         let Self { conversation, alone, .. } = self;
         drop(conversation);
         alone
+    }
+}
+
+/// What is left of a talk whose stream went to another.
+pub struct Left {
+    name: String,
+    alone: Option<Alone>,
+}
+
+impl Left {
+    /// Waits until an owner that was started for this has let go of everything.
+    pub fn leave(self) -> Result<(), Report> {
+        self.alone.map_or(Ok(()), |alone| alone.gone(&self.name))
     }
 }
 
@@ -328,6 +353,8 @@ impl Alone {
             .arg(&asked.instance.name)
             .args(&asked.words)
             .env("NIXBOX_LOG_FORMAT", "human")
+            // Whoever listens there waits for another program than this one.
+            .env_remove("NOTIFY_SOCKET")
             .stdin(Stdio::from(OwnedFd::from(theirs)))
             .stdout(Stdio::null())
             .stderr(Stdio::piped())

@@ -76,6 +76,7 @@ pub enum Verb {
     Kv(kv::Args),
     Tool(tool::Args),
     Timeline(timeline::Args),
+    Mcp(mcp::Args),
     Export(export::Args),
     Import(import::Args),
     Fsck(fsck::Args),

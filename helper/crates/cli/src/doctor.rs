@@ -1,6 +1,7 @@
 //! Everything that can be wrong before anything is started, each with what to do about it.
 
 mod encryption;
+pub mod http;
 pub mod machine;
 pub mod project;
 

@@ -6,6 +6,7 @@ mod changes;
 mod cli;
 mod context;
 mod doctor;
+mod handing;
 mod interrupt;
 mod mounts;
 mod output;

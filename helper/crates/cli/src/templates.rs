@@ -29,6 +29,6 @@ mod tests {
     fn the_one_without_nix_is_complete() {
         let plain = TEMPLATES.iter().find(|template| template.name == "plain").expect("templates/plain");
         let files: Vec<_> = plain.files.iter().map(|(path, _)| *path).collect();
-        assert_eq!(files, [".envrc", ".gitignore", "README.md", "nixbox.toml"]);
+        assert_eq!(files, [".envrc", ".gitignore", ".mcp.json", "README.md", "nixbox.toml"]);
     }
 }

@@ -9,7 +9,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Serialize, Serializer};
 
 use crate::size::Size;
-use crate::words::{Backend, Cipher, Engine, LogLevel, Mode};
+use crate::words::{Backend, Cipher, Engine, LogLevel, McpTool, Mode};
 
 /// A value and the line that it stands on.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -149,6 +149,9 @@ pub(crate) struct InstanceDocument {
     /// Encrypts the database. Without this table it is plain.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub encryption: Option<At<EncryptionDocument>>,
+    /// What the instance offers to agents over MCP.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mcp: Option<At<McpDocument>>,
 }
 
 /// How much an instance may hold. Of a base counts only what has been changed, and so copied.
@@ -206,11 +209,11 @@ pub(crate) struct MountDocument {
     pub create: Option<At<bool>>,
 }
 
-/// The HTTP surface of an instance: health, metrics.
+/// The HTTP surface of an instance: health, metrics, status, events, MCP.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct HttpDocument {
-    /// The loopback address to listen on.
+    /// The address to listen on: of loopback, unless `expose` allows another.
     #[schemars(extend("default" = "127.0.0.1"))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub bind: Option<At<IpAddr>>,
@@ -218,6 +221,24 @@ pub(crate) struct HttpDocument {
     #[schemars(extend("default" = 0))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub port: Option<At<u16>>,
+    /// Allow `bind` to be an address that other machines reach. What they send is not encrypted.
+    #[schemars(extend("default" = false))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub expose: Option<At<bool>>,
+    /// Names that callers may use for this machine, beside `localhost` and the address that they connect to. A request
+    /// with any other name in its Host or Origin header is refused.
+    #[schemars(default, inner(length(max = 253), pattern("^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$")))]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub hosts: Vec<At<String>>,
+}
+
+/// What an instance offers to agents over MCP, on standard input and at `/mcp` of the HTTP surface.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct McpDocument {
+    /// The tools that may be called. Without this key all of them; an empty array means none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tools: Option<Vec<At<McpTool>>>,
 }
 
 /// An instance over NFS version 3, which knows no password: whoever reaches the port is who he says he is.

@@ -32,4 +32,4 @@ pub use render::{to_json, to_toml};
 pub use schema::schema;
 pub use size::Size;
 pub use sources::{Environment, Sources};
-pub use words::{Backend, Cipher, Engine, LogLevel, Mode, UnknownWord};
+pub use words::{Backend, Cipher, Engine, LogLevel, McpTool, Mode, UnknownWord};

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
 use crate::size::Size;
-use crate::words::{Backend, Cipher, Engine, LogLevel, Mode};
+use crate::words::{Backend, Cipher, Engine, LogLevel, McpTool, Mode};
 
 /// A project: one `nixbox.toml` and the folder its relative paths start from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,6 +42,8 @@ pub struct Instance {
     pub http: Option<Http>,
     pub nfs: Option<Nfs>,
     pub encryption: Option<Encryption>,
+    /// The tools that may be called over MCP.
+    pub mcp_tools: Vec<McpTool>,
     pub paths: Paths,
 }
 
@@ -101,6 +103,10 @@ pub struct Http {
     pub bind: IpAddr,
     /// 0: the system picks one and the owner records it.
     pub port: u16,
+    /// `bind` may be an address that other machines reach.
+    pub expose: bool,
+    /// What this machine may be called by, beside `localhost` and the address that a caller connects to.
+    pub hosts: Vec<String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]

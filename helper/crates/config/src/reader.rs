@@ -10,7 +10,8 @@ use std::str::FromStr;
 use nixbox_report::{Code, Failure, codes};
 
 use crate::document::{
-    At, Document, EncryptionDocument, HttpDocument, InstanceDocument, LimitsDocument, MountDocument, NfsDocument,
+    At, Document, EncryptionDocument, HttpDocument, InstanceDocument, LimitsDocument, McpDocument, MountDocument,
+    NfsDocument,
 };
 use crate::problems::Problems;
 use crate::schema;
@@ -56,6 +57,7 @@ fn instance(table: &mut Table<'_, '_>) -> InstanceDocument {
         http: table.table("http", http),
         nfs: table.table("nfs", nfs),
         encryption: table.table("encryption", encryption),
+        mcp: table.table("mcp", mcp),
     }
 }
 
@@ -78,7 +80,16 @@ fn mount(table: &mut Table<'_, '_>) -> MountDocument {
 }
 
 fn http(table: &mut Table<'_, '_>) -> HttpDocument {
-    HttpDocument { bind: table.address("bind"), port: table.integer("port", 0, u16::MAX) }
+    HttpDocument {
+        bind: table.address("bind"),
+        port: table.integer("port", 0, u16::MAX),
+        expose: table.flag("expose"),
+        hosts: table.list("hosts"),
+    }
+}
+
+fn mcp(table: &mut Table<'_, '_>) -> McpDocument {
+    McpDocument { tools: table.words("tools") }
 }
 
 fn nfs(table: &mut Table<'_, '_>) -> NfsDocument {
@@ -173,7 +184,18 @@ impl<'t, 'p> Table<'t, 'p> {
     }
 
     fn word<T: Word>(&mut self, name: &'static str) -> Option<At<T>> {
-        let At { value, line } = self.text(name)?;
+        let at = self.text(name)?;
+        self.as_word(name, at)
+    }
+
+    /// An array of words; none where it is not written, which is something else than an empty one.
+    fn words<T: Word>(&mut self, name: &'static str) -> Option<Vec<At<T>>> {
+        let written = self.entries.iter().any(|entry| entry.name == name);
+        let list = self.list(name);
+        written.then(|| list.into_iter().filter_map(|at| self.as_word(name, at)).collect())
+    }
+
+    fn as_word<T: Word>(&self, name: &'static str, At { value, line }: At<String>) -> Option<At<T>> {
         if let Ok(word) = value.parse() {
             return Some(At { value: word, line });
         }

@@ -6,9 +6,10 @@ use std::path::Path;
 use nixbox_report::{Failure, Report, codes};
 
 use crate::document::{
-    At, Document, EncryptionDocument, HttpDocument, InstanceDocument, LimitsDocument, MountDocument, NfsDocument,
+    At, Document, EncryptionDocument, HttpDocument, InstanceDocument, LimitsDocument, McpDocument, MountDocument,
+    NfsDocument,
 };
-use crate::project::{Encryption, Instance, KeySource, Limits, Nfs, Project};
+use crate::project::{Encryption, Http, Instance, KeySource, Limits, Nfs, Project};
 use crate::reader::VERSION;
 use crate::words::Backend;
 
@@ -78,12 +79,10 @@ fn instance(instance: &Instance) -> InstanceDocument {
         labels: all(&instance.labels),
         env: all(&instance.env),
         mount: given(mount),
-        http: instance
-            .http
-            .as_ref()
-            .map(|http| At::nowhere(HttpDocument { bind: given(http.bind), port: given(http.port) })),
+        http: instance.http.as_ref().map(|http| At::nowhere(self::http(http))),
         nfs: instance.nfs.as_ref().map(|nfs| At::nowhere(self::nfs(nfs))),
         encryption: instance.encryption.as_ref().map(|it| At::nowhere(encryption(it))),
+        mcp: given(McpDocument { tools: Some(instance.mcp_tools.iter().copied().map(At::nowhere).collect()) }),
     }
 }
 
@@ -96,6 +95,15 @@ fn encryption(encryption: &Encryption) -> EncryptionDocument {
             EncryptionDocument { key_command: words.iter().cloned().map(At::nowhere).collect(), ..none }
         }
         KeySource::Variable(name) => EncryptionDocument { key_env: given(name.clone()), ..none },
+    }
+}
+
+fn http(http: &Http) -> HttpDocument {
+    HttpDocument {
+        bind: given(http.bind),
+        port: given(http.port),
+        expose: given(http.expose),
+        hosts: http.hosts.iter().cloned().map(At::nowhere).collect(),
     }
 }
 

@@ -3,14 +3,14 @@
 mod encryption;
 mod engine;
 mod nfs;
+mod surfaces;
 
 use std::collections::BTreeMap;
-use std::net::{IpAddr, Ipv4Addr};
 use std::path::{Path, PathBuf};
 
 use nixbox_report::{Code, Failure, codes};
 
-use crate::document::{At, Document, HttpDocument, InstanceDocument, LimitsDocument, MountDocument};
+use crate::document::{At, Document, InstanceDocument, LimitsDocument, MountDocument};
 use crate::env;
 use crate::glob;
 use crate::load::Loaded;
@@ -18,7 +18,7 @@ use crate::locate::Located;
 use crate::origin::{Origin, Origins, Setting};
 use crate::paths::{RealPaths, absolute, in_store, is_not_a_folder, short_hash};
 use crate::problems::Problems;
-use crate::project::{Base, Http, Instance, Limits, Mount, Paths, Project};
+use crate::project::{Base, Instance, Limits, Mount, Paths, Project};
 use crate::secret;
 use crate::sources::Sources;
 use crate::tree::join;
@@ -171,6 +171,7 @@ impl Resolver<'_> {
             http: written.http.as_ref().map(|http| self.http(&join(&key, "http"), &http.value)),
             nfs: self.nfs(&join(&key, "nfs"), written),
             encryption: self.encryption(&join(&key, "encryption"), written.encryption.as_ref()),
+            mcp_tools: self.mcp_tools(&join(&key, "mcp"), written.mcp.as_ref()),
             paths: Paths::of(name, data_dir, runtime_dir),
         };
         self.engine_has_it_all(&key, written, &instance);
@@ -337,16 +338,6 @@ impl Resolver<'_> {
             self.report(&codes::CONFIG_VALUE, *line, &join(key, "allow_root"), what, help);
         }
         (mount.backend != Backend::None).then_some(mount)
-    }
-
-    fn http(&mut self, key: &str, table: &HttpDocument) -> Http {
-        let bind = self.pick(key, "bind", table.bind.as_ref(), IpAddr::V4(Ipv4Addr::LOCALHOST));
-        if let Some(At { value, line }) = table.bind.as_ref().filter(|at| !at.value.is_loopback()) {
-            let what = format!("{value} is not a loopback address");
-            let failure = Failure::new(&codes::CONFIG_EXPOSED, what).why("other machines could reach the instance");
-            self.problems.at(*line, &join(key, "bind"), failure.help("write \"127.0.0.1\" or \"::1\""));
-        }
-        Http { bind, port: self.pick(key, "port", table.port.as_ref(), 0) }
     }
 
     /// A variable that names a folder, from the project root.

@@ -146,6 +146,41 @@ impl Cipher {
     }
 }
 
+/// What agents can call over MCP.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum McpTool {
+    ReadFile,
+    WriteFile,
+    Readdir,
+    Mkdir,
+    Remove,
+    Rename,
+    Stat,
+    Access,
+    Find,
+    KvGet,
+    KvSet,
+    KvDelete,
+    KvList,
+}
+
+words!(McpTool {
+    ReadFile = "read_file",
+    WriteFile = "write_file",
+    Readdir = "readdir",
+    Mkdir = "mkdir",
+    Remove = "remove",
+    Rename = "rename",
+    Stat = "stat",
+    Access = "access",
+    Find = "find",
+    KvGet = "kv_get",
+    KvSet = "kv_set",
+    KvDelete = "kv_delete",
+    KvList = "kv_list"
+});
+
 /// How much the programs say on stderr.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
@@ -182,5 +217,6 @@ mod tests {
         agree(Mode::ALL);
         agree(Cipher::ALL);
         agree(LogLevel::ALL);
+        agree(McpTool::ALL);
     }
 }

@@ -6,6 +6,7 @@ mod support;
 
 use std::fs;
 
+use nixbox_config::McpTool;
 use support::Scene;
 
 fn fails(text: &str, expected: &[(&str, usize, &str)]) {
@@ -77,7 +78,7 @@ fn unknown_keys_are_answered_with_the_nearest_or_with_where_they_belong() {
     assert_eq!(help("[instances.a]\nport = 1"), "`port` belongs into [instances.NAME.http]");
     assert_eq!(help("mount = {}"), "`mount` belongs into [instances.NAME]");
     assert_eq!(help("[instances.a]\nlog_level = \"info\""), "`log_level` belongs into the top of the file");
-    assert_eq!(help("[instances.a.http]\nzzz = 1"), "leave it out; possible here are bind, port");
+    assert_eq!(help("[instances.a.http]\nzzz = 1"), "leave it out; possible here are bind, port, expose, hosts");
     assert_eq!(
         help("log_level = \"warning\""),
         "did you mean \"warn\"? possible are \"error\", \"warn\", \"info\", \"debug\", \"trace\""
@@ -197,11 +198,14 @@ fn one_address_and_port_is_for_one_instance() {
 }
 
 #[test]
-fn only_loopback_is_listened_on() {
+fn only_loopback_is_listened_on_unless_more_is_asked_for() {
     for bind in ["0.0.0.0", "::", "192.168.1.1"] {
         fails(&format!("[instances.a.http]\nbind = \"{bind}\"\n"), &[("exposed", 3, "instances.a.http.bind")]);
     }
     fails("[instances.a.http]\nbind = \"localhost\"\n", &[("value", 3, "instances.a.http.bind")]);
+    fails("[instances.a.http]\nexpose = false\nbind = \"::\"\n", &[("exposed", 4, "instances.a.http.bind")]);
+    let asked = Scene::new("version = 1\n[instances.a.http]\nbind = \"0.0.0.0\"\nexpose = true\n").project();
+    assert!(asked.instances["a"].http.as_ref().is_some_and(|http| http.expose));
     Scene::new("version = 1\n[instances.a.http]\nbind = \"::1\"\n[instances.b.http]\nbind = \"127.0.0.2\"\n").project();
 }
 
@@ -422,4 +426,32 @@ fn a_key_is_in_one_place_and_never_in_the_file() {
 fn the_nearest_cipher_is_suggested() {
     let said = help("[instances.a.encryption]\ncipher = \"AES256-GCM\"\nkey_file = \"k\"\n");
     assert!(said.starts_with("did you mean \"aes256gcm\"?"), "{said}");
+}
+
+#[test]
+fn names_of_this_machine_are_names() {
+    let hosts = |list: &str| format!("[instances.a.http]\nhosts = {list}\n");
+    let project = Scene::new(&format!("version = 1\n{}", hosts("[\"box.example.org\", \"10.0.0.7\"]"))).project();
+    assert_eq!(project.instances["a"].http.as_ref().unwrap().hosts, ["box.example.org", "10.0.0.7"]);
+    let long = "a".repeat(254);
+    for wrong in ["", "Box", "box:80", "http://box", "-box", "box.", "*.example.org", "b x", &long] {
+        fails(&hosts(&format!("[\"a\",\n\"{wrong}\"]")), &[("value", 4, "instances.a.http.hosts")]);
+    }
+    fails(&hosts("\"box\""), &[("type", 3, "instances.a.http.hosts")]);
+}
+
+#[test]
+fn tools_that_may_be_called_are_known_ones() {
+    let tools = |list: &str| format!("[instances.a.mcp]\ntools = {list}\n");
+    let of = |text: &str| {
+        let tools = Scene::new(&format!("version = 1\n{text}")).project().instances["a"].mcp_tools.clone();
+        tools.into_iter().map(McpTool::as_str).collect::<Vec<_>>()
+    };
+    assert_eq!(of("[instances.a]\n").len(), McpTool::ALL.len());
+    assert_eq!(of("[instances.a.mcp]\n").len(), McpTool::ALL.len());
+    assert_eq!(of(&tools("[]")), Vec::<&str>::new());
+    assert_eq!(of(&tools("[\"stat\", \"read_file\", \"stat\"]")), ["read_file", "stat"]);
+    fails(&tools("[\"stat\",\n\"red_file\"]"), &[("type", 4, "instances.a.mcp.tools")]);
+    assert!(help(&tools("[\"red_file\"]")).starts_with("did you mean \"read_file\"? possible are"));
+    fails(&tools("[\"zzz\", 1]"), &[("type", 3, "instances.a.mcp.tools"), ("type", 3, "instances.a.mcp.tools")]);
 }

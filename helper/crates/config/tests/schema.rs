@@ -52,7 +52,7 @@ fn beside(path: &str, key: &str) -> &'static str {
 #[test]
 fn the_schema_has_the_keys_that_the_reader_asks_for_and_no_others() {
     let tables = tables();
-    assert_eq!(tables.len(), 7);
+    assert_eq!(tables.len(), 8);
     for (path, keys) in tables {
         let failures = in_table(&path, &format!("zzzzzzzzzzzz = 1{}", beside(&path, ""))).failures();
         let help = failures[0].help.clone().unwrap();
@@ -187,6 +187,8 @@ fn instance() -> impl Strategy<Value = Value> {
     let http = table(vec![
         ("bind", mostly(select(vec![json!("::1"), json!("127.0.0.1")])).prop_filter("", address).boxed()),
         ("port", number(65535)),
+        ("expose", flag()),
+        ("hosts", mostly(select(vec![json!(["a.example"]), json!([]), json!(["-a"]), json!(["A"])])).boxed()),
     ]);
     let limits = table(vec![
         ("size", mostly(select(vec![json!("2GiB"), json!(1), json!("1 kb"), json!("0MiB"), json!("2G")])).boxed()),
@@ -209,6 +211,8 @@ fn instance() -> impl Strategy<Value = Value> {
         table(vec![cipher(), variable()]),
         table(vec![file(), command(), variable()]),
     ];
+    let tools = select(vec![json!(["stat", "find"]), json!([]), json!(["stat", "stats"]), json!(["kv_get", "mkdir"])]);
+    let mcp = table(vec![("tools", mostly(tools).boxed())]);
     table(vec![
         ("enable", flag()),
         ("description", words(&["", "x\ny", "ü"])),
@@ -223,6 +227,7 @@ fn instance() -> impl Strategy<Value = Value> {
         ("http", mostly(http).boxed()),
         ("nfs", mostly(nfs).boxed()),
         ("encryption", mostly(encryption).boxed()),
+        ("mcp", mostly(mcp).boxed()),
     ])
 }
 

@@ -187,6 +187,15 @@ impl Conversation {
         }
     }
 
+    /// The stream, and what has already come of what the peer says on it.
+    pub fn into_stream(self) -> Result<(UnixStream, Vec<u8>), Error> {
+        let early = self.client.stream.buffer().to_vec();
+        let stream = self.client.stream.into_inner();
+        stream.set_read_timeout(None)?;
+        stream.set_write_timeout(None)?;
+        Ok((stream, early))
+    }
+
     /// Returns when the owner has closed, which one that answered this request alone does when it has let go.
     pub fn close(mut self) -> Result<(), Error> {
         self.client.stream.get_mut().shutdown(std::net::Shutdown::Write)?;

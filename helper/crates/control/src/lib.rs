@@ -8,6 +8,9 @@
 //!   answered with `go`; only then the body is sent, so a refusal costs nothing and can be tried again elsewhere.
 //!   The answer `body` is followed by one.
 //!
+//! - `mcp` is answered with `yours`; from there on both sides speak the Model Context Protocol, a message a line, until one
+//!   of them closes.
+//!
 //! A body is a row of frames: four bytes, big-endian, say how long a frame is ([`MAX_FRAME`] at most), then come its
 //! bytes as they are. A frame of length 0 is the end of a whole body. The length `FF FF FF FF` says that the sender
 //! cannot go on; from an owner, a line `refused` follows it. A connection that closes before either has broken off,

@@ -21,6 +21,8 @@ pub enum Request {
     Tool(ToolRequest),
     Timeline(TimelineRequest),
     Files(FilesRequest),
+    /// From the answer on, the stream carries MCP, a message a line, until either side closes.
+    Mcp,
 }
 
 impl Request {
@@ -49,6 +51,8 @@ pub enum Response {
     },
     /// A body follows.
     Body,
+    /// The stream is the peer's, in the protocol that it has asked for.
+    Yours,
     /// The request was not understood or not possible.
     Refused(Refusal),
 }

@@ -13,6 +13,7 @@ use crate::error::{Error, Result, StoreError, StoreErrorKind};
 use crate::files::{Files, Limits};
 use crate::filesystem::{Caller, FileSystem};
 use crate::kv::Kv;
+use crate::meters::{Load, Meters};
 use crate::overlay::{Base, BaseOptions, Overlay};
 use crate::probe::{self, Found, OpenHere};
 use crate::schema::{self, Over};
@@ -250,9 +251,36 @@ impl Database {
         sync_folder(path)
     }
 
+    /// To be asked again and again while the database is open; closed, it has nothing in hand.
+    pub fn gauges(&self) -> Gauges {
+        Gauges { files: self.files.clone(), path: self.path.clone() }
+    }
+
     /// Commits everything and leaves one file with nothing beside it. `Files` still held answer `EIO` from here on.
     pub fn close(self) -> Result<()> {
         self.files.close()
+    }
+}
+
+/// What there is to measure of an open database, at little cost.
+#[derive(Clone)]
+pub struct Gauges {
+    files: Arc<Files>,
+    path: PathBuf,
+}
+
+impl Gauges {
+    pub fn meters(&self) -> &Meters {
+        self.files.meters()
+    }
+
+    pub fn load(&self) -> Load {
+        self.files.load()
+    }
+
+    /// Of the database file, without its log.
+    pub fn file_bytes(&self) -> u64 {
+        self.path.metadata().map_or(0, |file| file.len())
     }
 }
 

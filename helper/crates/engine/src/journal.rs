@@ -8,6 +8,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use crate::error::{Error, Result};
+use crate::meters::Meters;
 use crate::store::{Disk, Fold, Store};
 
 /// Leaves 20 of the promised 50 ms to the disk.
@@ -35,6 +36,7 @@ struct Shared<M> {
     inner: Mutex<Inner<M>>,
     work: Condvar,
     disk: Arc<dyn Disk>,
+    meters: Arc<Meters>,
     /// Counts commits; written under `inner`.
     committed: AtomicU64,
     /// The last commit known to be on disk. Held during a sync, so that those who wait share the next one.
@@ -92,6 +94,7 @@ impl<M: Companion> Journal<M> {
     pub(crate) fn new(store: Box<dyn Store>, memory: M) -> Result<Self> {
         let shared = Arc::new(Shared {
             disk: store.disk(),
+            meters: Arc::default(),
             inner: Mutex::new(Inner {
                 store: Some(store),
                 memory,
@@ -182,6 +185,15 @@ impl<M: Companion> Journal<M> {
         drop(inner);
         self.shared.work.notify_all();
         answer
+    }
+
+    pub(crate) fn meters(&self) -> &Arc<Meters> {
+        &self.shared.meters
+    }
+
+    /// Changes that are acknowledged and not yet committed.
+    pub(crate) fn waiting(&self) -> u64 {
+        self.shared.lock().batch.as_ref().map_or(0, |batch| batch.acknowledged)
     }
 
     /// Returns when everything acknowledged so far is on disk.
@@ -327,6 +339,7 @@ impl<M: Companion> Shared<M> {
         }
         if let Some(batch) = inner.batch.take() {
             let store = inner.store.as_deref_mut().ok_or_else(closed)?;
+            let began = Instant::now();
             if let Err(error) = store.execute("COMMIT", &[]) {
                 if store.in_transaction() {
                     let _ = store.execute("ROLLBACK", &[]);
@@ -336,6 +349,8 @@ impl<M: Companion> Shared<M> {
                 }
                 return Err(error);
             }
+            self.meters.commits.took(began.elapsed());
+            self.meters.changes.fetch_add(batch.acknowledged, Ordering::Relaxed);
             self.committed.fetch_add(1, Ordering::Release);
             inner.memory.committed();
         }
@@ -348,12 +363,14 @@ impl<M: Companion> Shared<M> {
             return Ok(());
         }
         let reached = self.committed.load(Ordering::Acquire);
+        let began = Instant::now();
         if let Err(error) = self.disk.sync() {
             // The kernel reports a failed write-back once and forgets the pages: asking again would lie.
             let error = Error::Io(error);
             self.lock().lose(&error);
             return Err(error);
         }
+        self.meters.syncs.took(began.elapsed());
         *synced = reached;
         Ok(())
     }

@@ -12,6 +12,7 @@ mod files;
 mod filesystem;
 mod journal;
 mod kv;
+mod meters;
 mod overlay;
 mod probe;
 #[cfg(feature = "turso")]
@@ -23,13 +24,14 @@ mod tool_calls;
 mod upkeep;
 
 pub use by_path::{ByPath, Found, Links, Look, Picked, Planting, Reading, Walk, Wanted, Witness, Writing};
-pub use database::{DEFAULT_CHUNK_SIZE, Database, Mode, Options};
+pub use database::{DEFAULT_CHUNK_SIZE, Database, Gauges, Mode, Options};
 pub use direct::Direct;
 pub use encryption::{Cipher, Encryption, KeyError, UnknownCipher};
 pub use error::{Error, Result, StoreError, StoreErrorKind};
 pub use files::{Files, Limits};
 pub use filesystem::*;
 pub use kv::{Kv, KvEntry};
+pub use meters::{Latency, Load, Meters};
 pub use overlay::{BaseOptions, Change, ChangeKind, Overlay};
 #[cfg(feature = "turso")]
 pub use rekey::{Rekeyed, cipher_of, rekey};

@@ -254,3 +254,62 @@ fn a_folder_of_a_base_is_walked_copied_and_removed_to_the_bottom() {
     assert_eq!(listed("/"), ["copy", "copy/e", "copy/e/f", "copy/e/f/file", "copy/link"]);
     assert!(base.path().join("d/e/f/file").exists());
 }
+
+#[test]
+fn a_long_list_goes_on_where_it_was_left() {
+    let tree = Tree::new();
+    for folder in ["/a", "/a/b", "/c"] {
+        tree.by_path.make_folder(folder.as_ref(), false).unwrap();
+    }
+    for file in ["/a/b/1", "/a/b/2", "/a/z", "/ab", "/c/1"] {
+        tree.put(file, b"x").unwrap();
+    }
+    let rest = |mut walk: nixbox_engine::Walk| {
+        let found = walk.next(usize::MAX, |_| true).unwrap();
+        found.into_iter().map(|found| found.path.display().to_string()).collect::<Vec<_>>()
+    };
+    let all = rest(tree.by_path.list("/".as_ref(), true).unwrap());
+    assert_eq!(all, ["a", "a/b", "a/b/1", "a/b/2", "a/z", "ab", "c", "c/1"]);
+    for (index, path) in all.iter().enumerate() {
+        let after = tree.by_path.list_after("/".as_ref(), path.as_ref()).unwrap();
+        assert_eq!(rest(after), all[index + 1..], "{path}");
+    }
+    // What is gone, or never was, has its place all the same.
+    for (after, first) in [("a/b/11", "a/b/2"), ("a/b/1/x", "a/b/2"), ("0", "a"), ("b", "c"), ("a/zz", "ab")] {
+        assert_eq!(rest(tree.by_path.list_after("/".as_ref(), after.as_ref()).unwrap())[0], first, "{after}");
+    }
+    assert_eq!(rest(tree.by_path.list_after("/a".as_ref(), "b/2".as_ref()).unwrap()), ["z"]);
+    let base = tempfile::tempdir().unwrap();
+    std::fs::create_dir_all(base.path().join("d/e")).unwrap();
+    std::fs::write(base.path().join("d/e/file"), "deep").unwrap();
+    let tree = Tree::over(base.path());
+    assert_eq!(rest(tree.by_path.list_after("/".as_ref(), "d/e".as_ref()).unwrap()), ["d/e/file"]);
+}
+
+#[test]
+fn a_part_of_a_file_is_read_by_itself() {
+    let tree = Tree::new();
+    tree.put("/f", b"0123456789").unwrap();
+    let mut reading = tree.by_path.read("/f".as_ref()).unwrap();
+    assert_eq!(reading.attr().size, 10);
+    reading.go_to(7);
+    assert_eq!(reading.next(2).unwrap(), b"78");
+    assert_eq!(reading.next(2).unwrap(), b"9");
+    reading.go_to(50);
+    assert_eq!(reading.next(2).unwrap(), b"");
+}
+
+#[test]
+fn one_thing_is_removed_and_nothing_in_it() {
+    let tree = Tree::new();
+    tree.by_path.make_folder("/a/b".as_ref(), true).unwrap();
+    tree.put("/a/f", b"x").unwrap();
+    let remove = |path: &str| tree.by_path.remove_one(path.as_ref());
+    assert_eq!(errno(remove("/a")), libc::ENOTEMPTY);
+    assert_eq!(tree.all("/"), ["a", "a/b", "a/f"]);
+    for path in ["/a/b", "/a/f", "/a"] {
+        remove(path).unwrap();
+    }
+    assert_eq!(tree.all("/"), Vec::<String>::new());
+    assert_eq!((errno(remove("/")), errno(remove("/a"))), (libc::EBUSY, libc::ENOENT));
+}

@@ -306,3 +306,26 @@ fn folding_the_log_holds_nobody_up_for_long() {
         assert!(files.read(large, at << 20, 1 << 20).unwrap() == piece);
     }
 }
+
+#[test]
+fn what_was_done_is_counted() {
+    let dir = tempfile::tempdir().unwrap();
+    let database = Database::open_or_create(&dir.path().join("a.db"), &Options::default()).unwrap();
+    let (files, gauges) = (database.files(), database.gauges());
+    let commits = || gauges.meters().commits.counts().iter().sum::<u64>();
+    let syncs = || gauges.meters().syncs.counts().iter().sum::<u64>();
+    let before = (commits(), syncs());
+    files.fsync(ROOT).unwrap();
+    let node = NewNode { kind: Kind::File, perm: 0o644, rdev: 0, caller: Caller { uid: 0, gid: 0 } };
+    let made = files.create(ROOT, "f".as_ref(), node).unwrap();
+    assert_eq!((gauges.load().inodes, gauges.load().waiting), (1, 1));
+    files.fsync(ROOT).unwrap();
+    assert_eq!((commits() - before.0, gauges.load().waiting), (1, 0));
+    assert!(syncs() > before.1 && gauges.meters().syncs.seconds() > 0.0);
+    assert!(gauges.file_bytes() > 0 && gauges.load().log_bytes > 0);
+    files.forget(made.ino, 1);
+    assert_eq!(gauges.load().inodes, 0);
+    drop(files);
+    database.close().unwrap();
+    assert_eq!(gauges.load(), Load::default());
+}

@@ -11,11 +11,12 @@ use tokio::sync::{Semaphore, broadcast, watch};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
+use crate::metrics::Metrics;
 use crate::stop::Stop;
 
 /// Threads that work for requests. The database has one lock; more would only wait for it.
 const WORKERS: usize = 4;
-/// Requests at a time; the control socket lets in no more peers than that.
+/// Requests at a time; others wait.
 const MAX_TALKS: u32 = 256;
 /// How many new calls a slow follower of the timeline may be behind before it has to look them up.
 const BEHIND: usize = 256;
@@ -38,6 +39,7 @@ pub(crate) struct Desk {
     talks: Arc<Semaphore>,
     workers: Arc<Semaphore>,
     recorded: broadcast::Sender<i64>,
+    metrics: Arc<Metrics>,
 }
 
 #[derive(Clone)]
@@ -50,12 +52,13 @@ enum State {
 }
 
 impl Desk {
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(metrics: Arc<Metrics>) -> Self {
         Self {
             state: Arc::new(watch::Sender::new(State::NotYet)),
             talks: Arc::new(Semaphore::new(MAX_TALKS as usize)),
             workers: Arc::new(Semaphore::new(WORKERS)),
             recorded: broadcast::Sender::new(BEHIND),
+            metrics,
         }
     }
 
@@ -82,13 +85,30 @@ impl Desk {
             known = state.wait_for(|state| !matches!(state, State::NotYet)) => known.map(|state| state.clone()),
             () = stop.requested() => Ok(State::Closed),
         };
-        match (known, self.talks.clone().try_acquire_owned()) {
-            (Ok(State::Open(open)), Ok(place)) if !stop.is_requested() => {
+        let open = match known {
+            Ok(State::Open(open)) => open,
+            Ok(State::Refusing(why)) if !stop.is_requested() => return Err((*why).clone().into()),
+            _ => return Err(stopping().into()),
+        };
+        let place = tokio::select! {
+            place = self.talks.clone().acquire_owned() => place,
+            () = stop.requested() => return Err(stopping().into()),
+        };
+        match place {
+            Ok(place) if !stop.is_requested() => {
                 Ok(Request { open, desk: self.clone(), stop: stop.clone(), _place: place })
             }
-            (Ok(State::Refusing(why)), _) if !stop.is_requested() => Err((*why).clone().into()),
             _ => Err(stopping().into()),
         }
+    }
+
+    pub(crate) fn metrics(&self) -> &Metrics {
+        &self.metrics
+    }
+
+    /// The numbers of calls that begin or end from here on.
+    pub(crate) fn follow(&self) -> broadcast::Receiver<i64> {
+        self.recorded.subscribe()
     }
 }
 
@@ -135,12 +155,13 @@ impl Request {
         &self.stop
     }
 
-    /// Tells those who follow the timeline.
-    pub(crate) fn recorded(&self, id: i64) {
-        let _ = self.desk.recorded.send(id);
+    pub(crate) fn desk(&self) -> &Desk {
+        &self.desk
     }
 
-    pub(crate) fn follow(&self) -> broadcast::Receiver<i64> {
-        self.desk.recorded.subscribe()
+    /// Tells those who follow the timeline. `outcome`: how the call ended, or `pending`.
+    pub(crate) fn recorded(&self, id: i64, outcome: &str) {
+        self.desk.metrics.tool_call(outcome);
+        let _ = self.desk.recorded.send(id);
     }
 }

@@ -9,7 +9,7 @@ use crate::args::LogFormat;
 pub(crate) fn start(level: LogLevel, format: LogFormat) {
     let base = tracing_subscriber::fmt()
         .with_writer(std::io::stderr)
-        .with_env_filter(filter(level))
+        .with_env_filter(EnvFilter::new(filter(level)))
         .with_target(false)
         .log_internal_errors(false);
     let _ = match format {
@@ -22,8 +22,20 @@ pub(crate) fn coloured(terminal: bool) -> bool {
     terminal && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
 }
 
-/// What the store of an encrypted database says of itself is its own affair: thousands of lines for one start, and
-/// nobody promises what is in them.
-fn filter(level: LogLevel) -> EnvFilter {
-    EnvFilter::new(format!("{level},turso_core={}", level.min(LogLevel::Warn)))
+/// What libraries say of themselves is their own affair: the MCP one tells of every request at `info`, and at `trace` of
+/// what is in it; the store of an encrypted database has thousands of lines for one start.
+fn filter(level: LogLevel) -> String {
+    let quiet = level.min(LogLevel::Warn);
+    format!("{level},rmcp={quiet},turso_core={quiet}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_agents_say_is_never_logged() {
+        assert_eq!(filter(LogLevel::Trace), "trace,rmcp=warn,turso_core=warn");
+        assert_eq!(filter(LogLevel::Error), "error,rmcp=error,turso_core=error");
+    }
 }

@@ -5,10 +5,13 @@ mod budget;
 mod desk;
 mod failure;
 mod folders;
+mod follow;
 mod held;
 mod init;
 mod key;
 mod logging;
+mod mcp;
+mod metrics;
 mod moment;
 mod panics;
 mod plan;
@@ -53,7 +56,7 @@ fn run(verb: &Verb) -> Result<ExitCode, Report> {
     match verb {
         Verb::Serve(serve) => serve::run(plan(&serve.target)?, serve.keep)?,
         Verb::Init { target, from } => init::run(&plan(target)?, from.as_deref())?,
-        Verb::Request(target) => request::run(&plan(target)?)?,
+        Verb::Request(target) => request::run(plan(target)?)?,
         Verb::Fsck(kept) => upkeep::fsck(kept)?,
         Verb::Migrate(kept) => upkeep::migrate(kept)?,
         Verb::Rekey(args) => rekey::run(&plan(&args.target)?, args)?,

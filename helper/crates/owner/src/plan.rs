@@ -16,6 +16,8 @@ pub(crate) struct Plan {
     /// Where upstream's program was said to be.
     pub(crate) agentfs_program: Option<PathBuf>,
     pub(crate) root: PathBuf,
+    /// The mount and HTTP, where they are declared.
+    pub(crate) surfaces: bool,
     /// What no view over a base may show: the project's mountpoints and nixbox's own folders. A view that leads into
     /// a view leads around in a circle.
     hidden: Vec<PathBuf>,
@@ -55,6 +57,7 @@ impl Plan {
         Ok(Self {
             instance: instance.clone(),
             log_level: project.log_level,
+            surfaces: true,
             hidden: hidden.map(|path| real(path)).collect(),
             runtime_dir: project.runtime_dir,
             agentfs_program: project.agentfs_program,

@@ -1,5 +1,6 @@
 //! `request NAME`: the owner for one request, where none serves. It takes the same lock, answers over the socket that
-//! is its standard input in the words that every owner speaks, and leaves.
+//! is its standard input in the words that every owner speaks, and leaves. A session lasts longer than a request, so
+//! an owner for one can be asked by others meanwhile.
 
 use std::os::fd::AsFd;
 use std::os::unix::net;
@@ -14,17 +15,18 @@ use crate::desk::Desk;
 use crate::failure;
 use crate::held;
 use crate::key;
+use crate::metrics::Metrics;
 use crate::moment;
 use crate::plan::Plan;
 use crate::serve;
 use crate::signals;
 use crate::stop::Stop;
-use crate::surfaces::control;
+use crate::surfaces::control::{self, Conversation};
 
 /// For a request that a signal breaks off.
 const PATIENCE: Duration = Duration::from_millis(500);
 
-pub(crate) fn run(plan: &Plan) -> Result<(), Report> {
+pub(crate) fn run(plan: Plan) -> Result<(), Report> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -32,28 +34,76 @@ pub(crate) fn run(plan: &Plan) -> Result<(), Report> {
     runtime.block_on(async {
         let stop = Stop::new();
         signals::listen(&stop)?;
-        let desk = Desk::new();
-        let mut held = None;
-        let answered = control::converse(caller()?, &desk, &stop, || {
+        match control::converse(caller()?).await {
+            Ok(Some(conversation)) if conversation.is_a_session() => session(plan, conversation, &stop).await,
+            Ok(Some(conversation)) => answer(&plan, conversation, &stop).await,
+            Ok(None) => Ok(()),
+            Err(error) => {
+                ended(&error);
+                Ok(())
+            }
+        }
+    })
+}
+
+async fn answer(plan: &Plan, conversation: Conversation, stop: &Stop) -> Result<(), Report> {
+    let desk = Desk::new(Metrics::new(&plan.instance.name));
+    let mut held = None;
+    let answered = conversation
+        .answer(&desk, stop, || {
+            there(plan)?;
             let (lock, database) = hold(plan)?;
-            desk.open(serve::open(&database, &plan.instance.paths.dir, Arc::new(())));
+            desk.open(serve::open(&database, database.tree(), &plan.instance.paths.dir, Arc::new(())));
             held = Some((lock, database));
             Ok(())
         })
         .await;
-        if let Err(error) = answered {
-            tracing::debug!(%error, "the conversation ended");
-        }
-        desk.close(PATIENCE).await;
-        let Some((lock, database)) = held else { return Ok(()) };
-        let closed = database.close().map_err(|error| failure::database(&plan.instance.paths.db, error));
-        drop(lock);
-        // What was acknowledged is on disk since before; the caller waits for this process to end.
-        Ok(closed?)
-    })
+    if let Err(error) = answered {
+        ended(&error);
+    }
+    desk.close(PATIENCE).await;
+    let Some((lock, database)) = held else { return Ok(()) };
+    let closed = database.close().map_err(|error| failure::database(&plan.instance.paths.db, error));
+    drop(lock);
+    // What was acknowledged is on disk since before; the caller waits for this process to end.
+    Ok(closed?)
 }
 
-fn hold(plan: &Plan) -> Result<(nixbox_state::Lock, Database), Report> {
+/// What keeps it from beginning is told to the caller, who has not been answered then.
+async fn session(plan: Plan, conversation: Conversation, stop: &Stop) -> Result<(), Report> {
+    let mut waiting = Some(conversation);
+    let lasted = match there(&plan) {
+        Err(report) => Err(report),
+        Ok(()) => {
+            let begin = |agent| {
+                let conversation = waiting.take();
+                async move {
+                    let Some(conversation) = conversation else { return };
+                    if let Err(error) = conversation.session(agent, stop).await {
+                        ended(&error);
+                    }
+                }
+            };
+            serve::during(plan, stop, begin).await
+        }
+    };
+    match (lasted, waiting) {
+        (Err(report), Some(mut conversation)) => {
+            if let Err(error) = conversation.refuse(&report).await {
+                ended(&error);
+            }
+            Ok(())
+        }
+        (lasted, _) => lasted,
+    }
+}
+
+fn ended(error: &std::io::Error) {
+    tracing::debug!(%error, "the conversation ended");
+}
+
+/// Looking at something must not be what makes it.
+fn there(plan: &Plan) -> Result<(), Report> {
     if plan.is_ephemeral() {
         let name = &plan.instance.name;
         return Err(Failure::new(&codes::OWNER_NOT_RUNNING, format!("instance `{name}` is not running"))
@@ -62,14 +112,18 @@ fn hold(plan: &Plan) -> Result<(nixbox_state::Lock, Database), Report> {
             .into());
     }
     let db = &plan.instance.paths.db;
-    // Looking at something must not be what makes it.
-    if !db.exists() {
-        return Err(failure::never_brought_up(&plan.instance).into());
+    if db.exists() {
+        return Ok(());
     }
+    Err(failure::never_brought_up(&plan.instance).into())
+}
+
+fn hold(plan: &Plan) -> Result<(nixbox_state::Lock, Database), Report> {
     // A database that somebody has put there has none yet.
     let folder = &plan.instance.paths.dir;
     std::fs::create_dir_all(folder).map_err(|error| failure::io(folder, &error))?;
     let lock = held::take(&plan.instance, moment::now(), None)?;
+    let db = &plan.instance.paths.db;
     let options = Options { backing: key::backing(&plan.instance, &plan.root)?, ..plan.database_options() };
     let database = Database::open_or_create(db, &options).map_err(|error| failure::database(db, error))?;
     Ok((lock, database))

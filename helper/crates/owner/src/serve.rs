@@ -8,7 +8,7 @@ use std::time::Duration;
 use nix::unistd::{getegid, geteuid};
 use nixbox_config::{Engine, Instance};
 use nixbox_control::{HttpStatus, NfsStatus, Phase, Status};
-use nixbox_engine::{ByPath, Caller, Database, Options, Witness};
+use nixbox_engine::{ByPath, Caller, Database, FileSystem, Options, Witness};
 use nixbox_mount::nfs::Served;
 use nixbox_report::{Failure, Report, codes};
 use nixbox_state::{Lock, Process};
@@ -21,6 +21,8 @@ use crate::failure;
 use crate::folders;
 use crate::held;
 use crate::key;
+use crate::mcp::Agent;
+use crate::metrics::Metrics;
 use crate::moment;
 use crate::plan::Plan;
 use crate::signals;
@@ -78,12 +80,28 @@ async fn serve(plan: Plan, keep: bool) -> Result<(), Report> {
     })
 }
 
+/// An owner with no surface but the control socket, for as long as `session` lasts.
+pub(crate) async fn during<F>(mut plan: Plan, stop: &Stop, session: impl FnOnce(Agent) -> F) -> Result<(), Report>
+where
+    F: Future<Output = ()>,
+{
+    plan.surfaces = false;
+    let mut owner = Owner::hold(plan, stop)?;
+    let started = owner.start(stop).await;
+    if started.is_ok() {
+        session(Agent::new(owner.instance.clone(), owner.desk.clone(), stop.clone())).await;
+    }
+    let released = owner.release(stop).await;
+    started.and(released)
+}
+
 /// All that is held, in the order in which it was taken.
 struct Owner {
-    instance: Instance,
+    instance: Arc<Instance>,
     root: PathBuf,
     options: Options,
     agentfs_program: Option<PathBuf>,
+    metrics: Arc<Metrics>,
     lock: Option<Lock>,
     board: Board,
     desk: Desk,
@@ -101,7 +119,16 @@ impl Owner {
         let since = moment::now();
         let options = plan.database_options();
         let agentfs_program = plan.agentfs_program;
-        let (instance, root) = (plan.instance, plan.root);
+        let root = plan.root;
+        let mut instance = plan.instance;
+        if !plan.surfaces {
+            instance.mount = None;
+            instance.http = None;
+            instance.nfs = None;
+            // Which has no surface but its mount.
+            instance.engine = Engine::default();
+        }
+        let instance = Arc::new(instance);
         let paths = &instance.paths;
         let lock = held::take(&instance, since, Some(&paths.socket))?;
         let listener = control::bind(&paths.socket).map_err(|error| failure::socket(&instance, &error))?;
@@ -113,7 +140,8 @@ impl Owner {
                 return Err(failure::io(&paths.record, &error).into());
             }
         };
-        let desk = Desk::new();
+        let metrics = Metrics::new(&instance.name);
+        let desk = Desk::new(metrics.clone());
         let owner = Self {
             lock: Some(lock),
             board,
@@ -127,8 +155,10 @@ impl Owner {
             root,
             options,
             agentfs_program,
+            metrics,
         };
-        match control::offer(listener, owner.board.clone(), owner.desk.clone(), stop.clone()) {
+        let instance = owner.instance.clone();
+        match control::offer(listener, instance, owner.board.clone(), owner.desk.clone(), stop.clone()) {
             Ok(()) => Ok(owner),
             Err(error) => {
                 owner.leave();
@@ -157,31 +187,34 @@ impl Owner {
             Some(database) => Some(database),
             None => return Ok(()),
         };
-        if let (Some(wanted), Some(database)) = (wanted, &self.database)
+        let Some(database) = &self.database else { return Ok(()) };
+        let tree = self.metrics.counting(database.tree());
+        self.metrics.measure(database.gauges());
+        if let Some(wanted) = wanted
             && !stop.is_requested()
         {
             if by == Some(By::Nfs) {
                 self.nfs = nfs::wanted(&self.instance, Some(wanted.mount()))
-                    .map(|nfs| nfs::offer(&nfs, database, Arc::new(())))
+                    .map(|nfs| nfs::offer(&nfs, database, tree.clone(), Arc::new(())))
                     .transpose()?;
             }
-            let (path, files, on_end) = (database.path().to_owned(), database.tree(), stop.clone());
+            let (path, files, on_end) = (database.path().to_owned(), tree.clone(), stop.clone());
             let served = self.nfs.as_ref().map(Served::address);
             self.folder = step(stop, move || wanted.mount_at(path, files, served, on_end)).await?;
         }
         if stop.is_requested() {
             return Ok(());
         }
-        let address = self.offer_http().await?;
+        let address = self.offer_http(stop).await?;
         if let Some(database) = &self.database {
             let witness: Arc<dyn Witness> = match self.folder.as_ref().and_then(Folder::notices) {
                 Some(notices) => Arc::new(notices),
                 None => Arc::new(()),
             };
             if let (None, Some(nfs)) = (&self.nfs, nfs::wanted(&self.instance, None)) {
-                self.nfs = Some(nfs::offer(&nfs, database, witness.clone())?);
+                self.nfs = Some(nfs::offer(&nfs, database, tree.clone(), witness.clone())?);
             }
-            self.desk.open(open(database, &self.instance.paths.dir, witness));
+            self.desk.open(open(database, tree, &self.instance.paths.dir, witness));
         }
         self.tell_ready(address);
         Ok(())
@@ -190,7 +223,7 @@ impl Owner {
     /// The same where upstream's program does the work: nothing can be asked of a database that it has.
     async fn start_upstream(&mut self, stop: &Stop) -> Result<(), Report> {
         let order = Order {
-            instance: self.instance.clone(),
+            instance: (*self.instance).clone(),
             program: self.agentfs_program.clone(),
             options: self.options.clone(),
         };
@@ -199,20 +232,27 @@ impl Owner {
         if stop.is_requested() {
             return Ok(());
         }
-        let address = self.offer_http().await?;
+        let address = self.offer_http(stop).await?;
         self.desk.refuse(failure::upstream_alone(&self.instance.name));
         self.tell_ready(address);
         Ok(())
     }
 
-    async fn offer_http(&mut self) -> Result<Option<SocketAddr>, Report> {
+    async fn offer_http(&mut self, stop: &Stop) -> Result<Option<SocketAddr>, Report> {
         let Some(http) = &self.instance.http else { return Ok(None) };
         let path = &self.instance.paths.token;
         let token = Token::make().map_err(|error| failure::io(path, &error))?;
         token.write(path).map_err(|error| failure::io(path, &error))?;
         self.token = Some(path.clone());
+        let surface = http::Surface {
+            instance: self.instance.clone(),
+            board: self.board.clone(),
+            desk: self.desk.clone(),
+            metrics: self.metrics.clone(),
+            stop: stop.clone(),
+        };
+        let bound = http::offer(http, token, surface).await;
         let wanted = SocketAddr::new(http.bind, http.port);
-        let bound = http::offer(wanted, token, self.board.clone()).await;
         Ok(Some(bound.map_err(|error| failure::http(wanted, &error))?))
     }
 
@@ -314,9 +354,9 @@ fn keep(database: &Database) -> Result<(), Report> {
 }
 
 /// What requests may ask of a database. `witness`: the mount that shows it, if there is one.
-pub(crate) fn open(database: &Database, folder: &Path, witness: Arc<dyn Witness>) -> Open {
+pub(crate) fn open(database: &Database, tree: Arc<dyn FileSystem>, folder: &Path, witness: Arc<dyn Witness>) -> Open {
     let caller = Caller { uid: geteuid().as_raw(), gid: getegid().as_raw() };
-    let files = ByPath::new(database.tree(), witness, caller);
+    let files = ByPath::new(tree, witness, caller);
     let (snapshots, folder) = (database.snapshots(), folder.to_owned());
     Open { files, kv: database.kv(), calls: database.tool_calls(), snapshots, folder, caller }
 }

@@ -149,6 +149,11 @@ catalogue! {
     MOUNT_IN_USE = "nixbox::mount::in-use", Conflict, "A program still has a file open or its working folder in the mount.";
     MOUNT_FAILED = "nixbox::mount::failed", Unavailable, "The system refused the mount.";
 
+    MCP_ARGUMENTS = "nixbox::mcp::arguments", Usage, "A tool was called with arguments that it does not take.";
+    MCP_NOT_ALLOWED = "nixbox::mcp::not-allowed", Refused, "`mcp.tools` does not allow the tool.";
+    MCP_NOT_TEXT = "nixbox::mcp::not-text", Usage, "What was to be read is not text. `base64` is for everything.";
+    MCP_TOO_LARGE = "nixbox::mcp::too-large", Refused, "A resource that is too large for one answer. `read_file` reads it in parts.";
+
     HTTP_BIND = "nixbox::http::bind", Unavailable, "The HTTP address is taken or not possible.";
     HTTP_OFF = "nixbox::http::off", NotFound, "The instance has no HTTP surface. A table `[instances.NAME.http]` gives it one.";
 

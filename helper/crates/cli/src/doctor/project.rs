@@ -12,7 +12,7 @@ use nixbox_mounts::{Health, mount_at};
 use nixbox_report::codes;
 use nixbox_state::Lock;
 
-use super::{Finding, encryption};
+use super::{Finding, encryption, http};
 use crate::recorded;
 
 pub fn findings(project: &Project) -> Vec<Finding> {
@@ -22,7 +22,8 @@ pub fn findings(project: &Project) -> Vec<Finding> {
         findings.extend(encryption::findings(instance));
     }
     for instance in project.enabled() {
-        findings.extend(ports(instance));
+        findings.extend(http::findings(instance));
+        findings.extend(nfs_port(instance));
     }
     let help = "`mode = \"overlay\"` keeps changes apart until they are reviewed";
     findings.extend(project.warnings().into_iter().map(|found| Finding::warn("configuration", found, help)));
@@ -178,24 +179,19 @@ fn database(instance: &Instance) -> Option<Finding> {
     None
 }
 
-/// Those that were asked for by number, and that nobody may have yet.
-fn ports(instance: &Instance) -> Vec<Finding> {
+/// One that was asked for by number, and that nobody may have yet.
+fn nfs_port(instance: &Instance) -> Option<Finding> {
+    let nfs = instance.nfs.as_ref().filter(|nfs| nfs.port != 0)?;
     if Lock::live_holder(&instance.paths.lock).is_some() {
-        return Vec::new();
+        return None;
     }
-    let http = instance.http.as_ref().map(|http| (&codes::HTTP_BIND, "http", http.bind, http.port));
-    let nfs = instance.nfs.as_ref().map(|nfs| (&codes::NFS_BIND, "nfs", nfs.bind, nfs.port));
-    let wanted = [http, nfs].into_iter().flatten().filter(|(_, _, _, port)| *port != 0);
     let subject = format!("instance {}", instance.name);
-    let finding = |(code, surface, bind, port)| {
-        let address = std::net::SocketAddr::new(bind, port);
-        match TcpListener::bind(address) {
-            Ok(_) => Finding::ok(&subject, format!("{address} is free")),
-            Err(error) => {
-                let help = format!("choose another `{surface}.port`, or 0 for any free one");
-                Finding::fail(&subject, code, format!("{address} cannot be used: {error}"), help)
-            }
+    let address = std::net::SocketAddr::new(nfs.bind, nfs.port);
+    Some(match TcpListener::bind(address) {
+        Ok(_) => Finding::ok(&subject, format!("{address} is free")),
+        Err(error) => {
+            let help = "choose another `nfs.port`, or 0 for any free one";
+            Finding::fail(&subject, &codes::NFS_BIND, format!("{address} cannot be used: {error}"), help)
         }
-    };
-    wanted.map(finding).collect()
+    })
 }

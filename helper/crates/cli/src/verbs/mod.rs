@@ -14,6 +14,7 @@ pub mod info;
 pub mod init;
 pub mod kv;
 pub mod man;
+pub mod mcp;
 pub mod migrate;
 pub mod new;
 pub mod ps;
@@ -62,6 +63,7 @@ pub fn run(verb: Verb, context: &Context) -> Result<u8, Report> {
         Verb::Rekey(args) => rekey::run(args, context),
         Verb::Tool(args) => tool::run(args, context),
         Verb::Timeline(args) => timeline::run(args, context),
+        Verb::Mcp(args) => mcp::run(args, context),
         Verb::Export(args) => export::run(args, context),
         Verb::Import(args) => import::run(args, context),
         Verb::Fsck(args) => fsck::run(args, context),

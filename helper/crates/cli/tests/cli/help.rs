@@ -14,7 +14,7 @@ fn every_verb_explains_itself_with_examples() {
         .filter(|line| line.starts_with("  ") && !line.starts_with("   "))
         .filter_map(|line| line.split_whitespace().next())
         .collect();
-    assert_eq!(verbs.len(), 29, "{verbs:?}");
+    assert_eq!(verbs.len(), 30, "{verbs:?}");
     let inner = [
         "config check",
         "config show",

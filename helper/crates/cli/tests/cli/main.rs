@@ -16,5 +16,6 @@ mod leftovers;
 mod lifecycle;
 mod readiness;
 mod starting;
+mod surfaces;
 mod templates;
 mod tools;

@@ -41,6 +41,11 @@ create = true
 [instances.sandbox.http]
 bind = "127.0.0.1"
 port = 7420
+expose = false
+hosts = ["box.example.org"]
+
+[instances.sandbox.mcp]
+tools = ["read_file", "kv_get"]
 
 [instances.sandbox.nfs]
 enable = true

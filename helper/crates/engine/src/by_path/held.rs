@@ -40,7 +40,7 @@ pub struct Reading {
     files: Arc<dyn FileSystem>,
     ino: Ino,
     offset: u64,
-    _held: Held,
+    held: Held,
 }
 
 impl ByPath {
@@ -51,11 +51,21 @@ impl ByPath {
             Kind::Directory => return Err(Error::Errno(libc::EISDIR)),
             _ => return Err(Error::Errno(libc::ENXIO)),
         }
-        Ok(Reading { files: self.files.clone(), ino: held.attr.ino, offset: 0, _held: held })
+        Ok(Reading { files: self.files.clone(), ino: held.attr.ino, offset: 0, held })
     }
 }
 
 impl Reading {
+    /// As it was when it was found.
+    pub fn attr(&self) -> Attr {
+        self.held.attr
+    }
+
+    /// What is read next begins here.
+    pub fn go_to(&mut self, offset: u64) {
+        self.offset = offset;
+    }
+
     /// The next piece; none at the end.
     pub fn next(&mut self, size: u32) -> Result<Vec<u8>> {
         let piece = self.files.read(self.ino, self.offset, size)?;

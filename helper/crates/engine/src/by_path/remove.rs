@@ -28,6 +28,16 @@ impl ByPath {
         self.remove_file(directory, name, held.attr.ino)
     }
 
+    /// A file, a link itself, or a folder that is empty.
+    pub fn remove_one(&self, path: &OsStr) -> Result<()> {
+        let (place, held) = self.existing(path, Links::Keep)?;
+        let name = place.last.name().ok_or(Error::Errno(libc::EBUSY))?;
+        match held.attr.kind {
+            Kind::Directory => self.remove_folder(place.directory.attr.ino, name, held.attr.ino),
+            _ => self.remove_file(place.directory.attr.ino, name, held.attr.ino),
+        }
+    }
+
     /// A stack of its own: a tree may be deeper than a thread's.
     fn empty(&self, root: Ino) -> Result<()> {
         let mut inside = vec![self.clear_of_files(root)?];

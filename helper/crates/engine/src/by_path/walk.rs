@@ -1,7 +1,7 @@
 //! What lies in a folder and below it, a few entries at a time: a tree may be of any size.
 
 use std::ffi::{OsStr, OsString};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::held::Held;
 use super::{ByPath, Links};
@@ -40,6 +40,31 @@ impl ByPath {
         match held.attr.kind {
             Kind::Directory => walk.enter(PathBuf::new(), held)?,
             _ => walk.alone = Some(self.found(path.into(), held.attr)?),
+        }
+        Ok(walk)
+    }
+}
+
+impl ByPath {
+    /// All below the folder `path` that comes after `after` in a recursive list of it: what was listed up to there is not
+    /// looked at again. `after` need not be there any more.
+    pub fn list_after(&self, path: &OsStr, after: &Path) -> Result<Walk> {
+        let mut walk = self.list(path, true)?;
+        walk.alone = None;
+        for part in after {
+            let (Some((above, entries)), Some(folder)) = (walk.inside.last_mut(), walk.folders.last()) else { break };
+            let left = std::mem::take(entries);
+            *entries = left.filter(|entry| entry.name.as_os_str() > part).collect::<Vec<_>>().into_iter();
+            let below = above.join(part);
+            let held = match walk.tree.child(folder.attr.ino, part) {
+                Ok(held) if held.attr.kind == Kind::Directory => held,
+                Ok(_) | Err(Error::Errno(libc::ENOENT)) => break,
+                Err(error) => return Err(error),
+            };
+            match walk.enter(below, held) {
+                Err(Error::Errno(libc::ENOENT)) => break,
+                entered => entered?,
+            }
         }
         Ok(walk)
     }

@@ -79,6 +79,11 @@ impl Memory {
         self.keeps_sequence
     }
 
+    /// How many inodes somebody refers to.
+    pub(crate) fn in_use(&self) -> u64 {
+        self.known.len() as u64
+    }
+
     pub(crate) fn looked_up(&mut self, ino: Ino, directory_in: Option<Ino>) {
         let known = self.known.entry(ino).or_default();
         known.lookups += 1;

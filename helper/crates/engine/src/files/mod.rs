@@ -22,12 +22,14 @@ pub(crate) mod tree;
 
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use self::memory::Memory;
 use self::tree::Tree;
 use crate::error::{Error, Result};
 use crate::filesystem::{Attr, AttrChange, Caller, Entry, FileSystem, Ino, NewNode, Opened, Rename, StatFs};
 use crate::journal::Journal;
+use crate::meters::{Load, Meters};
 use crate::store::Store;
 
 pub(crate) use self::limits::Held;
@@ -109,6 +111,17 @@ impl Files {
     pub(crate) fn copy_to(&self, target: &Path) -> Result<()> {
         let target = target.to_str().ok_or(Error::Errno(libc::EILSEQ))?;
         self.journal.settled(|store| store.execute("VACUUM INTO ?", &[target.into()]).map(drop))
+    }
+
+    pub(crate) fn meters(&self) -> &Arc<Meters> {
+        self.journal.meters()
+    }
+
+    pub(crate) fn load(&self) -> Load {
+        let now = self.journal.read(|store, memory| Ok((memory.in_use(), store.log_bytes())));
+        // A closed one has nothing in hand.
+        let (inodes, log_bytes) = now.unwrap_or_default();
+        Load { inodes, waiting: self.journal.waiting(), log_bytes }
     }
 
     /// Returns when everything acknowledged so far is on disk.

@@ -4,4 +4,3 @@ pub(crate) mod control;
 pub(crate) mod http;
 pub(crate) mod mount;
 pub(crate) mod nfs;
-mod patience;

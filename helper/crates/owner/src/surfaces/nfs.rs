@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
 use nixbox_config::{Instance, Mount, Nfs};
-use nixbox_engine::{Database, Witness};
+use nixbox_engine::{Database, FileSystem, Witness};
 use nixbox_mount::nfs::{Options, Served, serve};
 use nixbox_report::Report;
 
@@ -24,9 +24,14 @@ pub(crate) fn wanted(instance: &Instance, for_the_kernel: Option<&Mount>) -> Opt
 }
 
 /// `witness`: the mount that shows the same tree, if there is one.
-pub(crate) fn offer(nfs: &Nfs, database: &Database, witness: Arc<dyn Witness>) -> Result<Served, Report> {
+pub(crate) fn offer(
+    nfs: &Nfs,
+    database: &Database,
+    tree: Arc<dyn FileSystem>,
+    witness: Arc<dyn Witness>,
+) -> Result<Served, Report> {
     let address = SocketAddr::new(nfs.bind, nfs.port);
     let options =
         Options { address, database: database.path().to_owned(), read_only: nfs.read_only, uid: nfs.uid, gid: nfs.gid };
-    serve(database.tree(), witness, &options).map_err(|error| failure::nfs(address, &error).into())
+    serve(tree, witness, &options).map_err(|error| failure::nfs(address, &error).into())
 }

@@ -15,13 +15,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use nix::unistd::geteuid;
+use nixbox_config::Instance;
 use nixbox_control::{Request, Response, decode};
 use nixbox_report::{Failure, Report, codes};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{Semaphore, watch};
 
+pub(crate) use self::files::search;
 use self::talk::{Ended, Talk};
+pub(crate) use self::timeline::call;
 use crate::desk::Desk;
+use crate::mcp::{self, Agent};
 use crate::status::Board;
 use crate::stop::{Reason, Stop};
 
@@ -42,7 +46,13 @@ pub(crate) fn bind(path: &Path) -> io::Result<net::UnixListener> {
 }
 
 /// Answers from here on until the runtime ends, which is the last thing that a peer waiting for it sees.
-pub(crate) fn offer(listener: net::UnixListener, board: Board, desk: Desk, stop: Stop) -> io::Result<()> {
+pub(crate) fn offer(
+    listener: net::UnixListener,
+    instance: Arc<Instance>,
+    board: Board,
+    desk: Desk,
+    stop: Stop,
+) -> io::Result<()> {
     let listener = UnixListener::from_std(listener)?;
     tokio::spawn(async move {
         let room = Arc::new(Semaphore::new(MAX_PEERS));
@@ -51,9 +61,10 @@ pub(crate) fn offer(listener: net::UnixListener, board: Board, desk: Desk, stop:
             let Ok(place) = room.clone().acquire_owned().await else { return };
             match listener.accept().await {
                 Ok((peer, _)) => {
-                    let (board, desk, stop) = (board.clone(), desk.clone(), stop.clone());
+                    let (instance, board) = (instance.clone(), board.clone());
+                    let (desk, stop) = (desk.clone(), stop.clone());
                     tokio::spawn(async move {
-                        if let Err(error) = serve(peer, &board, &desk, &stop).await {
+                        if let Err(error) = serve(peer, &instance, &board, &desk, &stop).await {
                             tracing::debug!(%error, "control connection ended");
                         }
                         drop(place);
@@ -70,13 +81,14 @@ pub(crate) fn offer(listener: net::UnixListener, board: Board, desk: Desk, stop:
     Ok(())
 }
 
-async fn serve(peer: UnixStream, board: &Board, desk: &Desk, stop: &Stop) -> io::Result<()> {
+async fn serve(peer: UnixStream, instance: &Arc<Instance>, board: &Board, desk: &Desk, stop: &Stop) -> io::Result<()> {
     let uid = peer.peer_cred()?.uid();
     if uid != 0 && uid != geteuid().as_raw() {
         return Err(io::Error::new(io::ErrorKind::PermissionDenied, format!("peer is user {uid}")));
     }
     let mut talk = Talk::with(peer);
     let Some(request) = hear(&mut talk).await? else { return Ok(()) };
+    desk.metrics().request(kind(&request));
     match request {
         Request::Status => {
             let status = board.watch().borrow().clone();
@@ -91,33 +103,64 @@ async fn serve(peer: UnixStream, board: &Board, desk: &Desk, stop: &Stop) -> io:
             stop.request(Reason::Asked);
             talk.hang_up().await
         }
+        Request::Mcp => {
+            let agent = Agent::new(instance.clone(), desk.clone(), stop.clone());
+            Conversation { request, talk }.session(agent, stop).await
+        }
         request => work(request, &mut talk, desk, stop).await,
     }
 }
 
-/// One conversation with whoever started this process for it. `open` is called once it is known what is asked.
-pub(crate) async fn converse(
-    peer: UnixStream,
-    desk: &Desk,
-    stop: &Stop,
-    open: impl FnOnce() -> Result<(), Report>,
-) -> io::Result<()> {
+/// A conversation with whoever started this process for it, once it is known what is asked.
+pub(crate) struct Conversation {
+    request: Request,
+    talk: Talk,
+}
+
+/// `None` where there is nothing to answer.
+pub(crate) async fn converse(peer: UnixStream) -> io::Result<Option<Conversation>> {
     let mut talk = Talk::with(peer);
-    let Some(request) = hear(&mut talk).await? else { return Ok(()) };
-    let nobody_serves = match &request {
-        Request::Status | Request::Subscribe | Request::Stop { .. } => true,
-        Request::Timeline(timeline) => timeline.follow,
-        _ => false,
-    };
-    if nobody_serves {
-        let failure = Failure::new(&codes::OWNER_NOT_RUNNING, "no owner serves this instance")
-            .why("only an owner that serves it can be asked for that")
-            .help("start it with `nixbox-helper up`");
-        return talk.refuse(&failure.into()).await;
+    Ok(hear(&mut talk).await?.map(|request| Conversation { request, talk }))
+}
+
+impl Conversation {
+    pub(crate) fn is_a_session(&self) -> bool {
+        self.request == Request::Mcp
     }
-    match open() {
-        Ok(()) => work(request, &mut talk, desk, stop).await,
-        Err(report) => talk.refuse(&report).await,
+
+    pub(crate) async fn session(mut self, agent: Agent, stop: &Stop) -> io::Result<()> {
+        self.talk.say(&Response::Yours).await?;
+        let (read, write) = self.talk.into_parts();
+        mcp::serve(agent, read, write, stop).await
+    }
+
+    pub(crate) async fn refuse(&mut self, report: &Report) -> io::Result<()> {
+        self.talk.refuse(report).await
+    }
+
+    /// `open` is called where the database is needed.
+    pub(crate) async fn answer(
+        self,
+        desk: &Desk,
+        stop: &Stop,
+        open: impl FnOnce() -> Result<(), Report>,
+    ) -> io::Result<()> {
+        let Self { request, mut talk } = self;
+        let nobody_serves = match &request {
+            Request::Status | Request::Subscribe | Request::Stop { .. } => true,
+            Request::Timeline(timeline) => timeline.follow,
+            _ => false,
+        };
+        if nobody_serves {
+            let failure = Failure::new(&codes::OWNER_NOT_RUNNING, "no owner serves this instance")
+                .why("only an owner that serves it can be asked for that")
+                .help("start it with `nixbox-helper up`");
+            return talk.refuse(&failure.into()).await;
+        }
+        match open() {
+            Ok(()) => work(request, &mut talk, desk, stop).await,
+            Err(report) => talk.refuse(&report).await,
+        }
     }
 }
 
@@ -136,6 +179,19 @@ async fn hear(talk: &mut Talk) -> io::Result<Option<Request>> {
     Ok(None)
 }
 
+fn kind(request: &Request) -> &'static str {
+    match request {
+        Request::Status => "status",
+        Request::Subscribe => "subscribe",
+        Request::Stop { .. } => "stop",
+        Request::Kv(_) => "kv",
+        Request::Tool(_) => "tool",
+        Request::Timeline(_) => "timeline",
+        Request::Files(_) => "files",
+        Request::Mcp => "mcp",
+    }
+}
+
 /// What is done with the database.
 async fn work(asked: Request, talk: &mut Talk, desk: &Desk, stop: &Stop) -> io::Result<()> {
     let done = match desk.take(stop).await {
@@ -146,7 +202,7 @@ async fn work(asked: Request, talk: &mut Talk, desk: &Desk, stop: &Stop) -> io::
             Request::Timeline(asked) => timeline::answer(asked, talk, &request).await,
             Request::Files(asked) => files::answer(asked, talk, &request).await,
             // Answered before they come here.
-            Request::Status | Request::Subscribe | Request::Stop { .. } => Ok(()),
+            Request::Status | Request::Subscribe | Request::Stop { .. } | Request::Mcp => Ok(()),
         },
     };
     match done {

@@ -58,6 +58,11 @@ impl Talk {
         Self { read: BufReader::new(read), write, in_body: false }
     }
 
+    /// What follows is in another protocol.
+    pub(super) fn into_parts(self) -> (BufReader<OwnedReadHalf>, OwnedWriteHalf) {
+        (self.read, self.write)
+    }
+
     /// The first line; none where the peer has nothing to say.
     pub(super) async fn line(&mut self) -> Result<Option<Vec<u8>>, Ended> {
         let mut line = Vec::new();

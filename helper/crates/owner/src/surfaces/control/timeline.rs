@@ -2,11 +2,11 @@
 
 use nixbox_control::{TimelineRequest, ToolCall};
 use nixbox_engine::Filter;
-use tokio::sync::broadcast::error::RecvError;
 
 use super::talk::{Ended, Talk, lines};
 use crate::desk::Request;
 use crate::failure;
+use crate::follow::Follow;
 
 pub(super) async fn answer(asked: TimelineRequest, talk: &mut Talk, request: &Request) -> Result<(), Ended> {
     let TimelineRequest { limit, tool, status, since, until, path, follow } = asked;
@@ -35,10 +35,9 @@ pub(super) async fn answer(asked: TimelineRequest, talk: &mut Talk, request: &Re
 
 /// The newest `limit` that there are, oldest first, then each that begins or ends, until somebody closes.
 async fn tell_on(filter: Filter, limit: usize, talk: &mut Talk, request: &Request) -> Result<(), Ended> {
-    // Before the look back, so that none falls in between.
-    let mut events = request.follow();
+    let mut follow = Follow::begin(request.desk());
     let asked = filter.clone();
-    let (past, mut seen) = request
+    let past = request
         .work(move |open| {
             let (mut past, mut behind) = (Vec::new(), None);
             while past.len() < limit {
@@ -51,41 +50,26 @@ async fn tell_on(filter: Filter, limit: usize, talk: &mut Talk, request: &Reques
             }
             past.truncate(limit);
             past.reverse();
-            Ok((past, open.calls.newest().map_err(failure::working)?))
+            Ok(past)
         })
         .await?;
+    follow.look(request).await?;
     talk.begin_body().await?;
     talk.send(&lines(past.into_iter().map(call)), request.stop()).await?;
     loop {
-        let event = tokio::select! {
-            event = events.recv() => event,
+        let wanted = tokio::select! {
+            wanted = follow.next() => wanted,
             gone = talk.hang_up() => return Ok(gone?),
-            () = request.stop().requested() => return Ok(talk.end_body().await?),
+            () = request.stop().requested() => None,
         };
-        let wanted = match event {
-            Ok(id) if id <= seen => id..=id,
-            Ok(id) => seen + 1..=id,
-            // Too slow: what is new is looked up by number. What had begun before and ended meanwhile is not told.
-            Err(RecvError::Lagged(_)) => seen + 1..=i64::MAX,
-            Err(RecvError::Closed) => return Ok(talk.end_body().await?),
-        };
-        let asked = filter.clone();
-        let (calls, newest) = request
-            .work(move |open| {
-                let newest = open.calls.newest().map_err(failure::working)?;
-                let mut calls = Vec::new();
-                for id in *wanted.start()..=*wanted.end().min(&newest) {
-                    calls.extend(open.calls.get(id).map_err(failure::working)?.filter(|call| asked.wants(call)));
-                }
-                Ok((calls, *wanted.end().min(&newest)))
-            })
-            .await?;
-        seen = seen.max(newest);
-        talk.send(&lines(calls.into_iter().map(call)), request.stop()).await?;
+        let Some(wanted) = wanted else { return Ok(talk.end_body().await?) };
+        let calls = follow.calls(wanted, request).await?;
+        let wanted = calls.into_iter().filter(|call| filter.wants(call));
+        talk.send(&lines(wanted.map(call)), request.stop()).await?;
     }
 }
 
-fn call(call: nixbox_engine::ToolCall) -> ToolCall {
+pub(crate) fn call(call: nixbox_engine::ToolCall) -> ToolCall {
     ToolCall {
         id: call.id,
         name: call.name,

@@ -11,6 +11,11 @@ use crate::failure;
 
 pub(super) async fn answer(asked: ToolRequest, talk: &mut Talk, request: &Request) -> Result<(), Ended> {
     let details = details(talk.value(request.stop()).await?)?;
+    let kind = match (&asked, &details.error) {
+        (ToolRequest::Start { .. }, _) => "pending",
+        (_, Some(_)) => "error",
+        (_, None) => "success",
+    };
     let id = request
         .work(move |open| {
             let ToolDetails { parameters, result, error } = &details;
@@ -35,7 +40,7 @@ pub(super) async fn answer(asked: ToolRequest, talk: &mut Talk, request: &Reques
             Ok(id)
         })
         .await?;
-    request.recorded(id);
+    request.recorded(id, kind);
     Ok(talk.say(&Response::Call { id }).await?)
 }
 

@@ -3,7 +3,7 @@
 
 mod entry;
 mod record;
-mod search;
+pub(crate) mod search;
 mod transfer;
 
 use std::path::PathBuf;

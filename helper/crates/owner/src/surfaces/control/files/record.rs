@@ -49,6 +49,7 @@ impl Recorded {
             Err(Ended::Refused(report)) => (None, report.failures.first().map(|failure| failure.what.clone())),
             Err(Ended::Peer(_)) => (None, Some("the caller went away".to_owned())),
         };
+        let how = if error.is_some() { "error" } else { "success" };
         let put = request.work(move |open| {
             if open.calls.is_read_only() {
                 return Ok(None);
@@ -62,7 +63,7 @@ impl Recorded {
             open.calls.record(self.name, Some(&parameters), outcome, took).map(Some).map_err(failure::working)
         });
         match put.await {
-            Ok(Some(id)) => request.recorded(id),
+            Ok(Some(id)) => request.recorded(id, how),
             Ok(None) => {}
             Err(report) => tracing::warn!(why = ?report.failures, "a call could not be put on record"),
         }

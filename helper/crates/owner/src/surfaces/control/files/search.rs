@@ -8,7 +8,7 @@ use nixbox_report::{Failure, Report, codes};
 use super::entry;
 
 /// A pattern without a slash is for names, one with a slash for paths below where the search begins.
-pub(super) fn wanted(
+pub(crate) fn wanted(
     glob: &str,
     kind: Option<FileKind>,
     min_size: Option<u64>,
