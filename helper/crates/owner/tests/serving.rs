@@ -174,14 +174,15 @@ fn an_owner_rests_while_nothing_happens() {
     let status = fs::read_to_string(format!("/proc/{}/status", owner.pid())).unwrap();
     let rss: u64 = status
         .lines()
-        .find_map(|line| line.strip_prefix("VmRSS:"))
+        // Pages of the program itself are the kernel's to drop, and an unoptimised one has many.
+        .find_map(|line| line.strip_prefix("RssAnon:"))
         .unwrap()
         .split_whitespace()
         .next()
         .unwrap()
         .parse()
         .unwrap();
-    assert!(rss < 24 * 1024, "{rss} KiB");
+    assert!(rss < 8 * 1024, "{rss} KiB");
     owner.stop();
 }
 
