@@ -42,7 +42,7 @@ def exposed(request, over):
     }.items():
         (over.below / path).symlink_to(target)
     over.helper("init")
-    owner = over.serve() if request.param == "served" else None
+    owner = None if request.param == "unserved" else over.serve()
     outside = seen(over.root / "base", times=True)
     yield over
     assert (over.root / "secret").read_text() == CANARY

@@ -24,8 +24,10 @@ impl Witness for Told {
 }
 
 struct Tree {
-    _dir: tempfile::TempDir,
+    // Dropped before its folder: a file that goes while it is open frees its inode number, and another test's new
+    // database would be taken for it.
     _database: Database,
+    _dir: tempfile::TempDir,
     files: Arc<dyn FileSystem>,
     told: Arc<Told>,
     by_path: ByPath,
@@ -46,7 +48,7 @@ impl Tree {
         let database = Database::open_or_create(&dir.path().join("a.db"), &options).unwrap();
         let (files, told) = (database.tree(), Arc::new(Told::default()));
         let by_path = ByPath::new(files.clone(), told.clone(), Caller { uid: 7, gid: 8 });
-        Self { _dir: dir, _database: database, files, told, by_path }
+        Self { _database: database, _dir: dir, files, told, by_path }
     }
 
     fn put(&self, path: &str, bytes: &[u8]) -> nixbox_engine::Result<()> {

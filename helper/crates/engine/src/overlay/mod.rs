@@ -235,7 +235,11 @@ impl FileSystem for Overlay {
         } else {
             let below = node.below.as_ref().ok_or(Error::Errno(libc::ESTALE))?;
             if below.id.kind == Kind::File {
-                let (file, stat) = self.base.open_file(&below.path)?;
+                // Gone a moment ago: told that it is stale, the kernel looks anew, and makes it where that was asked for.
+                let (file, stat) = self.base.open_file(&below.path).map_err(|error| match error {
+                    Error::Errno(libc::ENOENT | libc::ENOTDIR) => Error::Errno(libc::ESTALE),
+                    error => error,
+                })?;
                 if stat.id != below.id {
                     return Err(Error::Errno(libc::ESTALE));
                 }

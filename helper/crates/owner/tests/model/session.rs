@@ -17,9 +17,18 @@ pub struct Session {
     test: Test,
     owner: Option<Owner>,
     machine: TempDir,
-    over_a_base: bool,
+    lies: Lies,
     can: Can,
     number: usize,
+}
+
+/// Where what is seen in the mount lies.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Lies {
+    InTheDatabase,
+    OverABase,
+    /// In the base itself.
+    Directly,
 }
 
 /// What the mount offers at all; the rest is not asked of it.
@@ -40,16 +49,19 @@ struct Run<'a> {
 }
 
 impl Session {
-    pub fn new(over_a_base: bool) -> Self {
-        let test =
-            Test::with(if over_a_base { "mount.path = \"mnt\"\nbase = \"base\"" } else { "mount.path = \"mnt\"" });
+    pub fn new(lies: Lies) -> Self {
+        let test = Test::with(match lies {
+            Lies::InTheDatabase => "mount.path = \"mnt\"",
+            Lies::OverABase => "mount.path = \"mnt\"\nbase = \"base\"",
+            Lies::Directly => "mount.path = \"mnt\"\nbase = \"base\"\nmode = \"direct\"",
+        });
         fs::create_dir(test.path("base")).unwrap();
         // Where it is there, a file system in memory: it is quick, and uses no inode number twice.
         let shm = Path::new("/dev/shm");
         let machine = if shm.is_dir() { TempDir::new_in(shm) } else { TempDir::new() }.unwrap();
         let owner = Some(test.ready());
         let can = Can::look(&test.mnt());
-        Self { test, owner, machine, over_a_base, can, number: 0 }
+        Self { test, owner, machine, lies, can, number: 0 }
     }
 
     fn restart(&mut self, in_order: bool) {
@@ -68,7 +80,7 @@ impl Session {
         let name = format!("s{}", self.number);
         let below = self.test.path("base").join(&name);
         let machine = self.machine.path().join(&name);
-        if self.over_a_base {
+        if self.lies == Lies::OverABase {
             fs::create_dir_all(below.join(UNDER_FOLDER)).unwrap();
             let mut making = Side::at(below.clone());
             before.iter().for_each(|call| drop(making.call(call)));
@@ -90,6 +102,11 @@ impl Session {
         }
         for in_order in [true, false] {
             run.restart(in_order).map_err(|error| format!("after the end, in order: {in_order}: {error}"))?;
+        }
+        if run.session.lies == Lies::Directly {
+            difference(&base_tree(&below), &tree(&run.mount.root)?, false)?;
+            run.clear();
+            return Ok(());
         }
         difference(&base, &base_tree(&below), true).map_err(|error| format!("the base was written to: {error}"))?;
         run.clear();
@@ -114,7 +131,7 @@ impl Run<'_> {
             }
             Call::Rename(_, _, How::Exchange) if !self.session.can.exchange => return Ok(()),
             Call::Punch(..) if !self.session.can.punch => return Ok(()),
-            Call::Touch(..) if !self.session.over_a_base => return Ok(()),
+            Call::Touch(..) if !self.over_a_base() => return Ok(()),
             call => {
                 if let Call::Touch(one, _) = call {
                     self.touched[*one] = true;
@@ -129,13 +146,17 @@ impl Run<'_> {
         self.compare(true)
     }
 
+    fn over_a_base(&self) -> bool {
+        self.session.lies == Lies::OverABase
+    }
+
     /// What the instance has made its own no longer follows the base.
     fn edit_below(&mut self, below: Below) {
         let taken = match below {
             Below::Write(one, ..) | Below::Remove(one) => self.touched[one],
             Below::Rename(from, to) => self.touched[from] || self.touched[to],
         };
-        if self.session.over_a_base && !taken {
+        if self.over_a_base() && !taken {
             Side::at(self.session.test.path("base").join(&self.name)).edit(below);
             self.machine.edit(below);
         }
@@ -161,7 +182,7 @@ impl Run<'_> {
 
     fn compare(&mut self, same_session: bool) -> Result<(), String> {
         let now = (tree(&self.machine.root)?, tree(&self.mount.root)?);
-        difference(&now.0, &now.1, !self.session.over_a_base)?;
+        difference(&now.0, &now.1, self.session.lies == Lies::InTheDatabase)?;
         if let Some(before) = self.before.as_ref().filter(|_| same_session) {
             kept_numbers(before, &now)?;
         }
