@@ -5,8 +5,9 @@ import os
 import sys
 
 import pytest
-from support import assert_same, need, seen
+from support import OVER, assert_same, need, seen
 
+DIRECT = OVER.replace('base = "base"', 'base = "base"\nmode = "direct"')
 CANARY = "what nobody in the instance may see"
 # Ways to `secret`, which lies beside the base, and to the machine's own files.
 OUT = [
@@ -24,10 +25,12 @@ OUT = [
 ]
 
 
-@pytest.fixture(params=["served", "unserved"])
+@pytest.fixture(params=["served", "unserved", "direct"])
 def exposed(request, over):
-    """A base full of links that lead out of it. With an owner and without."""
+    """A base full of links that lead out of it. With an owner and without, and written to itself."""
     need("fuse")
+    if request.param == "direct":
+        over.configure(DIRECT)
     (over.root / "secret").write_text(CANARY)
     (over.below / "d").mkdir()
     (over.below / "d/inside").write_text("inside")
@@ -47,7 +50,8 @@ def exposed(request, over):
     yield over
     assert (over.root / "secret").read_text() == CANARY
     assert sorted(os.listdir(over.root)) == [".agentfs", "base", "nixbox.toml", "secret"]
-    assert_same(outside, seen(over.root / "base", times=True))
+    if request.param != "direct":
+        assert_same(outside, seen(over.root / "base", times=True))
     if owner:
         assert over.stop(owner) == 0
 
@@ -105,8 +109,10 @@ while True:
 """
 
 
-def test_a_folder_that_turns_into_a_link_meanwhile(over):
+@pytest.mark.parametrize("config", [OVER, DIRECT], ids=["overlay", "direct"])
+def test_a_folder_that_turns_into_a_link_meanwhile(over, config):
     """The engine opens what is below the base, never by path: there is no moment in which a link is followed."""
+    over.configure(config)
     outside = over.root / "outside"
     outside.mkdir()
     (outside / "file").write_text(CANARY)

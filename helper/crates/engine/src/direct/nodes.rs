@@ -17,6 +17,8 @@ pub(super) struct Node {
     pub opens: u32,
     /// The last one found comes last.
     pub names: Vec<(Ino, OsString)>,
+    /// How many names lie in it: while there are any, it is the way to them, though nobody refers to it.
+    below: u64,
     /// While it is open; also what is left of a file without a name.
     pub file: Option<Handle>,
     /// What the kernel may have pages of.
@@ -88,6 +90,7 @@ impl Nodes {
             lookups: 0,
             opens: 0,
             names: Vec::new(),
+            below: 0,
             file: None,
             seen: None,
             ghost: None,
@@ -95,8 +98,13 @@ impl Nodes {
         node.lookups += 1;
         if let Some((parent, name)) = name {
             node.ghost = None;
+            let before = node.names.len();
             node.names.retain(|(at, known)| (*at, known.as_os_str()) != (parent, name));
+            let is_new = node.names.len() == before;
             node.names.push((parent, name.to_owned()));
+            if is_new {
+                self.leads_on(parent);
+            }
         }
         number
     }
@@ -136,25 +144,53 @@ impl Nodes {
         self.get(number)?.names.last().map(|(parent, _)| *parent)
     }
 
-    pub fn lost(&mut self, number: Ino, parent: Ino, name: &OsStr) {
-        if let Some(node) = self.by_number.get_mut(&number) {
-            node.names.retain(|(at, known)| (*at, known.as_os_str()) != (parent, name));
+    fn leads_on(&mut self, folder: Ino) {
+        if let Some(folder) = self.by_number.get_mut(&folder) {
+            folder.below += 1;
         }
+    }
+
+    pub fn lost(&mut self, number: Ino, parent: Ino, name: &OsStr) {
+        let Some(node) = self.by_number.get_mut(&number) else { return };
+        let before = node.names.len();
+        node.names.retain(|(at, known)| (*at, known.as_os_str()) != (parent, name));
+        if node.names.len() < before {
+            self.leads_no_more(parent);
+        }
+    }
+
+    fn leads_no_more(&mut self, folder: Ino) {
+        if let Some(folder) = self.by_number.get_mut(&folder) {
+            folder.below = folder.below.saturating_sub(1);
+        }
+        self.let_go(folder);
     }
 
     pub fn moved(&mut self, number: Ino, from: (Ino, &OsStr), to: (Ino, &OsStr)) {
-        self.lost(number, from.0, from.1);
         if let Some(node) = self.by_number.get_mut(&number) {
             node.names.push((to.0, to.1.to_owned()));
+            self.leads_on(to.0);
         }
+        self.lost(number, from.0, from.1);
     }
 
-    /// Forgets what nobody refers to.
+    /// Forgets what nobody refers to, and the way there.
     pub fn let_go(&mut self, number: Ino) {
-        let Some(node) = self.by_number.get(&number) else { return };
-        if number != ROOT && node.lookups == 0 && node.opens == 0 {
-            self.numbers.remove(&node.id);
+        let mut left = vec![number];
+        while let Some(number) = left.pop() {
+            let Some(node) = self.by_number.get(&number) else { continue };
+            if number == ROOT || node.lookups > 0 || node.opens > 0 || node.below > 0 {
+                continue;
+            }
+            let (id, above) = (node.id, node.names.iter().map(|(parent, _)| *parent).collect::<Vec<_>>());
+            self.numbers.remove(&id);
             self.by_number.remove(&number);
+            for folder in above {
+                if let Some(folder) = self.by_number.get_mut(&folder) {
+                    folder.below = folder.below.saturating_sub(1);
+                }
+                left.push(folder);
+            }
         }
     }
 }
