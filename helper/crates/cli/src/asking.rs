@@ -65,6 +65,10 @@ impl Asked {
         &self.instance.name
     }
 
+    pub fn instance(&self) -> &Instance {
+        &self.instance
+    }
+
     /// Asks whoever there is.
     pub fn ask(&self, request: &Request) -> Result<Talk, Report> {
         let until = Instant::now() + SETTLES_WITHIN;

@@ -72,6 +72,8 @@ pub enum Verb {
     Doctor(doctor::Args),
     Info(info::Args),
     Url(url::Args),
+    Status(status::Args),
+    Diff(diff::Args),
     Fs(fs::Args),
     Kv(kv::Args),
     Tool(tool::Args),

@@ -17,6 +17,7 @@ mod readiness;
 mod recorded;
 mod reference;
 mod render;
+mod review;
 mod select;
 mod shell;
 mod stopping;

@@ -118,6 +118,18 @@ impl Output {
         paint(self.colour, tone, text)
     }
 
+    /// Whether what goes to standard output is painted.
+    pub fn coloured(&self) -> bool {
+        self.colour
+    }
+
+    /// The same for what may not be text.
+    pub fn paint_bytes(&self, tone: Tone, bytes: &[u8]) -> Vec<u8> {
+        let around = paint(self.colour, tone, "\0");
+        let (before, after) = around.split_once('\0').unwrap_or_default();
+        [before.as_bytes(), bytes, after.as_bytes()].concat()
+    }
+
     /// For text that goes to standard error.
     pub fn paint_note(&self, tone: Tone, text: &str) -> String {
         paint(self.colour_errors, tone, text)

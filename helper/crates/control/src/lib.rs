@@ -4,7 +4,7 @@
 //!
 //! - `status` and `stop` get one answer; `subscribe` gets the status now and again after every change, until either
 //!   side closes.
-//! - `kv`, `tool`, `timeline` and `files` get one answer. A request that brings a body ([`Request::has_body`]) is first
+//! - `kv`, `tool`, `timeline`, `files` and `review` get one answer. A request that brings a body ([`Request::has_body`]) is first
 //!   answered with `go`; only then the body is sent, so a refusal costs nothing and can be tried again elsewhere.
 //!   The answer `body` is followed by one.
 //!
@@ -23,6 +23,7 @@ mod client;
 mod message;
 mod name;
 mod operation;
+mod review;
 mod upkeep;
 mod wire;
 
@@ -34,5 +35,6 @@ pub use operation::{
     ExportForm, FileEntry, FileKind, FilesRequest, KvEntry, KvRequest, TimelineRequest, ToolCall, ToolDetails,
     ToolRequest,
 };
+pub use review::{Change, ChangeKind, Compared, Difference, ReviewRequest, Side};
 pub use upkeep::{Checked, Finding, Migrated};
 pub use wire::{MAX_LINE, decode, encode};

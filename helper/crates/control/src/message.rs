@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use crate::operation::{FilesRequest, KvRequest, TimelineRequest, ToolRequest};
+use crate::review::ReviewRequest;
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "request", rename_all = "kebab-case", deny_unknown_fields)]
@@ -21,6 +22,7 @@ pub enum Request {
     Tool(ToolRequest),
     Timeline(TimelineRequest),
     Files(FilesRequest),
+    Review(ReviewRequest),
     /// From the answer on, the stream carries MCP, a message a line, until either side closes.
     Mcp,
 }

@@ -16,6 +16,7 @@ use crate::kv::Kv;
 use crate::meters::{Load, Meters};
 use crate::overlay::{Base, BaseOptions, Overlay};
 use crate::probe::{self, Found, OpenHere};
+use crate::review::Review;
 use crate::schema::{self, Over};
 use crate::snapshot::Snapshots;
 use crate::store::{self, Backing, EphemeralStore, Guest as _, SqliteStore, settle_copy};
@@ -211,6 +212,11 @@ impl Database {
     /// Whether the table of inodes has lost what keeps a program that relies on it from giving a number twice.
     pub fn reuses_inode_numbers(&self) -> bool {
         !self.files.keeps_sequence()
+    }
+
+    /// What it comes to against its base.
+    pub fn review(&self) -> Review {
+        Review::new(self.files.clone(), self.overlay.clone())
     }
 
     /// The base itself, where it is written in place: there is nothing to review then.

@@ -17,6 +17,7 @@ mod overlay;
 mod probe;
 #[cfg(feature = "turso")]
 mod rekey;
+mod review;
 mod schema;
 mod snapshot;
 mod store;
@@ -32,9 +33,10 @@ pub use files::{Files, Limits};
 pub use filesystem::*;
 pub use kv::{Kv, KvEntry};
 pub use meters::{Latency, Load, Meters};
-pub use overlay::{BaseOptions, Change, ChangeKind, Overlay};
+pub use overlay::{BaseOptions, Overlay};
 #[cfg(feature = "turso")]
 pub use rekey::{Rekeyed, cipher_of, rekey};
+pub use review::{Change, ChangeKind, Changes, Compared, Difference, Review, Side};
 pub use snapshot::{Snapshots, Taken};
 pub use store::Backing;
 #[cfg(feature = "turso")]

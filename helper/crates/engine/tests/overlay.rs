@@ -191,7 +191,8 @@ fn what_is_edited_underneath_shows_until_it_is_changed_here() {
     fs::write(at("b"), "theirs").unwrap();
     assert_eq!(read(&*tree, "b"), "ours");
     let change = change();
-    assert_eq!((change.diverged, change.size_before, change.size_after), (true, Some(6), Some(4)));
+    let sizes = (change.before.unwrap().size, change.after.unwrap().size);
+    assert_eq!((change.diverged, sizes), (true, (6, 4)));
 }
 
 #[test]

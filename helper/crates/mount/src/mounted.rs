@@ -61,7 +61,7 @@ pub fn mount(
     options: &Options,
     on_end: impl FnOnce(io::Result<()>) + Send + 'static,
 ) -> Result<Mounted> {
-    let link = Arc::new(Link { read_only: options.read_only, ..Link::default() });
+    let link = Arc::new(Link::new(options.read_only));
     let front = Front::new(tree.clone(), options, link.clone());
     let mut config = Config::default();
     config.n_threads = Some(THREADS);

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use common::{Mapped, Test, can_mount, workload};
-use nixbox_engine::{BaseOptions, Database, FileSystem, Options};
+use nixbox_engine::{BaseOptions, Database, FileSystem, Options, Witness};
 use nixbox_mount::{Access, Mounted, Mountpoint, mount};
 use tempfile::TempDir;
 
@@ -236,6 +236,47 @@ fn mapped_files_are_read_from_the_base_and_written_to_the_database() {
     reader.read_to_end(&mut got).unwrap();
     assert!(got == expected, "an open descriptor sees the change");
     assert_eq!((fs::metadata(mnt.join("big")).unwrap().ino(), over.changed()), (ino, vec![PathBuf::from("big")]));
+}
+
+#[test]
+fn what_is_mapped_is_in_the_tree_when_it_is_asked_for() {
+    if !can_mount() {
+        return;
+    }
+    let base = tempfile::tempdir().unwrap();
+    tree_in(base.path());
+    let over = over(base);
+    let big = over.test.path().join("big");
+    let notices = over.test.mounted.as_ref().unwrap().notices();
+    let tree = over.database.tree();
+    let byte = |at| {
+        let ino = tree.lookup(nixbox_engine::ROOT, "big".as_ref()).unwrap().ino;
+        let read = tree.read(ino, at, 1).unwrap()[0];
+        tree.forget(ino, 1);
+        read
+    };
+    let mut mapped = Mapped::new(&big);
+    notices.settle(None);
+    assert!(over.changed().is_empty(), "nothing was written yet");
+    for round in 0..20 {
+        let (at, value) = (round * 4096 + 7, b'A' + round as u8);
+        mapped.write(at, value);
+        notices.settle(if round % 2 == 0 { None } else { Some(fs::metadata(&big).unwrap().ino()) });
+        assert_eq!(byte(at as u64), value, "round {round}");
+    }
+    assert_eq!(over.changed(), [PathBuf::from("big")]);
+    // A mapping of its own for each of several writers, all of them at it while somebody asks.
+    let mut more: Vec<_> = (0..3).map(|_| Mapped::new(&big)).collect();
+    let asking = std::thread::spawn(move || (0..50).for_each(|_| notices.settle(None)));
+    for round in 0..100u64 {
+        for (nth, mapped) in more.iter_mut().enumerate() {
+            mapped.write(nth * 40_000 + 500_000, round as u8);
+        }
+    }
+    asking.join().unwrap();
+    drop((mapped, more));
+    over.test.mounted.as_ref().unwrap().notices().settle(None);
+    assert_eq!([byte(500_000), byte(540_000), byte(580_000)], [99; 3]);
 }
 
 /// The mount lies in its base, where a project naturally puts it.

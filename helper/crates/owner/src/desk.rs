@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use nixbox_engine::{ByPath, Caller, Kv, Snapshots, ToolCalls};
+use nixbox_engine::{ByPath, Caller, Kv, Review, Snapshots, ToolCalls};
 use nixbox_report::{Failure, Report, codes};
 use tokio::sync::{Semaphore, broadcast, watch};
 use tokio::task::JoinHandle;
@@ -26,6 +26,7 @@ pub(crate) struct Open {
     pub(crate) files: ByPath,
     pub(crate) kv: Kv,
     pub(crate) calls: ToolCalls,
+    pub(crate) review: Review,
     pub(crate) snapshots: Snapshots,
     /// Where the instance keeps what is its own beside the database.
     pub(crate) folder: PathBuf,

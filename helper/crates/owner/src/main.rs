@@ -17,6 +17,7 @@ mod panics;
 mod plan;
 mod rekey;
 mod request;
+mod review;
 mod serve;
 mod signals;
 mod status;

@@ -358,7 +358,8 @@ pub(crate) fn open(database: &Database, tree: Arc<dyn FileSystem>, folder: &Path
     let caller = Caller { uid: geteuid().as_raw(), gid: getegid().as_raw() };
     let files = ByPath::new(tree, witness, caller);
     let (snapshots, folder) = (database.snapshots(), folder.to_owned());
-    Open { files, kv: database.kv(), calls: database.tool_calls(), snapshots, folder, caller }
+    let review = database.review();
+    Open { files, kv: database.kv(), calls: database.tool_calls(), review, snapshots, folder, caller }
 }
 
 fn first_status(instance: &Instance, since: u64) -> std::io::Result<Status> {

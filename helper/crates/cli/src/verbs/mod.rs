@@ -2,6 +2,7 @@
 
 pub mod completions;
 pub mod config;
+pub mod diff;
 pub mod docs;
 pub mod doctor;
 pub mod down;
@@ -24,6 +25,7 @@ pub mod rekey;
 pub mod render;
 pub mod schema;
 pub mod serve;
+pub mod status;
 pub mod stop;
 pub mod timeline;
 pub mod tool;
@@ -58,6 +60,8 @@ pub fn run(verb: Verb, context: &Context) -> Result<u8, Report> {
         Verb::Doctor(args) => doctor::run(args, context),
         Verb::Info(args) => info::run(args, context),
         Verb::Url(args) => url::run(args, context),
+        Verb::Status(args) => status::run(args, context),
+        Verb::Diff(args) => diff::run(args, context),
         Verb::Fs(args) => fs::run(args, context),
         Verb::Kv(args) => kv::run(args, context),
         Verb::Rekey(args) => rekey::run(args, context),

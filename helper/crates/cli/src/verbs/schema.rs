@@ -21,6 +21,7 @@ type Make = fn() -> Schema;
 pub const ANSWERS: &[(&str, Make)] = &[
     ("config check", || schema_for!(Versioned<config::Checked>)),
     ("config show", || schema_for!(Versioned<config::Shown>)),
+    ("diff", || schema_for!(Versioned<diff::Answer>)),
     ("doctor", || schema_for!(Versioned<doctor::Answer>)),
     ("down", || schema_for!(Versioned<down::Answer>)),
     ("env", || schema_for!(Versioned<env::Answer>)),
@@ -48,6 +49,7 @@ pub const ANSWERS: &[(&str, Make)] = &[
     ("quickstart", || schema_for!(Versioned<quickstart::Answer>)),
     ("ready", || schema_for!(Versioned<ready::Answer>)),
     ("rekey", || schema_for!(Versioned<rekey::Answer>)),
+    ("status", || schema_for!(Versioned<status::Answer>)),
     ("stop", || schema_for!(Versioned<stop::Answer>)),
     ("timeline", || schema_for!(Versioned<timeline::Answer>)),
     ("tool finish", || schema_for!(Versioned<tool::Answer>)),

@@ -111,6 +111,8 @@ fn answers_are_what_their_schema_says() {
         check("fs find", "fs find *"),
         check("fs tree", "fs tree"),
         check("fs stat", "fs stat g"),
+        check("status", "status"),
+        check("diff", "diff"),
         check("fs rm", "fs rm g"),
         check("export", "export a --tar out.tar"),
         check("import", "import a out.tar --into /again"),

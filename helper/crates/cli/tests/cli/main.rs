@@ -15,6 +15,7 @@ mod kv;
 mod leftovers;
 mod lifecycle;
 mod readiness;
+mod reviewing;
 mod starting;
 mod surfaces;
 mod templates;

@@ -47,7 +47,10 @@ impl ByPath {
     pub fn read(&self, path: &OsStr) -> Result<Reading> {
         let (_, held) = self.existing(path, Links::Follow)?;
         match held.attr.kind {
-            Kind::File => drop(self.files.open(held.attr.ino)?),
+            Kind::File => {
+                self.witness.settle(Some(held.attr.ino));
+                self.files.open(held.attr.ino)?;
+            }
             Kind::Directory => return Err(Error::Errno(libc::EISDIR)),
             _ => return Err(Error::Errno(libc::ENXIO)),
         }

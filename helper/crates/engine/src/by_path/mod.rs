@@ -37,6 +37,9 @@ pub trait Witness: Send + Sync + 'static {
     fn entry_changed(&self, directory: Ino, name: &OsStr);
     /// Content or attributes are others.
     fn inode_changed(&self, ino: Ino);
+    /// What programs have written through a mapping, and the kernel still keeps to itself, is in the tree when this
+    /// returns, as far as that can be had in time. `ino`: of this one; of all without it.
+    fn settle(&self, _ino: Option<Ino>) {}
 }
 
 /// For a tree that nobody shows.
@@ -112,6 +115,11 @@ impl ByPath {
             self.witness.inode_changed(replaced.attr.ino);
         }
         Ok(())
+    }
+
+    /// Before much is read: see [`Witness::settle`].
+    pub fn settle(&self) {
+        self.witness.settle(None);
     }
 
     /// Returns when everything so far is on disk.

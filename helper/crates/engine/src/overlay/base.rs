@@ -85,7 +85,7 @@ impl Base {
         }
     }
 
-    pub(super) fn open_file(&self, path: &Path) -> Result<(File, Stat)> {
+    pub(crate) fn open_file(&self, path: &Path) -> Result<(File, Stat)> {
         self.open_with(path, OFlag::O_RDONLY)
     }
 
@@ -135,7 +135,7 @@ impl Base {
         Ok(entries)
     }
 
-    pub(super) fn names(&self, path: &Path) -> Result<Vec<OsString>> {
+    pub(crate) fn names(&self, path: &Path) -> Result<Vec<OsString>> {
         names(&mut self.folder(path)?)
     }
 

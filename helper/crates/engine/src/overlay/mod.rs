@@ -5,7 +5,7 @@
 
 mod base;
 mod change;
-mod changes;
+mod compare;
 mod copy_up;
 mod hidden;
 mod nodes;
@@ -23,7 +23,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 pub(crate) use self::base::{Base, Identity, Stat, Version};
-pub use self::changes::{Change, ChangeKind};
+pub(crate) use self::compare::{Differs, Shares};
 pub(crate) use self::hidden::Hidden;
 use self::nodes::Nodes;
 pub(crate) use self::tables::{complete, statements};

@@ -109,9 +109,7 @@ impl Nodes {
         {
             return number;
         }
-        let mut hasher = DefaultHasher::new();
-        (path, id).hash(&mut hasher);
-        let mut number = (hasher.finish() % BASE_BIT) | BASE_BIT;
+        let mut number = first_number(path, id);
         while self.by_number.contains_key(&number) || self.taken.contains(&number) {
             number = ((number + 1) % BASE_BIT) | BASE_BIT;
         }
@@ -206,6 +204,13 @@ impl Nodes {
         self.by_number.remove(&number);
         delta
     }
+}
+
+/// The number of an entry of the base, unless another has it.
+pub(super) fn first_number(path: &Path, id: &Identity) -> Ino {
+    let mut hasher = DefaultHasher::new();
+    (path, id).hash(&mut hasher);
+    (hasher.finish() % BASE_BIT) | BASE_BIT
 }
 
 #[cfg(test)]

@@ -1,7 +1,9 @@
 //! The names of the base that are gone. A name below one that is gone is never listed: upstream's mount asks for
 //! each folder on the way, too.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsString;
+use std::ops::Bound;
 use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
@@ -10,8 +12,8 @@ use crate::store::Store;
 
 #[derive(Debug, Default, Clone)]
 pub(super) struct Whiteouts {
-    /// By folder, relative to the base.
-    gone: HashMap<PathBuf, HashSet<String>>,
+    /// By folder, relative to the base. In order, so that a folder stands before all that lie in it.
+    gone: BTreeMap<PathBuf, BTreeSet<String>>,
 }
 
 /// What a change does to them, first in the database and then, when it has happened, here.
@@ -37,13 +39,41 @@ impl Whiteouts {
     }
 
     pub fn any_below(&self, path: &Path) -> bool {
-        self.gone.keys().any(|folder| folder.starts_with(path))
+        self.folders_from(Bound::Included(path)).next().is_some_and(|folder| folder.starts_with(path))
+    }
+
+    /// The names that are gone from a folder, and those of the folders in it that more is gone from, in order.
+    pub fn names_in(&self, folder: &Path) -> BTreeSet<OsString> {
+        let mut names: BTreeSet<OsString> = self.gone.get(folder).into_iter().flatten().map(Into::into).collect();
+        let mut from = Bound::Excluded(folder.to_owned());
+        while let Some(below) = self.folders_from(from.as_ref().map(PathBuf::as_path)).next()
+            && let Ok(rest) = below.strip_prefix(folder)
+            && let Some(name) = rest.iter().next()
+        {
+            // On to the first folder that does not lie in that one: no name comes between it and this.
+            let mut next = name.to_owned();
+            next.push("\0");
+            from = Bound::Included(folder.join(next));
+            names.insert(name.to_owned());
+        }
+        names
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.gone.is_empty()
+    }
+
+    fn folders_from<'a>(&'a self, from: Bound<&Path>) -> impl Iterator<Item = &'a PathBuf> + use<'a> {
+        self.gone.range::<Path, _>((from, Bound::Unbounded)).map(|(folder, _)| folder)
     }
 
     /// The change has happened.
     pub fn apply(&mut self, whitening: Whitening) {
         for path in &whitening.remove {
-            self.gone.retain(|folder, _| !folder.starts_with(path));
+            let below = self.folders_from(Bound::Included(path)).take_while(|folder| folder.starts_with(path));
+            for folder in below.cloned().collect::<Vec<_>>() {
+                self.gone.remove(&folder);
+            }
             if let (Some(folder), Some(name)) = (path.parent(), path.file_name().and_then(|name| name.to_str()))
                 && let Some(names) = self.gone.get_mut(folder)
             {
@@ -94,4 +124,27 @@ impl Whitening {
 pub(super) fn key(path: &Path) -> Result<String> {
     let path = path.to_str().ok_or(Error::Errno(libc::EILSEQ))?;
     Ok(format!("/{path}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_knows_what_is_gone_from_it_and_below() {
+        let mut gone = Whiteouts::default();
+        for path in ["a/x", "a/b/y", "a/b/c/z", "a.d/e/f", "a!/g", "top"] {
+            gone.insert(Path::new(path));
+        }
+        let names = |folder: &str| gone.names_in(Path::new(folder)).into_iter().collect::<Vec<_>>();
+        assert_eq!(names(""), ["a", "a!", "a.d", "top"]);
+        assert_eq!(names("a"), ["b", "x"]);
+        assert_eq!(names("a/b"), ["c", "y"]);
+        assert_eq!(names("a.d"), ["e"]);
+        assert!(names("b").is_empty() && gone.any_below(Path::new("a.d")) && !gone.any_below(Path::new("a.")));
+        gone.apply(Whitening { add: Vec::new(), remove: vec!["a".into()] });
+        let names = |folder: &str| gone.names_in(Path::new(folder)).into_iter().collect::<Vec<_>>();
+        assert_eq!(names(""), ["a!", "a.d", "top"]);
+        assert!(names("a/b").is_empty());
+    }
 }

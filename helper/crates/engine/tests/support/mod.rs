@@ -95,6 +95,10 @@ impl Scratch {
         self.database.as_ref().unwrap().overlay().unwrap()
     }
 
+    pub fn review(&self) -> Review {
+        self.database.as_ref().unwrap().review()
+    }
+
     pub fn close(&mut self) {
         self.database.take().unwrap().close().unwrap();
         let left: Vec<_> = self.folder.path().read_dir().unwrap().map(|entry| entry.unwrap().file_name()).collect();

@@ -2,6 +2,7 @@
 //! translates words, counts what the kernel counts, and keeps directory listings still while they are read.
 
 mod backed;
+mod link;
 mod listing;
 mod translate;
 
@@ -9,7 +10,7 @@ use std::ffi::OsStr;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::{Duration, SystemTime};
 
 use fuser::{
@@ -21,6 +22,7 @@ use nixbox_engine::{Attr, AttrChange, FileSystem, Ino, Kind, NewNode, Opened, Re
 
 use crate::options::{Access, Options};
 use backed::Backed;
+pub(crate) use link::Link;
 use listing::Listings;
 use translate::{Shown, caller, errno, kind_of_mode, negative, perm_of_mode, time_change};
 
@@ -34,19 +36,6 @@ const PAGE: usize = 32;
 
 /// Files have no handle of their own: the tree knows them by inode.
 const NO_HANDLE: FileHandle = FileHandle(0);
-
-/// What the mount's owner and its front end tell each other.
-#[derive(Debug, Default)]
-pub(crate) struct Link {
-    /// The tree may no longer be asked.
-    pub(crate) closed: AtomicBool,
-    /// How many writes have been answered.
-    pub(crate) writes: AtomicU64,
-    /// How many files were opened that the kernel reads by itself.
-    pub(crate) backed: AtomicU64,
-    /// Nothing can be written through the mount.
-    pub(crate) read_only: bool,
-}
 
 pub(crate) struct Front {
     tree: Arc<dyn FileSystem>,
@@ -254,17 +243,20 @@ impl Filesystem for Front {
             }
         });
         match opened {
-            Ok(opened) => match self.backed.open(ino.0, || {
-                let file = self.tree.backing(ino.0)?;
-                // Refused to who is not root, and for files of a file system that lies over another.
-                reply.open_backing(&*file).ok()
-            }) {
-                Some(id) => {
-                    self.link.backed.fetch_add(1, Ordering::Relaxed);
-                    reply.opened_passthrough(NO_HANDLE, FopenFlags::FOPEN_NOFLUSH, &id)
+            Ok(opened) => {
+                self.link.opened(ino.0, flags.0);
+                match self.backed.open(ino.0, || {
+                    let file = self.tree.backing(ino.0)?;
+                    // Refused to who is not root, and for files of a file system that lies over another.
+                    reply.open_backing(&*file).ok()
+                }) {
+                    Some(id) => {
+                        self.link.backed.fetch_add(1, Ordering::Relaxed);
+                        reply.opened_passthrough(NO_HANDLE, FopenFlags::FOPEN_NOFLUSH, &id)
+                    }
+                    None => reply.opened(NO_HANDLE, flags_of(opened)),
                 }
-                None => reply.opened(NO_HANDLE, flags_of(opened)),
-            },
+            }
             Err(error) => reply.error(error),
         }
     }
@@ -272,13 +264,16 @@ impl Filesystem for Front {
     fn create(&self, req: &Request, parent: INodeNo, name: &OsStr, mode: u32, _: u32, flags: i32, reply: ReplyCreate) {
         let node = NewNode { kind: Kind::File, perm: perm_of_mode(mode), rdev: 0, caller: caller(req) };
         match self.create_open(parent.0, name, node, flags) {
-            Ok((attr, opened)) => reply.created(
-                &self.valid_for(attr.ino),
-                &self.shown.attr(&attr),
-                GENERATION,
-                NO_HANDLE,
-                flags_of(opened),
-            ),
+            Ok((attr, opened)) => {
+                self.link.opened(attr.ino, flags);
+                reply.created(
+                    &self.valid_for(attr.ino),
+                    &self.shown.attr(&attr),
+                    GENERATION,
+                    NO_HANDLE,
+                    flags_of(opened),
+                )
+            }
             Err(error) => reply.error(error),
         }
     }
@@ -330,11 +325,12 @@ impl Filesystem for Front {
         _: &Request,
         ino: INodeNo,
         _: FileHandle,
-        _: OpenFlags,
+        flags: OpenFlags,
         _: Option<LockOwner>,
         _: bool,
         reply: ReplyEmpty,
     ) {
+        self.link.released(ino.0, flags.0);
         self.backed.close(ino.0);
         let released = self.ask(|tree| {
             tree.release(ino.0);

@@ -16,7 +16,8 @@ use crate::context::Context;
 use crate::output::Output;
 use crate::times::{self, Moment};
 
-pub use answer::{Entry, Listed, Paths, Transferred, Written};
+pub use answer::{Entry, Listed, Paths, Transferred, Written, kind};
+pub use show::visible;
 
 /// Read and write an instance's files, mounted or not
 ///

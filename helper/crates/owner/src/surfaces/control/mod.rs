@@ -2,6 +2,7 @@
 
 mod files;
 mod kv;
+mod review;
 mod talk;
 mod timeline;
 mod tools;
@@ -21,6 +22,7 @@ use nixbox_report::{Failure, Report, codes};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{Semaphore, watch};
 
+pub(crate) use self::files::entry::kind as file_kind;
 pub(crate) use self::files::search;
 use self::talk::{Ended, Talk};
 pub(crate) use self::timeline::call;
@@ -188,6 +190,7 @@ fn kind(request: &Request) -> &'static str {
         Request::Tool(_) => "tool",
         Request::Timeline(_) => "timeline",
         Request::Files(_) => "files",
+        Request::Review(_) => "review",
         Request::Mcp => "mcp",
     }
 }
@@ -201,6 +204,7 @@ async fn work(asked: Request, talk: &mut Talk, desk: &Desk, stop: &Stop) -> io::
             Request::Tool(asked) => tools::answer(asked, talk, &request).await,
             Request::Timeline(asked) => timeline::answer(asked, talk, &request).await,
             Request::Files(asked) => files::answer(asked, talk, &request).await,
+            Request::Review(asked) => review::answer(asked, talk, &request).await,
             // Answered before they come here.
             Request::Status | Request::Subscribe | Request::Stop { .. } | Request::Mcp => Ok(()),
         },

@@ -20,7 +20,7 @@ pub(super) fn told(found: Found) -> FileEntry {
     }
 }
 
-pub(super) fn kind(kind: Kind) -> FileKind {
+pub(crate) fn kind(kind: Kind) -> FileKind {
     match kind {
         Kind::File => FileKind::File,
         Kind::Directory => FileKind::Folder,

@@ -1,7 +1,7 @@
 //! Files by path. Each request is put on record as a tool call, before its last word goes out: who has had that finds
 //! the call in the timeline.
 
-mod entry;
+pub(crate) mod entry;
 mod record;
 pub(crate) mod search;
 mod transfer;
