@@ -245,6 +245,10 @@ impl FileSystem for Counted {
         self.tree.absence_valid_for(directory)
     }
 
+    fn is_found_by_number(&self, ino: Ino) -> bool {
+        self.tree.is_found_by_number(ino)
+    }
+
     fn together(&self, work: &mut dyn FnMut() -> Result<()>) -> Result<()> {
         self.tree.together(work)
     }
