@@ -9,13 +9,15 @@ import time
 
 from support import need
 
+# From inside, so that it ends with the mount and does not go on in the folder below.
 BUSY = """
 import os, sys
+os.chdir(sys.argv[1])
 n = 0
 while True:
     n += 1
     try:
-        with open(f"{sys.argv[1]}/f{n % 400}", "wb") as file:
+        with open(f"f{n % 400}", "wb") as file:
             file.write(os.urandom(n % 30000))
     except OSError:
         break

@@ -389,6 +389,7 @@ fn a_kill_while_copying_up_shows_no_half_a_file() {
             .spawn()
             .unwrap();
         while !folder.join("begun").exists() {
+            assert!(child.try_wait().unwrap().is_none(), "the child could not begin");
             std::thread::sleep(std::time::Duration::from_millis(1));
         }
         std::thread::sleep(std::time::Duration::from_millis(round * 15));
