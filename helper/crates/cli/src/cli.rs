@@ -74,6 +74,7 @@ pub enum Verb {
     Url(url::Args),
     Status(status::Args),
     Diff(diff::Args),
+    Instance(instance::Args),
     Fs(fs::Args),
     Kv(kv::Args),
     Tool(tool::Args),

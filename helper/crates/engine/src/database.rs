@@ -338,7 +338,7 @@ pub(crate) fn check_key(path: &Path, found: Found, backing: &Backing) -> Result<
 }
 
 /// Without it a crash of the machine could take the new file's name and leave its content.
-fn sync_folder(path: &Path) -> Result<()> {
+pub(crate) fn sync_folder(path: &Path) -> Result<()> {
     if let Some(folder) = path.parent() {
         File::open(folder)?.sync_all()?;
     }

@@ -36,6 +36,10 @@ pub enum Error {
     Overlay { path: PathBuf, base: PathBuf },
     #[error("the database is an overlay over {}, and not over {}", recorded.display(), wanted.display())]
     BaseMoved { path: PathBuf, recorded: PathBuf, wanted: PathBuf },
+    #[error("the database lies over no folder")]
+    NoBase { path: PathBuf },
+    #[error("none of the {origins} entries that were copied out of the base is in {}", base.display())]
+    BaseAnother { base: PathBuf, origins: u64 },
     /// In `direct` mode they would not be seen.
     #[error("the database holds files of its own, or changes over a base")]
     HoldsFiles { path: PathBuf },

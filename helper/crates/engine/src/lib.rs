@@ -17,6 +17,7 @@ mod overlay;
 mod probe;
 #[cfg(feature = "turso")]
 mod rekey;
+mod relocate;
 mod review;
 mod schema;
 mod snapshot;
@@ -36,6 +37,7 @@ pub use meters::{Latency, Load, Meters};
 pub use overlay::{BaseOptions, Overlay};
 #[cfg(feature = "turso")]
 pub use rekey::{Rekeyed, cipher_of, rekey};
+pub use relocate::{Relocated, recorded_base, relocate};
 pub use review::{Change, ChangeKind, Changes, Compared, Difference, Review, Side};
 pub use snapshot::{Snapshots, Taken};
 pub use store::Backing;

@@ -71,6 +71,8 @@ pub(crate) enum Over<'a> {
     Base(&'a Path),
     /// Nothing, and its own files will not be seen: it must not have any.
     Instead,
+    /// Whatever it says itself.
+    Any,
 }
 
 /// Something that answers queries and need not be able to change anything.

@@ -22,6 +22,8 @@ pub(crate) enum Verb {
         #[arg(long, value_name = "FILE")]
         from: Option<PathBuf>,
     },
+    /// Say where the folder is that an instance lies over, or tell it
+    Relocate(Relocate),
     /// Answer one request over the socket that is standard input, while no owner serves the instance
     Request(Target),
     /// Ask a mount whether it answers, in the place of an owner that must not wait for it
@@ -69,6 +71,17 @@ pub(crate) struct Kept {
 }
 
 #[derive(Debug, clap::Args)]
+pub(crate) struct Relocate {
+    #[command(flatten)]
+    pub(crate) target: Target,
+    /// The folder from now on
+    pub(crate) dir: Option<PathBuf>,
+    /// Also where it has nothing of what was copied out of the old one
+    #[arg(long)]
+    pub(crate) force: bool,
+}
+
+#[derive(Debug, clap::Args)]
 pub(crate) struct Serve {
     #[command(flatten)]
     pub(crate) target: Target,
@@ -108,6 +121,7 @@ impl Verb {
     pub(crate) fn log_format(&self) -> LogFormat {
         match self {
             Self::Serve(Serve { target, .. }) | Self::Init { target, .. } | Self::Request(target) => target.log_format,
+            Self::Relocate(Relocate { target, .. }) => target.log_format,
             Self::Rekey(rekey) => rekey.target.log_format,
             Self::Fsck(_) | Self::Migrate(_) | Self::Probe { .. } => LogFormat::Human,
         }

@@ -75,6 +75,7 @@ pub(crate) fn upstream_alone(name: &str) -> Failure {
 }
 
 pub(crate) fn database(path: &Path, error: Database) -> Failure {
+    let name = path.file_stem().unwrap_or_default().to_string_lossy();
     let path = path.display();
     let new = |code, what: &str| Failure::new(code, format!("{path} {what}"));
     match &error {
@@ -115,7 +116,18 @@ pub(crate) fn database(path: &Path, error: Database) -> Failure {
         }
         Database::BaseMoved { recorded, .. } => new(&codes::DATABASE_BASE_MOVED, "lies over another folder")
             .why(&error)
-            .help(format!("set `base = {:?}`, or another `data_dir`", recorded.display().to_string())),
+            .help(format!(
+                "if that was moved, say so with `nixbox-helper instance relocate {name} DIR`; else set `base = {:?}`, or another `data_dir`",
+                recorded.display().to_string()
+            )),
+        Database::NoBase { .. } => new(&codes::BASE_NONE, "lies over no folder")
+            .why("it was never brought up with a `base`")
+            .help("set `base`, and bring it up"),
+        Database::BaseAnother { base, .. } => {
+            Failure::new(&codes::BASE_ANOTHER, format!("{} does not look like the base that was moved", base.display()))
+                .why(&error)
+                .help("name the right folder, or say that it is this one all the same with --force")
+        }
         Database::HoldsFiles { .. } => new(&codes::DATABASE_HOLDS_FILES, "holds files, which `direct` mode would hide")
             .why(&error)
             .help("set `mode = \"overlay\"` to see them, or another `data_dir`"),
@@ -149,6 +161,13 @@ pub(crate) fn never_brought_up(instance: &Instance) -> Failure {
     Failure::new(&codes::DATABASE_MISSING, format!("{} does not exist", instance.paths.db.display()))
         .why(format_args!("instance `{}` was never brought up", instance.name))
         .help(format!("create it with `nixbox-helper init {}`", instance.name))
+}
+
+/// That a base was to be moved to.
+pub(crate) fn no_folder(dir: &Path, error: &Database) -> Failure {
+    Failure::new(&codes::BASE_MISSING, format!("{} cannot be a base", dir.display()))
+        .why(error)
+        .help("name a folder that is there")
 }
 
 /// Of a request on a database that is open.

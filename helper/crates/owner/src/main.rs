@@ -16,6 +16,7 @@ mod moment;
 mod panics;
 mod plan;
 mod rekey;
+mod relocate;
 mod request;
 mod review;
 mod serve;
@@ -57,6 +58,7 @@ fn run(verb: &Verb) -> Result<ExitCode, Report> {
     match verb {
         Verb::Serve(serve) => serve::run(plan(&serve.target)?, serve.keep)?,
         Verb::Init { target, from } => init::run(&plan(target)?, from.as_deref())?,
+        Verb::Relocate(asked) => relocate::run(&plan(&asked.target)?, asked)?,
         Verb::Request(target) => request::run(plan(target)?)?,
         Verb::Fsck(kept) => upkeep::fsck(kept)?,
         Verb::Migrate(kept) => upkeep::migrate(kept)?,

@@ -77,6 +77,12 @@ impl Plan {
         Options { read_only: self.instance.is_read_only(), mode, limits, base: self.base(), ..Options::default() }
     }
 
+    /// The mountpoint, or folder of nixbox's own, that a path lies in.
+    pub(crate) fn holds(&self, path: &Path) -> Option<&Path> {
+        let path = path.canonicalize().unwrap_or_else(|_| real(path));
+        self.hidden.iter().map(PathBuf::as_path).find(|hidden| path.starts_with(hidden))
+    }
+
     pub(crate) fn is_ephemeral(&self) -> bool {
         self.instance.mode == Mode::Ephemeral
     }

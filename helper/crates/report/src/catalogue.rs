@@ -82,7 +82,9 @@ catalogue! {
     CONTROL_MALFORMED = "nixbox::control::malformed", Usage, "A request on the control socket was not a JSON object with a `request`.";
     CONTROL_UNKNOWN_REQUEST = "nixbox::control::unknown-request", Unavailable, "The owner does not know the request. It is older or newer than the program that asked: restart it.";
 
+    BASE_ANOTHER = "nixbox::base::another", Conflict, "A base was to be moved to a folder that has nothing of what was copied out of it. `--force` does it all the same. Nothing was changed.";
     BASE_MISSING = "nixbox::base::missing", NotFound, "The folder that `base` names is not there, or may not be entered. The database was left as it is.";
+    BASE_NONE = "nixbox::base::none", NotFound, "The database lies over no folder, so there is none to relocate.";
     BASE_EXCLUDE = "nixbox::base::exclude", Usage, "A pattern in `exclude` is not possible.";
 
     DATABASE_MISSING = "nixbox::database::missing", NotFound, "The instance has no database yet. `nixbox-helper init` creates it, and so does bringing it up.";
@@ -99,7 +101,7 @@ catalogue! {
     DATABASE_PLAIN = "nixbox::database::plain", Refused, "The instance is declared with `encryption`, and its database is not encrypted. `nixbox-helper rekey` encrypts it; until then it is left as it is.";
     DATABASE_CIPHER = "nixbox::database::cipher", Refused, "The database is encrypted with another cipher than `encryption.cipher` says. It was left as it is.";
     DATABASE_OVERLAY = "nixbox::database::overlay", Refused, "The database is an overlay over a folder, and the instance has no `base`.";
-    DATABASE_BASE_MOVED = "nixbox::database::base-moved", Refused, "The database is an overlay over another folder than `base` names. The message names both.";
+    DATABASE_BASE_MOVED = "nixbox::database::base-moved", Refused, "The database is an overlay over another folder than `base` names. The message names both; `nixbox-helper instance relocate` says that it was moved.";
     DATABASE_DAMAGED = "nixbox::database::damaged", Unavailable, "SQLite says that the file is damaged. `nixbox-helper fsck` says more.";
     DATABASE_FAILED = "nixbox::database::failed", Unavailable, "The database could not be opened or created.";
 

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::Read;
 use std::net::TcpListener;
 use std::os::unix::fs::MetadataExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use nix::sys::statfs::statfs;
 use nixbox_config::{Instance, Mode, Project};
@@ -15,7 +15,8 @@ use nixbox_state::Lock;
 use super::{Finding, encryption, http};
 use crate::recorded;
 
-pub fn findings(project: &Project) -> Vec<Finding> {
+/// `recorded_base`: of a database that nobody serves.
+pub fn findings(project: &Project, recorded_base: &dyn Fn(&Instance) -> Option<PathBuf>) -> Vec<Finding> {
     let mut findings = vec![data_dir(project), runtime_dir(project)];
     for instance in project.instances.values() {
         findings.extend(leftovers(instance));
@@ -26,6 +27,7 @@ pub fn findings(project: &Project) -> Vec<Finding> {
         findings.extend(nfs_port(instance));
     }
     let help = "`mode = \"overlay\"` keeps changes apart until they are reviewed";
+    findings.extend(project.enabled().filter_map(|instance| base(instance, recorded_base)));
     findings.extend(project.warnings().into_iter().map(|found| Finding::warn("configuration", found, help)));
     findings
 }
@@ -177,6 +179,41 @@ fn database(instance: &Instance) -> Option<Finding> {
         ));
     }
     None
+}
+
+fn base(instance: &Instance, recorded_base: &dyn Fn(&Instance) -> Option<PathBuf>) -> Option<Finding> {
+    let base = &instance.base.as_ref()?.path;
+    let subject = format!("instance {}", instance.name);
+    let Ok(real) = base.canonicalize() else {
+        let help = format!(
+            "make it, or name another; one that was moved: `nixbox-helper instance relocate {} DIR`",
+            instance.name
+        );
+        return Some(Finding::fail(
+            &subject,
+            &codes::BASE_MISSING,
+            format!("its base {} is not there", base.display()),
+            help,
+        ));
+    };
+    if instance.mode != Mode::Overlay
+        || instance.encryption.is_some()
+        || !instance.paths.db.exists()
+        || Lock::live_holder(&instance.paths.lock).is_some()
+    {
+        return None;
+    }
+    let recorded = recorded_base(instance)?;
+    if recorded.canonicalize().as_deref().unwrap_or(&recorded) == real {
+        return None;
+    }
+    let found = format!("its database lies over {}, and `base` is {}", recorded.display(), base.display());
+    let help = format!(
+        "`nixbox-helper instance relocate {} {}` where that was moved, else set `base`",
+        instance.name,
+        base.display()
+    );
+    Some(Finding::fail(&subject, &codes::DATABASE_BASE_MOVED, found, help))
 }
 
 /// One that was asked for by number, and that nobody may have yet.

@@ -3,7 +3,7 @@ use nixbox_report::{Report, codes};
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::DONE;
+use super::{DONE, instance};
 use crate::context::Context;
 use crate::doctor::machine::Needs;
 use crate::doctor::{Finding, Grade, machine, project};
@@ -53,7 +53,8 @@ fn look(context: &Context) -> Vec<Finding> {
             if project.enabled().any(|instance| instance.engine == Engine::Agentfs) {
                 findings.push(machine::upstream(project.agentfs_program.as_deref()));
             }
-            findings.extend(project::findings(&project));
+            let recorded = |instance: &_| instance::recorded_base(context, &project, instance);
+            findings.extend(project::findings(&project, &recorded));
         }
         Err(report) => {
             findings.extend(machine::mounting(Needs { auto: true, ..Needs::default() }));

@@ -13,6 +13,7 @@ pub mod fsck;
 pub mod import;
 pub mod info;
 pub mod init;
+pub mod instance;
 pub mod kv;
 pub mod man;
 pub mod mcp;
@@ -63,6 +64,7 @@ pub fn run(verb: Verb, context: &Context) -> Result<u8, Report> {
         Verb::Status(args) => status::run(args, context),
         Verb::Diff(args) => diff::run(args, context),
         Verb::Fs(args) => fs::run(args, context),
+        Verb::Instance(args) => instance::run(args, context),
         Verb::Kv(args) => kv::run(args, context),
         Verb::Rekey(args) => rekey::run(args, context),
         Verb::Tool(args) => tool::run(args, context),

@@ -39,6 +39,7 @@ pub const ANSWERS: &[(&str, Make)] = &[
     ("import", || schema_for!(Versioned<import::Answer>)),
     ("info", || schema_for!(Versioned<info::Answer>)),
     ("init", || schema_for!(Versioned<init::Answer>)),
+    ("instance relocate", || schema_for!(Versioned<instance::Relocated>)),
     ("kv delete", || schema_for!(Versioned<kv::Deleted>)),
     ("kv get", || schema_for!(Versioned<kv::Entry>)),
     ("kv list", || schema_for!(Versioned<kv::Listed>)),

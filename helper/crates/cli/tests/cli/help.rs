@@ -20,6 +20,7 @@ fn every_verb_explains_itself_with_examples() {
         "config check",
         "config show",
         "config schema",
+        "instance relocate",
         "kv get",
         "kv set",
         "kv list",

@@ -4,6 +4,7 @@
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::io::Read;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
@@ -17,6 +18,9 @@ use nix::sys::statvfs::fstatvfs;
 
 use crate::error::{Error, Result};
 use crate::filesystem::{Attr, Kind, StatFs, Time};
+
+/// How much of a file is read at once.
+pub(super) const PIECE: usize = 256 * 1024;
 
 pub(crate) struct Base {
     root: OwnedFd,
@@ -95,6 +99,19 @@ impl Base {
         let stat = fstat(&fd).map_err(no)?;
         let stat = of(&stat);
         if stat.id.kind == Kind::File { Ok((fd.into(), stat)) } else { Err(Error::Errno(libc::ESTALE)) }
+    }
+
+    /// Of a file's content.
+    pub(crate) fn hash(&self, path: &Path) -> Result<blake3::Hash> {
+        let (mut file, _) = self.open_file(path)?;
+        let mut hasher = blake3::Hasher::new();
+        let mut piece = vec![0; PIECE];
+        loop {
+            match file.read(&mut piece)? {
+                0 => return Ok(hasher.finalize()),
+                read => drop(hasher.update(&piece[..read])),
+            }
+        }
     }
 
     pub(crate) fn stat_open(file: &File) -> Result<Stat> {

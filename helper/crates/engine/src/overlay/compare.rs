@@ -3,20 +3,16 @@
 use std::collections::HashMap;
 use std::ffi::OsString;
 use std::fs::File;
-use std::io::Read;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
 use super::Overlay;
-use super::base::{Identity, Stat};
+use super::base::{Identity, PIECE, Stat};
 use super::nodes;
 use crate::error::{Error, Result};
 use crate::filesystem::{Attr, Entry, FileSystem, Ino, Kind};
 use crate::review::Change;
 use crate::store::first;
-
-/// A piece of content to compare.
-const PIECE: usize = 256 * 1024;
 
 /// An entry of a folder in which the layers may differ.
 #[derive(Debug)]
@@ -146,15 +142,7 @@ impl Overlay {
     }
 
     pub(crate) fn hash_of_base(&self, path: &Path) -> Result<blake3::Hash> {
-        let mut file = self.base_file(path)?;
-        let mut hasher = blake3::Hasher::new();
-        let mut piece = vec![0; PIECE];
-        loop {
-            match file.read(&mut piece)? {
-                0 => return Ok(hasher.finalize()),
-                read => drop(hasher.update(&piece[..read])),
-            }
-        }
+        self.base.hash(path)
     }
 
     pub(crate) fn base_file(&self, path: &Path) -> Result<File> {
