@@ -5,23 +5,20 @@ use std::fs::File;
 use std::io;
 use std::net::SocketAddr;
 use std::os::fd::AsFd;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use nix::errno::Errno;
 use nix::mount::MsFlags;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use nix::sys::statvfs::statvfs;
-use nixbox_mounts::{MountEntry, detach, export_of, mount_at, users_of, within};
+use nixbox_mounts::{detach, export_of};
 
 use crate::error::{Error, Result};
-use crate::mounted::Unmounted;
+use crate::place::{Place, Unmounted};
 
-const GRACE: Duration = Duration::from_millis(1000);
-const RETRY: Duration = Duration::from_millis(20);
 /// How often it is looked whether this mount is to be watched any longer.
 const LOOK: u16 = 60_000;
 
@@ -31,8 +28,7 @@ pub fn preflight() -> Result<()> {
 
 /// Dropping it takes the mount away, without grace.
 pub struct Mounted {
-    path: PathBuf,
-    entry: MountEntry,
+    place: Place,
     over: Arc<AtomicBool>,
 }
 
@@ -56,12 +52,7 @@ pub fn mount(
             error => Error::Refused { reason: error.desc().to_owned() },
         },
     )?;
-    let entry = match mount_at(mountpoint) {
-        Ok(Some(entry)) => entry,
-        Ok(None) => return Err(Error::Refused { reason: "the mount vanished at once".into() }),
-        Err(error) => return Err(refused(error)),
-    };
-    let mounted = Mounted { path: mountpoint.to_owned(), entry, over: Arc::default() };
+    let mounted = Mounted { place: Place::of(mountpoint)?, over: Arc::default() };
     mounted.watch(on_end).map_err(refused)?;
     Ok(mounted)
 }
@@ -86,55 +77,29 @@ fn options(address: SocketAddr) -> String {
 
 impl Mounted {
     pub fn path(&self) -> &Path {
-        &self.path
+        &self.place.path
     }
 
     pub fn prove(&self, time: Duration) -> Result<()> {
-        let path = self.path.clone();
-        match within(time, move || statvfs(&path).map(drop)) {
-            Some(Ok(())) => Ok(()),
-            Some(Err(error)) => Err(Error::Refused { reason: error.desc().to_owned() }),
-            None => Err(Error::Silent),
-        }
+        self.place.prove(time)
     }
 
     /// What programs have written is with the kernel until then: it must still be served meanwhile.
     pub fn unmount(self, hurry: impl Fn() -> bool) -> Result<Unmounted> {
         self.over.store(true, Ordering::Release);
-        let patience = Instant::now() + GRACE;
-        loop {
-            if !self.is_ours() {
-                return Ok(Unmounted::Already);
-            }
-            match detach::politely(&self.path) {
-                Ok(()) => return Ok(Unmounted::Cleanly),
-                Err(error) if error.kind() == io::ErrorKind::ResourceBusy => {}
-                Err(error) => tracing::warn!(%error, "unmounting failed, trying harder"),
-            }
-            if hurry() || Instant::now() >= patience {
-                break;
-            }
-            thread::sleep(RETRY);
-        }
-        let users = users_of(&self.path, 8);
-        self.force()?;
-        Ok(Unmounted::Forced(users))
+        self.place.leave(|| self.place.is_shown(), hurry, || self.force())
     }
 
     fn force(&self) -> Result<()> {
-        detach::lazily(&self.path).map_err(|source| Error::Stale { path: self.path.clone(), source })
-    }
-
-    fn is_ours(&self) -> bool {
-        matches!(mount_at(&self.path), Ok(Some(entry)) if entry == self.entry)
+        let path = &self.place.path;
+        detach::lazily(path).map_err(|source| Error::Stale { path: path.clone(), source })
     }
 
     fn watch(&self, on_end: impl FnOnce() + Send + 'static) -> io::Result<()> {
-        let (path, entry, over) = (self.path.clone(), self.entry.clone(), self.over.clone());
-        let gone = move || !matches!(mount_at(&path), Ok(Some(now)) if now == entry);
+        let (place, over) = (self.place.clone(), self.over.clone());
         let table = File::open("/proc/self/mountinfo")?;
         thread::Builder::new().name("mounts".into()).stack_size(256 * 1024).spawn(move || {
-            if until(&table, &over, gone) {
+            if until(&table, &over, || !place.is_shown()) {
                 on_end();
             }
         })?;
@@ -157,7 +122,7 @@ fn until(table: &File, over: &AtomicBool, gone: impl Fn() -> bool) -> bool {
 
 impl Drop for Mounted {
     fn drop(&mut self) {
-        if !self.over.swap(true, Ordering::AcqRel) && self.is_ours() {
+        if !self.over.swap(true, Ordering::AcqRel) && self.place.is_shown() {
             let _ = self.force();
         }
     }
@@ -189,8 +154,7 @@ mod tests {
         let path = dir.path().canonicalize().unwrap();
         let nothing = None::<&str>;
         nix::mount::mount(Some("agentfs-test"), &path, Some("tmpfs"), MsFlags::empty(), nothing).unwrap();
-        let entry = mount_at(&path).unwrap().unwrap();
-        let mounted = Mounted { path: path.clone(), entry, over: Arc::default() };
+        let mounted = Mounted { place: Place::of(&path).unwrap(), over: Arc::default() };
         let (tell, told) = std::sync::mpsc::channel();
         mounted.watch(move || tell.send(()).unwrap()).unwrap();
         assert!(told.recv_timeout(Duration::from_millis(100)).is_err());

@@ -10,12 +10,14 @@ mod mountpoint;
 pub mod nfs;
 mod notices;
 mod options;
+mod place;
 mod preflight;
 mod stale;
 
 pub use error::{Error, Result};
-pub use mounted::{Mounted, Unmounted, mount};
+pub use mounted::{Mounted, mount};
 pub use mountpoint::Mountpoint;
 pub use notices::Notices;
 pub use options::{Access, Options};
+pub use place::Unmounted;
 pub use preflight::check as preflight;
