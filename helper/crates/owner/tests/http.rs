@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used)]
 mod common;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
@@ -255,13 +255,23 @@ fn write_file(test: &Test, path: &str, content: &[u8]) {
 }
 
 /// One that listens to `/v1/events`.
-struct Listener(BufReader<TcpStream>);
+struct Listener {
+    stream: BufReader<TcpStream>,
+    /// Came before what was waited for: calls and changes have no order among them.
+    passed: VecDeque<Told>,
+}
+
+struct Told {
+    event: String,
+    id: Option<i64>,
+    data: Value,
+}
 
 impl Listener {
     fn at(port: u16, headers: &str) -> Self {
         let mut stream = connect(port);
         stream.write_all(format!("GET /v1/events HTTP/1.1\r\n{headers}\r\n").as_bytes()).unwrap();
-        let mut listener = Self(BufReader::new(stream));
+        let mut listener = Self { stream: BufReader::new(stream), passed: VecDeque::new() };
         assert!(listener.line().contains(" 200 "));
         while !listener.line().trim().is_empty() {}
         listener
@@ -269,22 +279,38 @@ impl Listener {
 
     fn line(&mut self) -> String {
         let mut line = String::new();
-        self.0.read_line(&mut line).unwrap();
+        self.stream.read_line(&mut line).unwrap();
+        assert!(!line.is_empty(), "the stream has ended");
         line
     }
 
-    /// The next event of that name, with its id and its data. Chunk sizes and other events are passed over.
+    /// The next event of that name, with its id and its data.
     fn next(&mut self, name: &str) -> (Option<i64>, Value) {
-        let (mut id, mut data, mut is_it) = (None, Value::Null, false);
+        let deadline = Instant::now() + SOON;
+        let found = match self.passed.iter().position(|told| told.event == name) {
+            Some(place) => self.passed.remove(place).unwrap(),
+            None => loop {
+                let told = self.told(deadline);
+                if told.event == name {
+                    break told;
+                }
+                self.passed.push_back(told);
+            },
+        };
+        (found.id, found.data)
+    }
+
+    /// Chunk sizes and the comments that keep the connection alive are passed over.
+    fn told(&mut self, deadline: Instant) -> Told {
+        let mut told = Told { event: String::new(), id: None, data: Value::Null };
         loop {
+            assert!(Instant::now() < deadline, "no more is told");
             let line = self.line();
-            assert!(!line.is_empty(), "the stream has ended");
             match line.trim_end().split_once(": ") {
-                Some(("event", event)) => is_it = event == name,
-                Some(("data", text)) => data = serde_json::from_str(text).unwrap(),
-                Some(("id", text)) => id = Some(text.parse().unwrap()),
-                _ if is_it && data != Value::Null && line == "\n" => return (id, data),
-                _ if line == "\n" => (id, data) = (None, Value::Null),
+                Some(("event", event)) => told.event = event.into(),
+                Some(("data", text)) => told.data = serde_json::from_str(text).unwrap(),
+                Some(("id", text)) => told.id = Some(text.parse().unwrap()),
+                _ if line == "\n" && !told.event.is_empty() => return told,
                 _ => {}
             }
         }
