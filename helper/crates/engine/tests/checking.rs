@@ -114,7 +114,7 @@ fn a_whole_database_has_nothing_wrong() {
     assert!(!scratch.folder.path().join("copy.db").exists(), "there was nothing to keep");
     let base = tempfile::tempdir().unwrap();
     std::fs::create_dir(base.path().join("sub")).unwrap();
-    for name in ["a", "b", "sub/c"] {
+    for name in ["a", "b", "sub/c", "only-its-mode"] {
         std::fs::write(base.path().join(name), name).unwrap();
     }
     scratch = Scratch::over(base.path());
@@ -124,8 +124,16 @@ fn a_whole_database_has_nothing_wrong() {
     tree.make_folder(name("/sub"), false).unwrap();
     tree.write(name("/b"), true).unwrap().push(b"more").unwrap();
     drop(tree);
+    let tree = scratch.tree();
+    let untouched = tree.lookup(ROOT, name("only-its-mode")).unwrap();
+    tree.setattr(untouched.ino, AttrChange { perm: Some(0o711), ..AttrChange::default() }).unwrap();
+    drop(tree);
     scratch.close();
     assert_eq!(check(&scratch.path()).unwrap().found, []);
+    assert_eq!(
+        scratch.sql().query_row("SELECT path FROM nixbox_attr", [], |row| row.get(0)),
+        Ok("/only-its-mode".to_owned())
+    );
 }
 
 #[test]
@@ -242,6 +250,15 @@ fn an_overlays_tables_are_looked_at_too() {
         ("origin-without-inode", "INSERT INTO fs_origin VALUES (900, 7)"),
         ("nixbox-origin-without-inode", "INSERT INTO nixbox_origin VALUES (900, 7, 0, 0, 0, '', 7)"),
         ("opaque-without-folder", "INSERT INTO nixbox_opaque VALUES (900)"),
+        ("attr-path", "INSERT INTO nixbox_attr SELECT 'a', 'file', 420, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0"),
+        ("attr-path", "INSERT INTO nixbox_attr SELECT '/a', 'thing', 420, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0"),
+        ("attr-over-entry", "INSERT INTO nixbox_attr SELECT '/mine', 'file', 420, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0"),
+        ("attr-of-nothing", "INSERT INTO nixbox_attr SELECT '/mine/x', 'file', 420, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0"),
+        (
+            "attr-of-nothing",
+            "INSERT INTO nixbox_attr SELECT '/d/x', 'file', 420, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0;
+             INSERT INTO fs_whiteout VALUES ('/d', '/', 0)",
+        ),
         ("missing-table", "DROP TABLE fs_origin"),
     ];
     for (code, sql) in breaches {

@@ -3,6 +3,7 @@
 use std::ffi::OsStr;
 use std::path::Path;
 
+use super::attrs::Gone;
 use super::copy_up::{ALL, Lift, cover};
 use super::whiteouts::Whitening;
 use super::{Found, Overlay, Place, State};
@@ -48,6 +49,7 @@ impl Overlay {
         let (made, opaque) = self.change(&mut state, Some(0), |lift, tree| {
             let directory = Self::folder(lift, tree, &place)?;
             if let Some(path) = &path {
+                lift.forget(tree, Gone::Within(path.clone()))?;
                 white.remove(tree.store, &lift.state.whiteouts, path)?;
             }
             let made = make(tree, directory)?;
@@ -92,7 +94,7 @@ impl Overlay {
                 return Err(Error::Errno(libc::EEXIST));
             }
             self.refuse_hidden(&place, name)?;
-            if self.attr(&state, ino)?.kind == Kind::Directory {
+            if self.attr(&state, ino)?.0.kind == Kind::Directory {
                 return Err(Error::Errno(libc::EPERM));
             }
         }
@@ -126,6 +128,9 @@ impl Overlay {
         let mut white = Whitening::default();
         self.change(&mut state, None, |lift, tree| {
             let directory = Self::folder(lift, tree, &place)?;
+            if let Some(path) = &path {
+                lift.forget(tree, Gone::Within(path.clone()))?;
+            }
             if let (true, Some(path)) = (covers, &path) {
                 white.add(tree.store, &lift.state.whiteouts, path)?;
             }

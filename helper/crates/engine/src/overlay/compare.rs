@@ -21,7 +21,9 @@ pub(crate) enum Differs {
     Here { attr: Attr, below: Option<Stat> },
     /// The base has it, and the view does not.
     Gone(Stat),
-    /// A folder of the base from which something is gone.
+    /// The base's alone, but for its mode or owner. `attr`: as the view has it.
+    Touched { attr: Attr, below: Stat },
+    /// A folder of the base in which something is gone or has another mode.
     Within,
 }
 
@@ -61,18 +63,23 @@ impl Overlay {
         } else if shares.base {
             let names: Vec<_> = {
                 let state = self.state();
-                let names = state.whiteouts.names_in(path).into_iter();
-                names.map(|name| (state.whiteouts.contains(&path.join(&name)), name)).collect()
+                let mut names = state.whiteouts.names_in(path);
+                names.append(&mut state.attrs.names_in(path));
+                names.into_iter().map(|name| (state.whiteouts.contains(&path.join(&name)), name)).collect()
             };
             for (gone, name) in names {
                 let at = path.join(&name);
                 if found.contains_key(&name) || self.hidden.hides(&at) {
                     continue;
                 }
-                match self.base.stat(&at)? {
-                    Some(stat) if gone => drop(found.insert(name, Differs::Gone(stat))),
-                    Some(stat) if stat.id.kind == Kind::Directory => drop(found.insert(name, Differs::Within)),
-                    _ => {}
+                let Some(below) = self.base.stat(&at)? else { continue };
+                let attr = self.state().attrs.apply(&at, below.attr);
+                if gone {
+                    found.insert(name, Differs::Gone(below));
+                } else if (attr.perm, attr.uid, attr.gid) != (below.attr.perm, below.attr.uid, below.attr.gid) {
+                    found.insert(name, Differs::Touched { attr, below });
+                } else if below.id.kind == Kind::Directory {
+                    found.insert(name, Differs::Within);
                 }
             }
         }
@@ -124,6 +131,11 @@ impl Overlay {
             }
             _ => Ok(true),
         }
+    }
+
+    /// The same of one that is the base's alone, but for its mode or owner.
+    pub(crate) fn changed_below(&self, path: &Path, now: &Stat) -> bool {
+        self.state().attrs.is_outdated(path, &now.attr)
     }
 
     fn origin(&self, delta: Ino) -> Result<Option<Origin>> {

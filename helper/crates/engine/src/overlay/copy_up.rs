@@ -2,14 +2,14 @@
 //! the change itself; a large one is first copied aside, into an inode without a name, and named in the end: nobody
 //! ever sees half a file, and what a crash leaves is removed at the next open.
 //!
-//! A change of attributes alone copies the content, too: the format has no way to say that the content of an inode
-//! lies elsewhere, and upstream's programs must read the right bytes.
+//! A change of attributes alone copies nothing: see [`attrs`](super::attrs). They come along with the content.
 
 use std::ffi::OsStr;
 use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
+use super::attrs::Gone;
 use super::base::{Base, Stat};
 use super::whiteouts::key;
 use super::{Overlay, State};
@@ -42,9 +42,27 @@ pub(super) struct Lift<'a> {
     pub overlay: &'a Overlay,
     pub state: &'a State,
     pub risen: Vec<Risen>,
+    /// What has attributes of its own no more.
+    pub gone: Vec<Gone>,
+}
+
+impl<'a> Lift<'a> {
+    pub fn new(overlay: &'a Overlay, state: &'a State) -> Self {
+        Self { overlay, state, risen: Vec::new(), gone: Vec::new() }
+    }
 }
 
 impl Lift<'_> {
+    /// Attributes that the view had of what is not the base's alone any more.
+    pub fn forget(&mut self, tree: &mut Tree<'_>, gone: Gone) -> Result<()> {
+        let (Gone::One(path) | Gone::Within(path)) = &gone;
+        if self.state.attrs.within(path) {
+            gone.delete(tree.store)?;
+            self.gone.push(gone);
+        }
+        Ok(())
+    }
+
     /// A folder of the base and all those above it.
     pub fn directory(&mut self, tree: &mut Tree<'_>, path: &Path) -> Result<Ino> {
         let known = self.state.nodes.at(path).and_then(|number| self.state.nodes.get(number)?.delta);
@@ -67,6 +85,7 @@ impl Lift<'_> {
     pub fn entry(&mut self, tree: &mut Tree<'_>, parent: Ino, path: &Path, stat: &Stat, keep: u64) -> Result<Ino> {
         let name = path.file_name().ok_or(Error::Errno(libc::ENOENT))?;
         let place = Some((parent, name));
+        let shown = self.state.attrs.apply(path, stat.attr);
         let (delta, hash) = match stat.id.kind {
             Kind::File => {
                 let (file, opened) = self.overlay.base.open_file(path)?;
@@ -76,15 +95,15 @@ impl Lift<'_> {
                 let delta = tree.adopt(&Attr { size: 0, ..stat.attr }, None, place)?;
                 let mut copy = Copying::new(&file, opened, keep);
                 while copy.piece(|offset, data| tree.write(delta, offset, data).map(drop))? {}
-                let attr = copy.end()?;
-                tree.settle_adopted(&Attr { ino: delta, ..attr })?;
+                let size = copy.end()?;
+                tree.settle_adopted(&Attr { ino: delta, size, ..shown })?;
                 (delta, copy.hash())
             }
             Kind::Symlink => {
                 let target = self.overlay.base.read_link(path)?;
-                (tree.adopt(&stat.attr, Some(&target), place)?, None)
+                (tree.adopt(&shown, Some(&target), place)?, None)
             }
-            _ => (tree.adopt(&Attr { size: 0, ..stat.attr }, None, place)?, None),
+            _ => (tree.adopt(&Attr { size: 0, ..shown }, None, place)?, None),
         };
         self.record(tree, path, stat, delta, parent, hash)?;
         Ok(delta)
@@ -117,6 +136,7 @@ impl Lift<'_> {
         )?;
         let sql = "INSERT OR REPLACE INTO fs_origin (delta_ino, base_ino) VALUES (?, ?)";
         tree.store.execute(sql, &[delta.into(), attr.ino.into()])?;
+        self.forget(tree, Gone::One(path.to_owned()))?;
         self.risen.push(Risen { number, delta, parent, kind: stat.id.kind });
         Ok(())
     }
@@ -232,7 +252,7 @@ impl Overlay {
             self.files.grow_tree(data.len(), |tree| tree.write(aside, offset, data)).map(drop)
         };
         while copy.piece(write)? {}
-        let attr = copy.end()?;
+        let size = copy.end()?;
         let hash = copy.hash();
         let mut state = self.state();
         let node = state.nodes.get(number).ok_or(Error::Errno(libc::ESTALE))?;
@@ -243,7 +263,8 @@ impl Overlay {
         self.change(&mut state, Some(0), |lift, tree| {
             let parent = lift.directory(tree, path.parent().unwrap_or(Path::new("")))?;
             let name = path.file_name().ok_or(Error::Errno(libc::ENOENT))?;
-            tree.name_adopted(&Attr { ino: aside, ..attr }, parent, name)?;
+            let shown = lift.state.attrs.apply(path, opened.attr);
+            tree.name_adopted(&Attr { ino: aside, size, ..shown }, parent, name)?;
             lift.record(tree, path, &opened, aside, parent, hash.clone())?;
             Ok(aside)
         })
@@ -257,13 +278,14 @@ impl Overlay {
         grows: Option<u64>,
         change: impl FnOnce(&mut Lift<'_>, &mut Tree<'_>) -> Result<T>,
     ) -> Result<T> {
-        let mut lift = Lift { overlay: self, state, risen: Vec::new() };
+        let mut lift = Lift::new(self, state);
         let change = |tree: &mut Tree<'_>| change(&mut lift, tree);
         let answer = match grows {
             Some(bytes) => self.files.grow_tree(usize::try_from(bytes).unwrap_or(usize::MAX / 4), change),
             None => self.files.change_tree(change),
         }?;
-        let risen = lift.risen;
+        let Lift { risen, gone, .. } = lift;
+        gone.iter().for_each(|gone| state.attrs.forget(gone));
         for up in risen {
             self.has_risen(state, up);
         }
@@ -318,13 +340,10 @@ impl<'a> Copying<'a> {
         Ok(self.offset < self.size)
     }
 
-    fn end(&self) -> Result<Attr> {
+    /// How much of it was copied.
+    fn end(&self) -> Result<u64> {
         let after = Base::stat_open(self.file)?;
-        if after.version() == self.before.version() {
-            Ok(Attr { size: self.size, ..self.before.attr })
-        } else {
-            Err(Error::Errno(libc::EAGAIN))
-        }
+        if after.version() == self.before.version() { Ok(self.size) } else { Err(Error::Errno(libc::EAGAIN)) }
     }
 
     /// Known only of what was copied whole.

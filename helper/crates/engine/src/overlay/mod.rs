@@ -3,6 +3,7 @@
 //!
 //! The folder may change underneath at any time. What the database does not have shows as it is in the folder now.
 
+mod attrs;
 mod base;
 mod change;
 mod compare;
@@ -22,6 +23,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use self::attrs::Attrs;
 pub(crate) use self::base::{Base, Identity, Stat, Version};
 pub(crate) use self::compare::{Differs, Shares};
 pub(crate) use self::hidden::Hidden;
@@ -63,6 +65,7 @@ struct State {
     whiteouts: Whiteouts,
     /// Folders of the database in which nothing of the base shows, though the base has their path.
     opaque: HashSet<Ino>,
+    attrs: Attrs,
     /// Where somebody remembers what the view was.
     watches: Option<Watches>,
 }
@@ -83,7 +86,8 @@ impl Overlay {
         let loaded = files.read_tree(|tree| tables::load(tree.store))?;
         let root = base.stat(std::path::Path::new(""))?.ok_or(Error::Errno(libc::ENOENT))?;
         let nodes = Nodes::new(root.id, loaded.shown);
-        let state = State { nodes, whiteouts: loaded.whiteouts, opaque: loaded.opaque, watches: None };
+        let state =
+            State { nodes, whiteouts: loaded.whiteouts, opaque: loaded.opaque, attrs: loaded.attrs, watches: None };
         Ok(Self { files, base, hidden, state: Arc::new(Mutex::new(state)), copying: Mutex::new(()) })
     }
 
@@ -98,25 +102,30 @@ impl Overlay {
     }
 
     /// What the front end is told of a file of the base; one that is open may have other content than was read of it.
-    fn compare(state: &mut State, attr: &Attr) {
-        let Some(node) = state.nodes.get_mut(attr.ino).filter(|node| node.delta.is_none()) else { return };
-        let now = Version::of(attr);
+    /// `now`: as the base has it, which the view's own times would say nothing of.
+    fn compare(state: &mut State, number: Ino, now: Option<Version>) {
+        let Some(node) = state.nodes.get_mut(number).filter(|node| node.delta.is_none()) else { return };
+        let Some(now) = now else { return };
         node.told = Some(now);
         if node.opens > 0 && node.seen.is_some_and(|seen| seen != now) {
             node.seen = Some(now);
-            Self::distrust(state, attr.ino);
+            Self::distrust(state, number);
         }
     }
 
-    fn attr(&self, state: &State, number: Ino) -> Result<Attr> {
-        let Some(node) = state.nodes.get(number) else { return self.files.getattr(number) };
+    /// And, of what is the base's, which version of it.
+    fn attr(&self, state: &State, number: Ino) -> Result<(Attr, Option<Version>)> {
+        let Some(node) = state.nodes.get(number) else { return Ok((self.files.getattr(number)?, None)) };
         if let Some(delta) = node.delta {
-            return Ok(shape(self.files.getattr(delta)?, number, node.below.is_some()));
+            return Ok((shape(self.files.getattr(delta)?, number, node.below.is_some()), None));
         }
-        let gone = || node.ghost.ok_or(Error::Errno(libc::ESTALE));
+        let gone = || node.ghost.map(|ghost| (ghost, None)).ok_or(Error::Errno(libc::ESTALE));
         let Some(below) = &node.below else { return gone() };
         match self.base.stat(&below.path)? {
-            Some(stat) if stat.id == below.id => Ok(shape(stat.attr, number, true)),
+            Some(stat) if stat.id == below.id => {
+                let attr = shape(state.attrs.apply(&below.path, stat.attr), number, true);
+                Ok((attr, Some(stat.version())))
+            }
             _ => gone(),
         }
     }
@@ -173,14 +182,19 @@ impl FileSystem for Overlay {
 
     fn getattr(&self, ino: Ino) -> Result<Attr> {
         let mut state = self.state();
-        let attr = self.attr(&state, ino)?;
-        Self::compare(&mut state, &attr);
+        let (attr, version) = self.attr(&state, ino)?;
+        Self::compare(&mut state, ino, version);
         Ok(attr)
     }
 
     fn setattr(&self, ino: Ino, change: AttrChange) -> Result<Attr> {
         if change == AttrChange::default() {
             return self.getattr(ino);
+        }
+        if change.size.is_none()
+            && let Some(attr) = self.touch(ino, change)?
+        {
+            return Ok(attr);
         }
         let kind = self.getattr(ino)?.kind;
         if change.size.is_some() && kind != Kind::File {

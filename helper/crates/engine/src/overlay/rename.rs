@@ -4,6 +4,7 @@
 use std::ffi::OsStr;
 use std::sync::Arc;
 
+use super::attrs::Gone;
 use super::copy_up::{ALL, Lift, SMALL};
 use super::whiteouts::Whitening;
 use super::{Found, Overlay, Place, State};
@@ -44,7 +45,7 @@ impl Overlay {
         let mut white = Whitening::default();
         let share = moved.below.as_ref().map(|below| below.path.clone());
         let grows = match &share {
-            Some(path) => Some(Lift { overlay: self, state: &state, risen: Vec::new() }.bytes(path)?),
+            Some(path) => Some(Lift::new(self, &state).bytes(path)?),
             None => None,
         };
         let (delta, opaque) = self.change(&mut state, grows, |lift, tree| {
@@ -54,6 +55,9 @@ impl Overlay {
                 Some(path) => lift.all(tree, from_directory, path)?,
                 None => moved.delta.ok_or(Error::Errno(libc::ENOENT))?,
             };
+            for path in [&old, &new].into_iter().flatten() {
+                lift.forget(tree, Gone::Within(path.clone()))?;
+            }
             if let (true, Some(old)) = (uncovers, &old) {
                 white.add(tree.store, &lift.state.whiteouts, old)?;
             }

@@ -3,6 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::path::Path;
 
+use super::attrs::{self, Attrs};
 use super::whiteouts::Whiteouts;
 use crate::error::{Error, Result};
 use crate::filesystem::{Ino, ROOT};
@@ -20,6 +21,7 @@ const TABLES: &[&str] = &[
     "CREATE TABLE IF NOT EXISTS nixbox_opaque (ino INTEGER PRIMARY KEY)",
     "CREATE TABLE IF NOT EXISTS nixbox_origin (ino INTEGER PRIMARY KEY, base_ino INTEGER NOT NULL, \
      size INTEGER NOT NULL, mtime INTEGER NOT NULL, mtime_nsec INTEGER NOT NULL, hash TEXT, shown INTEGER NOT NULL)",
+    attrs::TABLE,
 ];
 
 const WITH_PARENT: &str = "CREATE INDEX IF NOT EXISTS idx_fs_whiteout_parent ON fs_whiteout(parent_path)";
@@ -55,40 +57,49 @@ fn tidy(store: &mut dyn Store) -> Result<()> {
          WHERE parent_path = ''",
         &[],
     )?;
-    let mut gone = Vec::new();
-    store.query("SELECT path FROM fs_whiteout", &[], &mut |row| {
-        gone.push(row.text(0)?.to_owned());
-        Ok(())
-    })?;
-    for path in gone {
-        // SPEC: an entry of the database shows, and its whiteout is to go.
-        if exists(store, &path)? {
-            store.execute("DELETE FROM fs_whiteout WHERE path = ?", &[path.as_str().into()])?;
+    // SPEC: an entry of the database shows, and its whiteout is to go. So are attributes that it had from the base.
+    for table in ["fs_whiteout", "nixbox_attr"] {
+        let mut paths = Vec::new();
+        store.query(&format!("SELECT path FROM {table}"), &[], &mut |row| {
+            paths.push(row.text(0)?.to_owned());
+            Ok(())
+        })?;
+        let mut known = HashMap::from([(String::new(), Some(ROOT))]);
+        for path in paths {
+            if entry(store, path.trim_end_matches('/'), &mut known)?.is_some() {
+                store.execute(&format!("DELETE FROM {table} WHERE path = ?"), &[path.as_str().into()])?;
+            }
         }
     }
     Ok(())
 }
 
-fn exists(store: &mut dyn Store, path: &str) -> Result<bool> {
-    let mut at = ROOT;
-    for name in path.split('/').filter(|name| !name.is_empty()) {
-        let sql = "SELECT ino FROM fs_dentry WHERE parent_ino = ? AND name = ?";
-        match first(store, sql, &[at.into(), name.into()], |row| row.int(0))? {
-            Some(ino) => at = ino as Ino,
-            None => return Ok(false),
+/// What the database has at a path. `known`: of folders that were looked for; many paths have few.
+fn entry(store: &mut dyn Store, path: &str, known: &mut HashMap<String, Option<Ino>>) -> Result<Option<Ino>> {
+    let Some((above, name)) = path.rsplit_once('/') else { return Ok(None) };
+    let folder = match known.get(above) {
+        Some(folder) => *folder,
+        None => {
+            let folder = entry(store, above, known)?;
+            known.insert(above.to_owned(), folder);
+            folder
         }
-    }
-    Ok(true)
+    };
+    let Some(folder) = folder else { return Ok(None) };
+    let sql = "SELECT ino FROM fs_dentry WHERE parent_ino = ? AND name = ?";
+    Ok(first(store, sql, &[folder.into(), name.into()], |row| row.int(0))?.map(|ino| ino as Ino))
 }
 
 pub(super) struct Loaded {
     pub whiteouts: Whiteouts,
     pub opaque: HashSet<Ino>,
     pub shown: HashMap<Ino, Ino>,
+    pub attrs: Attrs,
 }
 
 pub(super) fn load(store: &mut dyn Store) -> Result<Loaded> {
-    let mut loaded = Loaded { whiteouts: Whiteouts::default(), opaque: HashSet::new(), shown: HashMap::new() };
+    let attrs = Attrs::load(store)?;
+    let mut loaded = Loaded { whiteouts: Whiteouts::default(), opaque: HashSet::new(), shown: HashMap::new(), attrs };
     store.query("SELECT path FROM fs_whiteout", &[], &mut |row| {
         loaded.whiteouts.insert(Path::new(row.text(0)?.trim_matches('/')));
         Ok(())

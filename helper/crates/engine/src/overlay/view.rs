@@ -4,7 +4,7 @@ use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::base::Stat;
+use super::base::{Stat, Version};
 use super::nodes::Below;
 use super::{Overlay, State};
 use crate::error::{Error, Result};
@@ -33,6 +33,8 @@ pub(super) struct Found {
     pub attr: Attr,
     pub delta: Option<Ino>,
     pub below: Option<Below>,
+    /// Of what is the base's alone.
+    pub version: Option<Version>,
 }
 
 impl Overlay {
@@ -102,7 +104,7 @@ impl Overlay {
     fn of_delta(&self, state: &State, attr: Attr, below: Option<Below>) -> Found {
         let delta = Some(attr.ino);
         let number = state.nodes.shown(attr.ino);
-        Found { attr: shape(attr, number, below.is_some()), delta, below }
+        Found { attr: shape(attr, number, below.is_some()), delta, below, version: None }
     }
 
     /// Everything in a folder that is seen, sorted by nothing.
@@ -177,14 +179,14 @@ impl Overlay {
 
     /// Counts a reference that the front end gets.
     pub(super) fn refer(&self, state: &mut State, place: &Place, found: &Found) {
-        let Found { attr, delta, below } = found;
+        let Found { attr, delta, below, version } = found;
         let directory_in = place.delta.filter(|_| attr.kind == Kind::Directory);
         let plain = below.is_none() && *delta == Some(attr.ino) && state.nodes.get(attr.ino).is_none();
         let holds = plain || state.nodes.hold(attr.ino, attr.kind, *delta, below.clone());
         if let (true, Some(delta)) = (holds, delta) {
             self.files.note(|memory| memory.looked_up(*delta, directory_in));
         }
-        Self::compare(state, attr);
+        Self::compare(state, attr.ino, *version);
         Self::relieve(state);
     }
 }
@@ -192,9 +194,10 @@ impl Overlay {
 fn of_base(state: &State, path: Arc<std::path::Path>, stat: &Stat) -> Found {
     let number = state.nodes.number(&path, &stat.id);
     Found {
-        attr: shape(stat.attr, number, stat.id.kind == Kind::Directory),
+        attr: shape(state.attrs.apply(&path, stat.attr), number, stat.id.kind == Kind::Directory),
         delta: None,
         below: Some(Below { path, id: stat.id, linked: stat.linked }),
+        version: Some(stat.version()),
     }
 }
 

@@ -57,9 +57,14 @@ impl Review {
     /// Nothing where they are alike.
     fn change(&self, pair: &Pair, moves: &Moves) -> Result<Option<Change>> {
         let (before, after) = (pair.before.map(|stat| Side::of(&stat.attr)), pair.after.as_ref().map(Side::of));
-        let ino = pair.after.as_ref().map(|attr| attr.ino);
+        let ino = pair.after.as_ref().filter(|_| !pair.touched).map(|attr| attr.ino);
         let (path, kind) = (pair.path.clone(), ChangeKind::Added);
         let mut change = Change { path, kind, from: None, before, after, diverged: false, ino };
+        if let (true, Some(stat), Some(overlay)) = (pair.touched, &pair.before, &self.overlay) {
+            change.kind = ChangeKind::Modified { content: false, mode: true };
+            change.diverged = overlay.changed_below(&pair.path, stat);
+            return Ok(Some(change));
+        }
         change.kind = match (&pair.before, &pair.after, before, after) {
             (Some(_), None, ..) => {
                 if moves.took(&pair.path) {

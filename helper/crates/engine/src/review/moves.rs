@@ -31,7 +31,7 @@ impl Moves {
         }
         let (mut gone, mut come) = (Gone::new(), Come::new());
         let mut walk = Walk::new(review)?;
-        while let Some(Pair { path, before, after }) = walk.next(review, |_| true)? {
+        while let Some(Pair { path, before, after, .. }) = walk.next(review, |_| true)? {
             match (before, after) {
                 (Some(stat), None) => drop(gone.insert(path, Side::of(&stat.attr))),
                 (None, Some(attr)) => drop(come.insert(path, (Side::of(&attr), attr.ino))),

@@ -16,6 +16,8 @@ pub(super) struct Pair {
     pub before: Option<Stat>,
     /// With the database's own number.
     pub after: Option<Attr>,
+    /// Its content is the base's, and only its mode or owner is another.
+    pub touched: bool,
 }
 
 pub(super) struct Walk {
@@ -59,7 +61,11 @@ impl Walk {
                 Differs::Within => (None, Some(Shares { delta: None, base: true, shows: true })),
                 Differs::Gone(stat) => {
                     let below = is_folder(&stat).then_some(Shares { base: true, ..NOTHING_BELOW });
-                    (Some(Pair { path: path.clone(), before: Some(stat), after: None }), below)
+                    (Some(Pair { path: path.clone(), before: Some(stat), after: None, touched: false }), below)
+                }
+                Differs::Touched { attr, below: stat } => {
+                    let below = is_folder(&stat).then_some(Shares { delta: None, base: true, shows: true });
+                    (Some(Pair { path: path.clone(), before: Some(stat), after: Some(attr), touched: true }), below)
                 }
                 Differs::Here { attr, below: stat } => {
                     let was_folder = stat.as_ref().is_some_and(is_folder);
@@ -69,7 +75,7 @@ impl Walk {
                     } else {
                         was_folder.then_some(Shares { base: true, ..NOTHING_BELOW })
                     };
-                    (Some(Pair { path: path.clone(), before: stat, after: Some(attr) }), below)
+                    (Some(Pair { path: path.clone(), before: stat, after: Some(attr), touched: false }), below)
                 }
             };
             if let Some(shares) = below

@@ -14,6 +14,7 @@ pub enum Call {
     Rmdir(Steps),
     Rename(Steps, Steps, How),
     Chmod(Steps, u32),
+    Chown(Steps, u32, u32),
     Times(Steps, i64, i64),
     Cut(Steps, u64),
     Open(usize, Steps, Opening),
@@ -28,6 +29,8 @@ pub enum Call {
     Below(Below),
     /// Done to one of the files that are edited underneath; from then on it is the instance's.
     Touch(usize, u64),
+    /// The same, and only its mode is.
+    ChmodUnder(usize, u32),
     /// In order, by TERM.
     Restart,
     /// By KILL, right after an fsync.
@@ -117,6 +120,7 @@ pub fn call() -> impl Strategy<Value = Call> {
         3 => path().prop_map(Call::Rmdir),
         6 => (path(), path(), how()).prop_map(|(from, to, how)| Call::Rename(from, to, how)),
         2 => (path(), 0_u32..0o10000).prop_map(|(path, perm)| Call::Chmod(path, perm | 0o700)),
+        2 => (path(), 0_u32..3, 0_u32..3).prop_map(|(path, uid, gid)| Call::Chown(path, uid, gid)),
         2 => (path(), offset()).prop_map(|(path, size)| Call::Cut(path, size)),
         4 => write(),
         3 => (handle(), offset(), 1_usize..5000).prop_map(|(handle, at, size)| Call::Read(handle, at, size)),
@@ -127,6 +131,7 @@ pub fn call() -> impl Strategy<Value = Call> {
         2 => handle().prop_map(Call::Close),
         2 => below(),
         1 => (0..UNDER.len(), any::<u64>()).prop_map(|(one, seed)| Call::Touch(one, seed)),
+        1 => (0..UNDER.len(), 0_u32..0o1000).prop_map(|(one, perm)| Call::ChmodUnder(one, perm | 0o600)),
         1 => prop_oneof![Just(Call::Restart), Just(Call::Kill)],
     ]
 }

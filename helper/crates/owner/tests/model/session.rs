@@ -44,6 +44,8 @@ struct Run<'a> {
     mount: Side,
     machine: Side,
     touched: [bool; UNDER.len()],
+    /// Another file in the base's place would keep the mode here, and have its own there.
+    chmodded: [bool; UNDER.len()],
     /// The machine's tree and the mount's.
     before: Option<(Tree, Tree)>,
 }
@@ -95,7 +97,15 @@ impl Session {
         }
         let base = base_tree(&below);
         let (mount, machine) = (Side::at(self.test.mnt().join(&name)), Side::at(machine));
-        let mut run = Run { session: self, name, mount, machine, touched: Default::default(), before: None };
+        let mut run = Run {
+            session: self,
+            name,
+            mount,
+            machine,
+            touched: Default::default(),
+            chmodded: Default::default(),
+            before: None,
+        };
         run.compare_soon()?;
         for (number, call) in calls.iter().enumerate() {
             run.step(call).map_err(|error| format!("call {number}, {call:?}: {error}"))?;
@@ -131,13 +141,15 @@ impl Run<'_> {
             }
             Call::Rename(_, _, How::Exchange) if !self.session.can.exchange => return Ok(()),
             Call::Punch(..) if !self.session.can.punch => return Ok(()),
-            Call::Touch(..) if !self.over_a_base() => return Ok(()),
+            Call::Touch(..) | Call::ChmodUnder(..) if !self.over_a_base() => return Ok(()),
             call => {
-                if let Call::Touch(one, _) = call {
-                    self.touched[*one] = true;
-                }
                 let got = self.mount.call(call);
                 let expected = self.machine.call(call);
+                match call {
+                    Call::Touch(one, _) => self.touched[*one] = true,
+                    Call::ChmodUnder(one, _) => self.chmodded[*one] |= expected.is_ok(),
+                    _ => {}
+                }
                 if got != expected {
                     return Err(format!("the answer is {}, expected was {}", short(&got), short(&expected)));
                 }
@@ -153,8 +165,9 @@ impl Run<'_> {
     /// What the instance has made its own no longer follows the base.
     fn edit_below(&mut self, below: Below) {
         let taken = match below {
-            Below::Write(one, ..) | Below::Remove(one) => self.touched[one],
-            Below::Rename(from, to) => self.touched[from] || self.touched[to],
+            Below::Write(one, ..) => self.touched[one],
+            Below::Remove(one) => self.touched[one] || self.chmodded[one],
+            Below::Rename(from, to) => [from, to].iter().any(|one| self.touched[*one] || self.chmodded[*one]),
         };
         if self.over_a_base() && !taken {
             Side::at(self.session.test.path("base").join(&self.name)).edit(below);

@@ -2,7 +2,7 @@
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt, PermissionsExt, symlink};
+use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt, PermissionsExt, lchown, symlink};
 use std::path::{Path, PathBuf};
 
 use nix::fcntl::{AT_FDCWD, AtFlags, FallocateFlags, RenameFlags, fallocate, renameat2};
@@ -58,6 +58,7 @@ impl Side {
                 renameat2(AT_FDCWD, &self.path(from), AT_FDCWD, &self.path(to), flags)?;
             }
             Call::Chmod(path, perm) => fs::set_permissions(self.path(path), PermissionsExt::from_mode(*perm))?,
+            Call::Chown(path, uid, gid) => lchown(self.path(path), Some(*uid), Some(*gid))?,
             Call::Times(path, sec, nsec) => {
                 let time = TimeSpec::new(*sec, *nsec);
                 utimensat(AT_FDCWD, &self.path(path), &time, &time, UtimensatFlags::NoFollowSymlink)?;
@@ -88,6 +89,9 @@ impl Side {
             Call::Sync(handle) => drop(self.with(*handle, File::sync_all)?),
             Call::Close(handle) => self.open[*handle] = None,
             Call::Touch(one, seed) => fs::write(self.under(*one), pattern(9, *seed))?,
+            Call::ChmodUnder(one, perm) => {
+                fs::set_permissions(self.under(*one), PermissionsExt::from_mode(*perm))?;
+            }
             Call::Below(_) | Call::Restart | Call::Kill => {}
         }
         Ok(Vec::new())
