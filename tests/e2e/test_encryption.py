@@ -108,6 +108,15 @@ def test_no_verb_shows_a_key(encrypted):
     assert_unseen(project, *said)
 
 
+def took_out(project, name):
+    """As a folder it can be read by everybody; as a database it is encrypted as the instance is."""
+    project.helper("export", "--dir", "sandbox", f"{name}.dir")
+    assert (project.root / f"{name}.dir/a.txt").read_text() == "above"
+    project.helper("export", "--db", "--flatten", "sandbox", f"{name}.db")
+    content = (project.root / f"{name}.db").read_bytes()
+    assert content.startswith(b"Turso") and b"above" not in content and b"a.txt" not in content
+
+
 def test_every_verb_works_over_a_base(project):
     need("fuse")
     (project.root / "src").mkdir()
@@ -124,7 +133,15 @@ def test_every_verb_works_over_a_base(project):
         assert (project.mount / "a.txt").read_text() == "above"
         project.helper("fs", "write", f"b/{round}", input="by a verb")
         assert project.helper("fs", "cat", f"b/{round}").stdout == "by a verb"
+        assert "Mc--\t5\t5\ta.txt" in project.helper("status", "--porcelain", check=False).stdout.splitlines()
+        assert "+above" in project.helper("diff", "--patch", check=False).stdout
+        took_out(project, f"served-{round}")
         assert project.stop(owner) == 0
+        took_out(project, f"unserved-{round}")
+        assert "nothing wrong" in project.helper("fsck").stdout
+        assert "up to date" in project.helper("migrate").stdout
+    project.helper("import", "sandbox", "served-0.db", "--into", "/again")
+    assert project.helper("fs", "cat", "again/b/0").stdout == "by a verb"
     assert (project.root / "src/a.txt").read_text() == "below"
     assert sorted(path.name for path in (project.root / "src").iterdir()) == ["a.txt"]
     assert project.journals() == []

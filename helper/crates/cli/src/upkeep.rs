@@ -1,6 +1,6 @@
 //! What is meant by the verbs that work on a database while nobody has it open, and how the owner program is asked.
 
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -18,6 +18,8 @@ pub struct Meant {
     lock: PathBuf,
     /// Where copies go, and what their names begin with.
     copies: PathBuf,
+    /// What tells the owner program where the key is.
+    key: Vec<OsString>,
 }
 
 impl Meant {
@@ -28,12 +30,16 @@ impl Meant {
             // A database of ours has its lock here, wherever it is declared.
             let folder = database.with_extension("d");
             let copies = database.with_extension("");
-            return Ok(Self { name: word.display().to_string(), database, lock: folder.join("owner.lock"), copies });
+            let lock = folder.join("owner.lock");
+            return Ok(Self { name: word.display().to_string(), database, lock, copies, key: Vec::new() });
         }
         let project = context.project()?;
         let name = word.map(|word| word.to_string_lossy());
         let instance = select::any(&project, name.as_deref())?;
+        let mut key = vec!["--key-of".into(), instance.name.clone().into()];
+        key.extend(context.forwarded(&project)?);
         Ok(Self {
+            key,
             name: instance.name.clone(),
             database: instance.paths.db.clone(),
             lock: instance.paths.lock.clone(),
@@ -53,7 +59,7 @@ impl Meant {
     pub fn ask<T: DeserializeOwned>(&self, verb: &str, copy: Option<&Path>) -> Result<T, Report> {
         let program = owner_binary::find()?;
         let mut command = Command::new(&program);
-        command.arg(verb).arg(&self.database).stdin(Stdio::null());
+        command.arg(verb).arg(&self.database).args(&self.key).stdin(Stdio::null());
         if copy.is_none() || self.lock.parent().is_some_and(Path::is_dir) || !self.is_named_by_file() {
             command.arg("--lock").arg(&self.lock);
         }

@@ -14,7 +14,7 @@ use crate::filesystem::FileSystem;
 use crate::kv::Kv;
 use crate::overlay::{Base, BaseOptions, Overlay};
 use crate::schema;
-use crate::store::{Looking, Store, settle_copy};
+use crate::store::{self, Backing, Store, settle_copy};
 use crate::tool_calls::ToolCalls;
 use crate::upkeep;
 
@@ -24,6 +24,7 @@ pub struct Snapshots {
     files: Arc<Files>,
     path: PathBuf,
     mode: Mode,
+    backing: Backing,
     base: Option<BaseOptions>,
     direct: Option<Arc<Direct>>,
     /// Closing any descriptor of the database would drop the locks that this process holds on it, so the one that is
@@ -34,7 +35,13 @@ pub struct Snapshots {
 impl Snapshots {
     pub(crate) fn of(files: Arc<Files>, path: &Path, options: &Options, direct: Option<Arc<Direct>>) -> Self {
         let (path, base) = (path.to_owned(), options.base.clone());
-        Self { files, path, mode: options.mode, base, direct, source: Arc::default() }
+        let backing = options.backing.clone();
+        Self { files, path, mode: options.mode, backing, base, direct, source: Arc::default() }
+    }
+
+    /// What a copy is kept in, as the database is.
+    pub fn backing(&self) -> &Backing {
+        &self.backing
     }
 
     /// Makes `copy`, a whole database in one file, which is not there yet. It has everything that was acknowledged
@@ -70,7 +77,7 @@ impl Snapshots {
     pub fn take(&self, copy: &Path) -> Result<Taken> {
         self.copy_to(copy)?;
         let base = self.base.as_ref().filter(|_| self.direct.is_none());
-        let opened = Looking::at(copy).and_then(|store| Taken::over(store, copy, base));
+        let opened = store::look_at(copy, &self.backing).and_then(|store| Taken::over(store, copy, base));
         let _ = fs::remove_file(copy);
         opened.map(|mut taken| {
             taken.direct = self.direct.clone();
@@ -88,9 +95,9 @@ pub struct Taken {
 
 impl Taken {
     /// A database of any AgentFS program that nobody has open. An overlay holds only what differs from its base, so it
-    /// is refused.
-    pub fn foreign(path: &Path) -> Result<Self> {
-        let mut looked = upkeep::look_at_present(path)?;
+    /// is refused, and so is one that is encrypted with another key than `ours`.
+    pub fn foreign(path: &Path, ours: &Backing) -> Result<Self> {
+        let mut looked = upkeep::look_at_present(path, upkeep::kept_in(path, ours)?)?;
         let base = schema::recorded_base(&mut |sql, args, each| looked.store.query(sql, args, each))?;
         match base {
             Some(base) => Err(Error::Overlay { path: path.to_owned(), base }),
@@ -98,9 +105,9 @@ impl Taken {
         }
     }
 
-    fn over(mut store: Looking, path: &Path, base: Option<&BaseOptions>) -> Result<Self> {
-        let chunk_size = schema::chunk_size_of(&mut store, path)?;
-        let files = Arc::new(Files::new(Box::new(store), path, chunk_size, true, Limits::default())?);
+    fn over(mut store: Box<dyn Store>, path: &Path, base: Option<&BaseOptions>) -> Result<Self> {
+        let chunk_size = schema::chunk_size_of(&mut *store, path)?;
+        let files = Arc::new(Files::new(store, path, chunk_size, true, Limits::default())?);
         let mut taken = Self { files, overlay: None, direct: None };
         if let Some(options) = base {
             let base = Base::open(&options.path)?;

@@ -86,16 +86,16 @@ fn broken(code: &str, sql: &str) -> Scratch {
     let whole = contents(&scratch.path());
     scratch.sql().execute_batch(sql).unwrap();
     let before = fingerprint(&scratch.path());
-    let found = check(&scratch.path()).unwrap();
+    let found = check(&scratch.path(), &Backing::Sqlite).unwrap();
     assert_eq!(fingerprint(&scratch.path()), before, "{code}: looking wrote something");
     assert!(codes(&found.found).contains(&code), "{code}: {:?}", found.found);
     assert_eq!((&found.left, &found.backup), (&found.found, &None));
     let copy = scratch.folder.path().join("copy.db");
-    let repaired = repair(&scratch.path(), &copy).unwrap();
+    let repaired = repair(&scratch.path(), &Backing::Sqlite, &copy).unwrap();
     assert_eq!(repaired.found, found.found);
     assert!(repaired.left.is_empty(), "{code}: {:?}", repaired.left);
     assert_eq!(std::fs::read(repaired.backup.unwrap()).unwrap(), before[0].1);
-    assert!(check(&scratch.path()).unwrap().found.is_empty());
+    assert!(check(&scratch.path(), &Backing::Sqlite).unwrap().found.is_empty());
     let now = contents(&scratch.path());
     for (path, content) in whole {
         let kept = now.get(&path) == Some(&content) || now.values().any(|other| *other == content);
@@ -108,8 +108,8 @@ fn broken(code: &str, sql: &str) -> Scratch {
 #[test]
 fn a_whole_database_has_nothing_wrong() {
     let mut scratch = world();
-    assert_eq!(check(&scratch.path()).unwrap().found, []);
-    let repaired = repair(&scratch.path(), &scratch.folder.path().join("copy.db")).unwrap();
+    assert_eq!(check(&scratch.path(), &Backing::Sqlite).unwrap().found, []);
+    let repaired = repair(&scratch.path(), &Backing::Sqlite, &scratch.folder.path().join("copy.db")).unwrap();
     assert_eq!((repaired.found, repaired.backup), (vec![], None));
     assert!(!scratch.folder.path().join("copy.db").exists(), "there was nothing to keep");
     let base = tempfile::tempdir().unwrap();
@@ -129,7 +129,7 @@ fn a_whole_database_has_nothing_wrong() {
     tree.setattr(untouched.ino, AttrChange { perm: Some(0o711), ..AttrChange::default() }).unwrap();
     drop(tree);
     scratch.close();
-    assert_eq!(check(&scratch.path()).unwrap().found, []);
+    assert_eq!(check(&scratch.path(), &Backing::Sqlite).unwrap().found, []);
     assert_eq!(
         scratch.sql().query_row("SELECT path FROM nixbox_attr", [], |row| row.get(0)),
         Ok("/only-its-mode".to_owned())
@@ -223,8 +223,8 @@ fn a_short_chunk_reads_as_before() {
     let sql = "UPDATE fs_data SET data = substr(data, 1, 9) WHERE chunk_index = 1 AND ino = (SELECT ino FROM fs_dentry WHERE name = 'file 5')";
     scratch.sql().execute_batch(sql).unwrap();
     let before = contents(&scratch.path());
-    assert_eq!(codes(&check(&scratch.path()).unwrap().found), ["chunk-too-short"]);
-    repair(&scratch.path(), &scratch.folder.path().join("copy.db")).unwrap();
+    assert_eq!(codes(&check(&scratch.path(), &Backing::Sqlite).unwrap().found), ["chunk-too-short"]);
+    repair(&scratch.path(), &Backing::Sqlite, &scratch.folder.path().join("copy.db")).unwrap();
     assert_eq!(contents(&scratch.path()), before);
 }
 
@@ -266,16 +266,16 @@ fn an_overlays_tables_are_looked_at_too() {
         file(&*scratch.tree(), ROOT, "mine");
         scratch.close();
         scratch.sql().execute_batch(sql).unwrap();
-        let found = check(&scratch.path()).unwrap().found;
+        let found = check(&scratch.path(), &Backing::Sqlite).unwrap().found;
         assert!(codes(&found).contains(&code), "{found:?}");
-        let repaired = repair(&scratch.path(), &scratch.folder.path().join("copy.db")).unwrap();
+        let repaired = repair(&scratch.path(), &Backing::Sqlite, &scratch.folder.path().join("copy.db")).unwrap();
         assert_eq!(repaired.left, [], "{code}");
     }
     let mut scratch = Scratch::over(base.path());
     scratch.close();
     scratch.sql().execute_batch("DELETE FROM fs_overlay_config").unwrap();
     let copy = scratch.folder.path().join("copy.db");
-    let repaired = repair(&scratch.path(), &copy).unwrap();
+    let repaired = repair(&scratch.path(), &Backing::Sqlite, &copy).unwrap();
     assert_eq!((codes(&repaired.left), repaired.backup), (vec!["base-path"], None), "nobody can know that");
     assert!(!copy.exists());
 }
@@ -295,11 +295,11 @@ fn what_waits_in_a_log_is_looked_at_and_stays_there() {
     drop(db);
     let path = after.path().join("x.db");
     let before = fingerprint(&path);
-    assert_eq!(codes(&check(&path).unwrap().found), ["stray-chunks"]);
+    assert_eq!(codes(&check(&path, &Backing::Sqlite).unwrap().found), ["stray-chunks"]);
     assert_eq!(fingerprint(&path), before);
     let copy = after.path().join("copy.db");
-    assert_eq!(repair(&path, &copy).unwrap().left, []);
-    assert_eq!(codes(&check(&copy).unwrap().found), ["stray-chunks"], "the copy has its log, too");
+    assert_eq!(repair(&path, &Backing::Sqlite, &copy).unwrap().left, []);
+    assert_eq!(codes(&check(&copy, &Backing::Sqlite).unwrap().found), ["stray-chunks"], "the copy has its log, too");
     assert_eq!(contents(&path)[Path::new("lost+found/data-900")], [1, 2]);
 }
 
@@ -311,7 +311,7 @@ fn a_torn_file_is_named_and_not_touched() {
     bytes[page..page + 4096].fill(0xA5);
     std::fs::write(scratch.path(), &bytes).unwrap();
     let copy = scratch.folder.path().join("copy.db");
-    let checked = repair(&scratch.path(), &copy).unwrap();
+    let checked = repair(&scratch.path(), &Backing::Sqlite, &copy).unwrap();
     assert_eq!(checked.found[0].code, "sqlite-damaged");
     assert!(checked.found[0].fix.is_none() && checked.backup.is_none() && !copy.exists());
     assert_eq!(std::fs::read(scratch.path()).unwrap(), bytes);
@@ -355,11 +355,11 @@ proptest! {
         let readable = readable(&db);
         drop(db);
         let before = fingerprint(&scratch.path());
-        let found = check(&scratch.path()).unwrap().found;
+        let found = check(&scratch.path(), &Backing::Sqlite).unwrap().found;
         prop_assert_eq!(&fingerprint(&scratch.path()), &before);
-        let repaired = repair(&scratch.path(), &scratch.folder.path().join("copy.db")).unwrap();
+        let repaired = repair(&scratch.path(), &Backing::Sqlite, &scratch.folder.path().join("copy.db")).unwrap();
         prop_assert!(repaired.left.is_empty(), "{:?} after {:?}", repaired.left, found);
-        prop_assert!(check(&scratch.path()).unwrap().found.is_empty());
+        prop_assert!(check(&scratch.path(), &Backing::Sqlite).unwrap().found.is_empty());
         let now = contents(&scratch.path());
         for (path, content) in readable {
             prop_assert!(now.values().any(|other| *other == content), "{} is gone: {:?}", path, found);

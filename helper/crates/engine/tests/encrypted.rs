@@ -195,3 +195,76 @@ fn nobody_else_gets_in_meanwhile() {
     let said = String::from_utf8_lossy(&opened.stdout);
     assert!(opened.status.success() && said.contains("1 passed"), "another process gets in: {said}");
 }
+
+#[test]
+fn it_is_looked_over_and_repaired_without_being_decrypted() {
+    let encryption = key(Cipher::Aegis256, '1');
+    let backing = Backing::Encrypted(encryption.clone());
+    let mut scratch = written(&encryption);
+    scratch.close();
+    let (path, copy) = (scratch.path(), scratch.folder.path().join("copy.db"));
+    assert_eq!(check(&path, &backing).unwrap().found, []);
+    assert_eq!(migrate(&path, &backing, None).unwrap().steps, Vec::<String>::new());
+    rekey(&path, &backing, &Backing::Sqlite).unwrap();
+    let stray = "INSERT INTO fs_data (ino, chunk_index, data) VALUES (999, 0, x'00'); UPDATE fs_inode SET nlink = 7";
+    rusqlite::Connection::open(&path).unwrap().execute_batch(stray).unwrap();
+    rekey(&path, &Backing::Sqlite, &backing).unwrap();
+
+    let before = bytes(&path);
+    let found = check(&path, &backing).unwrap().found;
+    assert!(found.iter().any(|finding| finding.code == "stray-chunks"), "{found:?}");
+    assert!(matches!(check(&path, &Backing::Sqlite), Err(Error::Encrypted { .. })));
+    assert!(matches!(check(&path, &Backing::Encrypted(key(Cipher::Aegis256, '2'))), Err(Error::WrongKey { .. })));
+    assert_eq!(bytes(&path), before);
+
+    let repaired = repair(&path, &backing, &copy).unwrap();
+    assert_eq!((repaired.found, repaired.left), (found, vec![]));
+    assert_eq!(bytes(&copy), before);
+    assert_eq!(check(&path, &backing).unwrap().found, []);
+    scratch.open();
+    assert_eq!(letter(&*scratch.files()), SECRET);
+    assert!(bytes(&path).iter().all(|bytes| !bytes.windows(SECRET.len()).any(|window| window == SECRET)));
+}
+
+#[test]
+fn a_moment_of_it_is_read_from_an_encrypted_copy() {
+    let encryption = key(Cipher::Aes128Gcm, '3');
+    let scratch = written(&encryption);
+    let copy = scratch.folder.path().join("copy.db");
+    let taken = scratch.snapshots().take(&copy).unwrap();
+    assert!(!copy.exists());
+    let files = scratch.files();
+    let ino = files.lookup(ROOT, name("letter to nobody")).unwrap().ino;
+    files.write(ino, 0, b"later").unwrap();
+    assert_eq!(letter(&*taken.tree()), SECRET);
+    assert_eq!(taken.tree().unlink(ROOT, name("letter to nobody")).unwrap_err().errno(), libc::EROFS);
+    drop(taken);
+    let left: Vec<_> = scratch.folder.path().read_dir().unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert!(left.iter().all(|name| !name.to_string_lossy().starts_with("copy")), "{left:?}");
+}
+
+#[test]
+fn what_an_instance_begins_with_is_encrypted_as_the_instance_is() {
+    let encryption = key(Cipher::Aegis128l, '4');
+    let backing = Backing::Encrypted(encryption.clone());
+    let mut plain = Scratch::new();
+    let ino = file(&*plain.files(), ROOT, "letter to nobody");
+    plain.files().write(ino, 0, SECRET).unwrap();
+    plain.close();
+    let folder = tempfile::tempdir().unwrap();
+    let (one, other) = (folder.path().join("one.db"), folder.path().join("other.db"));
+    adopt(&plain.path(), &one, &backing).unwrap();
+    adopt(&one, &other, &backing).unwrap();
+    for path in [&one, &other] {
+        let database = Database::open_or_create(path, &with(&encryption)).unwrap();
+        assert_eq!(letter(&*database.files()), SECRET);
+        database.close().unwrap();
+    }
+    let third = folder.path().join("third.db");
+    assert!(matches!(adopt(&one, &third, &Backing::Sqlite), Err(Error::Encrypted { .. })));
+    assert!(matches!(
+        adopt(&one, &third, &Backing::Encrypted(key(Cipher::Aegis128l, '5'))),
+        Err(Error::WrongKey { .. })
+    ));
+    assert_eq!(folder.path().read_dir().unwrap().count(), 2);
+}

@@ -78,17 +78,21 @@ fn every_old_version_becomes_the_present_one_and_keeps_all_that_is_in_it() {
         let (folder, path) = old(nlink, times, autoincrement);
         let before = bytes(folder.path());
         let copy = folder.path().join("x.d/copy.db");
-        let planned = migrate(&path, None).unwrap();
+        let planned = migrate(&path, &Backing::Sqlite, None).unwrap();
         assert_eq!((planned.from, planned.to), (version, "0.4"));
         assert!(!planned.steps.is_empty() && planned.backup.is_none());
         assert_eq!(bytes(folder.path()), before, "looking changed something");
 
-        let done = migrate(&path, Some(&copy)).unwrap();
+        let done = migrate(&path, &Backing::Sqlite, Some(&copy)).unwrap();
         assert_eq!((done.from, &done.steps, done.backup.as_deref()), (version, &planned.steps, Some(&*copy)));
         assert_eq!(std::fs::read(&copy).unwrap(), before[0].1);
-        assert!(check(&path).unwrap().found.is_empty(), "{:?}", check(&path).unwrap().found);
+        assert!(
+            check(&path, &Backing::Sqlite).unwrap().found.is_empty(),
+            "{:?}",
+            check(&path, &Backing::Sqlite).unwrap().found
+        );
 
-        let again = migrate(&path, Some(&folder.path().join("never.db"))).unwrap();
+        let again = migrate(&path, &Backing::Sqlite, Some(&folder.path().join("never.db"))).unwrap();
         assert_eq!((again.steps.len(), again.backup), (0, None), "once is enough");
         assert!(!folder.path().join("never.db").exists());
 
@@ -118,7 +122,7 @@ fn numbers_that_were_given_do_not_come_back() {
             "INSERT INTO sqlite_sequence VALUES ('fs_inode', 70); INSERT INTO sqlite_sequence VALUES ('fs_inode', 3);",
         )
         .unwrap();
-    migrate(&path, Some(&path.with_file_name("copy.db"))).unwrap();
+    migrate(&path, &Backing::Sqlite, Some(&path.with_file_name("copy.db"))).unwrap();
     let db = Connection::open(&path).unwrap();
     db.execute("INSERT INTO fs_inode (mode, atime, mtime, ctime) VALUES (33188, 0, 0, 0)", []).unwrap();
     assert_eq!(db.last_insert_rowid(), 71);
@@ -140,7 +144,7 @@ fn what_cannot_be_migrated_is_left_byte_for_byte() {
     let before = bytes(after.path());
     assert_eq!(before.len(), 2);
     let copy = after.path().join("copy.db");
-    migrate(&after.path().join("x.db"), Some(&copy)).unwrap_err();
+    migrate(&after.path().join("x.db"), &Backing::Sqlite, Some(&copy)).unwrap_err();
     assert_eq!(bytes(after.path()), before);
 }
 
@@ -155,10 +159,10 @@ fn a_log_that_was_left_is_taken_along() {
     }
     let path = after.path().join("x.db");
     let before = bytes(after.path());
-    check(&path).unwrap_err();
-    migrate(&path, None).unwrap();
+    check(&path, &Backing::Sqlite).unwrap_err();
+    migrate(&path, &Backing::Sqlite, None).unwrap();
     assert_eq!(bytes(after.path()), before, "looking changed something");
-    migrate(&path, Some(&after.path().join("copy.db"))).unwrap();
+    migrate(&path, &Backing::Sqlite, Some(&after.path().join("copy.db"))).unwrap();
     let copied = [std::fs::read(after.path().join("copy.db")), std::fs::read(after.path().join("copy.db-wal"))];
     assert_eq!(copied.map(Result::unwrap).to_vec(), before.into_iter().map(|(_, bytes)| bytes).collect::<Vec<_>>());
     let database = Database::open_or_create(&path, &Options::default()).unwrap();
@@ -170,15 +174,17 @@ fn what_is_no_database_of_ours_is_not_migrated() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("x.db");
     let copy = folder.path().join("copy.db");
-    assert_eq!(migrate(&path, Some(&copy)).unwrap_err().errno(), libc::ENOENT);
+    assert_eq!(migrate(&path, &Backing::Sqlite, Some(&copy)).unwrap_err().errno(), libc::ENOENT);
     std::fs::write(&path, b"").unwrap();
-    assert!(matches!(migrate(&path, Some(&copy)), Err(Error::NotAgentFs { .. })));
+    assert!(matches!(migrate(&path, &Backing::Sqlite, Some(&copy)), Err(Error::NotAgentFs { .. })));
     Connection::open(&path).unwrap().execute_batch("CREATE TABLE books (a)").unwrap();
-    assert!(matches!(migrate(&path, Some(&copy)), Err(Error::NotAgentFs { .. })));
+    assert!(matches!(migrate(&path, &Backing::Sqlite, Some(&copy)), Err(Error::NotAgentFs { .. })));
     let mut scratch = Scratch::new();
-    assert!(matches!(migrate(&scratch.path(), None), Err(Error::Busy { .. })));
+    assert!(matches!(migrate(&scratch.path(), &Backing::Sqlite, None), Err(Error::Busy { .. })));
     scratch.close();
     scratch.sql().execute("UPDATE fs_config SET value = '0.10' WHERE key = 'schema_version'", []).unwrap();
-    assert!(matches!(migrate(&scratch.path(), None), Err(Error::NewSchema { found, .. }) if found == "0.10"));
+    assert!(
+        matches!(migrate(&scratch.path(), &Backing::Sqlite, None), Err(Error::NewSchema { found, .. }) if found == "0.10")
+    );
     assert!(!copy.exists());
 }

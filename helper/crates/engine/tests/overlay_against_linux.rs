@@ -118,7 +118,7 @@ fn compare(chunk_size: u32, before: &[Call], calls: &[Call]) {
     scratch.close();
     let upstreams: Vec<_> = upstreams_view(&scratch.sql(), &base).into_iter().collect();
     assert_eq!(upstreams, expected.into_keys().collect::<Vec<_>>(), "upstream's programs see another tree");
-    assert_eq!(check(&scratch.path()).unwrap().found, []);
+    assert_eq!(check(&scratch.path(), &Backing::Sqlite).unwrap().found, []);
 }
 
 proptest! {

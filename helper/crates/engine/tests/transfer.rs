@@ -79,7 +79,7 @@ fn a_tree_is_out_of_sight_until_it_is_whole() {
     scratch.reopen();
     assert_eq!(told(&by_path(scratch.tree()), "/new"), want);
     scratch.close();
-    assert_eq!(check(&scratch.path()).unwrap().found, []);
+    assert_eq!(check(&scratch.path(), &Backing::Sqlite).unwrap().found, []);
 }
 
 #[test]
@@ -163,7 +163,7 @@ fn what_a_killed_import_left_is_gone() {
     scratch.open();
     assert_eq!(names(&*scratch.tree(), ROOT), ["mine"]);
     scratch.close();
-    assert_eq!(check(&scratch.path()).unwrap().found, []);
+    assert_eq!(check(&scratch.path(), &Backing::Sqlite).unwrap().found, []);
     let inodes: i64 = scratch.sql().query_row("SELECT count(*) FROM fs_inode", [], |row| row.get(0)).unwrap();
     assert_eq!(inodes, 2);
 }
@@ -212,7 +212,7 @@ fn a_snapshot_is_one_moment_whatever_happens_meanwhile() {
     writer.join().unwrap();
     let copy = scratch.folder.path().join("copy.db");
     snapshots.copy_to(&copy).unwrap();
-    assert_eq!(check(&copy).unwrap().found, []);
+    assert_eq!(check(&copy, &Backing::Sqlite).unwrap().found, []);
     std::fs::remove_file(copy).unwrap();
     assert!(last > 0);
     // The lock stood all the while.
@@ -265,7 +265,7 @@ fn values_and_calls_come_along_and_nothing_is_replaced() {
     let scratch = Scratch::new();
     scratch.kv().set("a", "1").unwrap();
     scratch.calls().record("mine", None, Outcome::Success { result: None }, 0).unwrap();
-    let foreign = Taken::foreign(&other.path()).unwrap();
+    let foreign = Taken::foreign(&other.path(), &Backing::Sqlite).unwrap();
     assert_eq!(scratch.kv().clash(&foreign.kv()).unwrap(), None);
     assert_eq!(scratch.kv().adopt(&foreign.kv()).unwrap(), 1);
     assert_eq!(scratch.calls().adopt(&foreign.tool_calls()).unwrap(), 2);
@@ -278,7 +278,7 @@ fn values_and_calls_come_along_and_nothing_is_replaced() {
     let base = tempfile::tempdir().unwrap();
     let mut over = Scratch::over(base.path());
     over.close();
-    assert!(matches!(Taken::foreign(&over.path()), Err(Error::Overlay { .. })));
+    assert!(matches!(Taken::foreign(&over.path(), &Backing::Sqlite), Err(Error::Overlay { .. })));
 }
 
 #[test]
@@ -295,7 +295,7 @@ fn a_database_is_adopted_whole_with_its_log() {
     drop(db);
     let bytes = std::fs::read(after.path().join("x.db-wal")).unwrap();
     let to = after.path().join("to.db");
-    adopt(&after.path().join("x.db"), &to).unwrap();
+    adopt(&after.path().join("x.db"), &to, &Backing::Sqlite).unwrap();
     assert_eq!(std::fs::read(after.path().join("x.db-wal")).unwrap(), bytes);
     let mut left: Vec<_> = after.path().read_dir().unwrap().map(|entry| entry.unwrap().file_name()).collect();
     left.sort();
@@ -303,5 +303,5 @@ fn a_database_is_adopted_whole_with_its_log() {
     let database = Database::open_or_create(&to, &Options::default()).unwrap();
     assert_eq!(database.kv().get("z").unwrap().unwrap().value, "1");
     assert_eq!(names(&*database.tree(), ROOT), ["theirs"]);
-    assert!(matches!(adopt(&after.path().join("x.db"), &to), Err(Error::Io(_))));
+    assert!(matches!(adopt(&after.path().join("x.db"), &to, &Backing::Sqlite), Err(Error::Io(_))));
 }

@@ -68,6 +68,11 @@ pub(crate) struct Kept {
     /// Where the database as it is goes before anything is changed; without it, nothing is
     #[arg(long, value_name = "FILE")]
     pub(crate) backup: Option<PathBuf>,
+    /// The instance whose declaration says where the key is
+    #[arg(long, value_name = "NAME")]
+    pub(crate) key_of: Option<String>,
+    #[command(flatten)]
+    pub(crate) project: Project,
 }
 
 #[derive(Debug, clap::Args)]
@@ -94,6 +99,12 @@ pub(crate) struct Serve {
 pub(crate) struct Target {
     /// The instance, as the configuration names it
     pub(crate) name: String,
+    #[command(flatten)]
+    pub(crate) project: Project,
+}
+
+#[derive(Debug, Clone, clap::Args)]
+pub(crate) struct Project {
     /// The configuration file
     #[arg(long, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
@@ -120,10 +131,13 @@ pub(crate) enum LogFormat {
 impl Verb {
     pub(crate) fn log_format(&self) -> LogFormat {
         match self {
-            Self::Serve(Serve { target, .. }) | Self::Init { target, .. } | Self::Request(target) => target.log_format,
-            Self::Relocate(Relocate { target, .. }) => target.log_format,
-            Self::Rekey(rekey) => rekey.target.log_format,
-            Self::Fsck(_) | Self::Migrate(_) | Self::Probe { .. } => LogFormat::Human,
+            Self::Serve(Serve { target, .. }) | Self::Init { target, .. } | Self::Request(target) => {
+                target.project.log_format
+            }
+            Self::Relocate(Relocate { target, .. }) => target.project.log_format,
+            Self::Rekey(rekey) => rekey.target.project.log_format,
+            Self::Fsck(kept) | Self::Migrate(kept) => kept.project.log_format,
+            Self::Probe { .. } => LogFormat::Human,
         }
     }
 }

@@ -29,7 +29,7 @@ pub(crate) fn run(plan: &Plan, from: Option<&Path>) -> Result<(), Report> {
     // Before anything is made, so that a key that is none leaves nothing.
     let backing = key::backing(&plan.instance, &plan.root)?;
     if let Some(from) = from {
-        nixbox_engine::adopt(from, db).map_err(|error| match error.errno() {
+        nixbox_engine::adopt(from, db, &backing).map_err(|error| match error.errno() {
             libc::EEXIST => failure::io(db, &std::io::ErrorKind::AlreadyExists.into()),
             _ => failure::database(from, error),
         })?;

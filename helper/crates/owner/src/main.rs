@@ -52,7 +52,7 @@ fn main() -> ExitCode {
 fn run(verb: &Verb) -> Result<ExitCode, Report> {
     let plan = |target: &Target| {
         let plan = Plan::read(target)?;
-        logging::start(plan.log_level, target.log_format);
+        logging::start(plan.log_level, target.project.log_format);
         Ok::<_, Report>(plan)
     };
     match verb {

@@ -6,7 +6,7 @@ use nixbox_config::{Environment, Instance, LogLevel, Mode, Sources};
 use nixbox_engine::{BaseOptions, Limits, Options};
 use nixbox_report::{Failure, Report, codes};
 
-use crate::args::Target;
+use crate::args::{Project, Target};
 
 #[derive(Debug)]
 pub(crate) struct Plan {
@@ -30,11 +30,12 @@ impl Plan {
                 .why(error)
                 .help("change into a folder that exists")
         })?;
+        let Project { config, root, data_dir, log_level, .. } = target.project.clone();
         let project = nixbox_config::load(&Sources {
-            config: target.config.clone(),
-            root: target.root.clone(),
-            data_dir: target.data_dir.clone(),
-            log_level: target.log_level,
+            config,
+            root,
+            data_dir,
+            log_level,
             environment: Environment::current(),
             cwd,
         })?

@@ -1,24 +1,28 @@
-//! `fsck FILE` and `migrate FILE`: what is done with a database while nobody has it open. Nothing is served and no
-//! configuration is read: the caller says which file, which lock and where a copy goes.
+//! `fsck FILE` and `migrate FILE`: what is done with a database while nobody has it open. Nothing is served, and the
+//! configuration is read only for a key: the caller says which file, which lock and where a copy goes.
 
 use std::io::Write;
 use std::path::Path;
 
 use nixbox_control::{Checked, Finding, Migrated};
+use nixbox_engine::{Backing, cipher_of};
 use nixbox_report::{Failure, Report, codes};
 use nixbox_state::{Lock, LockError};
 use serde::Serialize;
 
-use crate::args::Kept;
+use crate::args::{Kept, Target};
 use crate::failure;
 use crate::held;
+use crate::key;
 use crate::moment;
+use crate::plan::Plan;
 
 pub(crate) fn fsck(kept: &Kept) -> Result<(), Report> {
     let _lock = hold(kept)?;
+    let backing = backing(kept)?;
     let checked = match &kept.backup {
-        Some(copy) => nixbox_engine::repair(&kept.file, copy),
-        None => nixbox_engine::check(&kept.file),
+        Some(copy) => nixbox_engine::repair(&kept.file, &backing, copy),
+        None => nixbox_engine::check(&kept.file, &backing),
     };
     let checked = checked.map_err(|error| failure::database(&kept.file, error))?;
     let told = |findings: Vec<nixbox_engine::Finding>| findings.into_iter().map(told).collect();
@@ -27,7 +31,7 @@ pub(crate) fn fsck(kept: &Kept) -> Result<(), Report> {
 
 pub(crate) fn migrate(kept: &Kept) -> Result<(), Report> {
     let _lock = hold(kept)?;
-    let migrated = nixbox_engine::migrate(&kept.file, kept.backup.as_deref());
+    let migrated = nixbox_engine::migrate(&kept.file, &backing(kept)?, kept.backup.as_deref());
     let migrated = migrated.map_err(|error| failure::database(&kept.file, error))?;
     say(&Migrated {
         from: migrated.from.into(),
@@ -35,6 +39,24 @@ pub(crate) fn migrate(kept: &Kept) -> Result<(), Report> {
         steps: migrated.steps,
         backup: migrated.backup,
     })
+}
+
+/// The key is read only where there is one to be used.
+fn backing(kept: &Kept) -> Result<Backing, Report> {
+    let cipher = cipher_of(&kept.file).map_err(|error| failure::database(&kept.file, error))?;
+    match (cipher, &kept.key_of) {
+        (None, _) => Ok(Backing::Sqlite),
+        (Some(_), Some(name)) => {
+            let plan = Plan::read(&Target { name: name.clone(), project: kept.project.clone() })?;
+            key::backing(&plan.instance, &plan.root)
+        }
+        (Some(_), None) => {
+            Err(Failure::new(&codes::DATABASE_ENCRYPTED, format!("{} is encrypted", kept.file.display()))
+                .why("only an instance says where its key is")
+                .help("name the instance in place of the file")
+                .into())
+        }
+    }
 }
 
 fn told(finding: nixbox_engine::Finding) -> Finding {

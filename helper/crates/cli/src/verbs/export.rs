@@ -22,7 +22,8 @@ use crate::target::Target;
 /// times to the nanosecond are kept. The target is there whole or not at all.
 ///
 /// `--db` copies the database as it is, in one file that upstream's tools open; over a base that is what differs from
-/// it. `--flatten` makes it a database that needs no base.
+/// it. `--flatten` makes it a database that needs no base. Of an encrypted instance, either is encrypted with its key;
+/// a folder and an archive are not.
 #[derive(Debug, clap::Args)]
 #[command(
     group(clap::ArgGroup::new("form").required(true).args(["tar", "db", "dir"])),

@@ -15,7 +15,7 @@ use crate::upkeep::Meant;
 /// Looks at what SQLite says of the file and at every rule of the AgentFS format: entries without inodes, folders that
 /// nothing leads to, chunks that do not fit, links that are miscounted, whiteouts over what is there. Nothing is
 /// written without --repair; with it, a copy is kept and what has lost its place goes to /lost+found. Nobody may have
-/// the database open meanwhile (exit 4).
+/// the database open meanwhile (exit 4). One that is encrypted is named by its instance, which has the key.
 ///
 /// Exit 0 when nothing is wrong, or all of it was repaired; 1 when something is.
 #[derive(Debug, clap::Args)]

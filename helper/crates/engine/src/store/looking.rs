@@ -1,5 +1,3 @@
-use std::fs::File;
-use std::io::Read;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -8,10 +6,9 @@ use rusqlite::config::DbConfig;
 
 use super::sqlite::{bind, look_at, query, store_error};
 use super::{Arg, Disk, EachRow, Store, wal_path};
-use crate::encryption::Cipher;
 use crate::error::{Error, Result};
 
-/// A database that is read and cannot be written: SQLite has no descriptor that would let it. Neither a lock is taken
+/// A plain database that is read and cannot be written: SQLite has no descriptor that would let it. Neither a lock is taken
 /// nor a log folded in, so whoever opens it so has made sure that nobody else has it open, and goes on doing so.
 pub(crate) struct Looking {
     connection: Connection,
@@ -19,12 +16,6 @@ pub(crate) struct Looking {
 
 impl Looking {
     pub(crate) fn at(path: &Path) -> Result<Self> {
-        // Only Turso could read it, and this has no key.
-        let mut head = Vec::new();
-        File::open(path)?.take(16).read_to_end(&mut head)?;
-        if let Some(Ok(cipher)) = Cipher::of_head(&head) {
-            return Err(Error::Encrypted { path: path.to_owned(), cipher });
-        }
         // Without a log, SQLite would make an empty one: it has to be told that nothing changes.
         let has_log = wal_path(path).metadata().is_ok_and(|log| log.len() > 0);
         let connection = look_at(path, !has_log)?;
@@ -79,7 +70,7 @@ impl Store for Looking {
 }
 
 /// Nothing was written, so nothing waits.
-struct Nothing;
+pub(super) struct Nothing;
 
 impl Disk for Nothing {
     fn sync(&self) -> std::io::Result<()> {

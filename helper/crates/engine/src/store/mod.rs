@@ -13,7 +13,6 @@ use crate::encryption::Encryption;
 use crate::error::Result;
 
 pub(crate) use ephemeral::EphemeralStore;
-pub(crate) use looking::Looking;
 pub(crate) use sqlite::{SqliteStore, settle_copy};
 #[cfg(feature = "turso")]
 pub use turso::is_guarded;
@@ -60,6 +59,15 @@ pub(crate) fn visit(path: &Path, backing: &Backing) -> Result<Box<dyn Guest>> {
         Backing::Turso => Ok(Box::new(turso::TursoStore::open(path, None)?)),
         #[cfg(feature = "turso")]
         Backing::Encrypted(encryption) => Ok(Box::new(turso::TursoStore::open(path, Some(encryption))?)),
+    }
+}
+
+/// Opens what is read and cannot be written. Nobody else writes it meanwhile.
+pub(crate) fn look_at(path: &Path, backing: &Backing) -> Result<Box<dyn Store>> {
+    match backing {
+        #[cfg(feature = "turso")]
+        Backing::Encrypted(encryption) => Ok(Box::new(turso::Looking::at(path, encryption)?)),
+        _ => Ok(Box::new(looking::Looking::at(path)?)),
     }
 }
 

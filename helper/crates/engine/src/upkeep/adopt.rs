@@ -1,15 +1,18 @@
-//! A database of another program as the beginning of an instance: a copy of it, whole and in one file.
+//! A database of another program as the beginning of an instance: a copy of it, whole, in one file, and encrypted where
+//! the instance is.
 
 use std::fs;
 use std::path::Path;
 
-use super::{backup, look_at_present};
+use super::{backup, kept_in, look_at_present};
 use crate::error::Result;
+use crate::rekey::rekey;
 use crate::store::{self, Backing, wal_path};
 
-/// `from` is left as it is; nobody has it open. `to` is not there yet, and is there whole or not at all.
-pub fn adopt(from: &Path, to: &Path) -> Result<()> {
-    let looked = look_at_present(from)?;
+/// `from` is left as it is; nobody has it open. Where it is encrypted, it is so with the key of `backing`. `to` is not there yet, and is there whole or not at all.
+pub fn adopt(from: &Path, to: &Path, backing: &Backing) -> Result<()> {
+    let kept = kept_in(from, backing)?;
+    let looked = look_at_present(from, kept)?;
     let from = looked.path.clone();
     // Before the copying closes a descriptor of the file.
     drop(looked);
@@ -18,7 +21,10 @@ pub fn adopt(from: &Path, to: &Path) -> Result<()> {
     let beside = Path::new(&beside);
     let adopted = backup::make(&from, beside).and_then(|_| {
         // Folds the log in.
-        store::visit(beside, &Backing::Sqlite)?.stay()?.close()?;
+        store::visit(beside, kept)?.stay()?.close()?;
+        if kept.encryption() != backing.encryption() {
+            rekey(beside, kept, backing)?;
+        }
         fs::hard_link(beside, to)?;
         backup::sync_folder(to)?;
         Ok(())

@@ -8,7 +8,7 @@ use super::{change, look};
 use crate::error::{Error, Result};
 use crate::files::tidy::WRONG_LINKS;
 use crate::schema::{self, Version};
-use crate::store::{Store, first};
+use crate::store::{Backing, Store, first};
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Migrated {
@@ -21,16 +21,16 @@ pub struct Migrated {
 }
 
 /// `copy`: where the database as it was goes; without it, nothing is changed.
-pub fn migrate(path: &Path, copy: Option<&Path>) -> Result<Migrated> {
-    let mut looked = look(path)?;
+pub fn migrate(path: &Path, backing: &Backing, copy: Option<&Path>) -> Result<Migrated> {
+    let mut looked = look(path, backing)?;
     let from = looked.version;
-    let plan = Plan::of(&mut looked.store, from)?;
+    let plan = Plan::of(&mut *looked.store, from)?;
     let path = looked.path.clone();
     drop(looked);
     let steps = plan.steps(from);
     let mut migrated = Migrated { from: from.name(), to: Version::V0_4.name(), steps, backup: None };
     if let Some(copy) = copy.filter(|_| !migrated.steps.is_empty()) {
-        change(&path, copy, |store| plan.run(store, &path))?;
+        change(&path, backing, copy, |store| plan.run(store, &path))?;
         migrated.backup = Some(copy.to_owned());
     }
     Ok(migrated)

@@ -5,6 +5,7 @@
 mod edge;
 mod files;
 mod key;
+mod looking;
 mod row;
 
 use std::collections::HashMap;
@@ -26,6 +27,7 @@ use row::{TursoRow, value};
 
 pub use edge::is_guarded;
 pub(crate) use key::prove;
+pub(crate) use looking::Looking;
 
 /// One more makes room for itself by letting all go: the engine's own statements are fewer.
 const STATEMENTS: usize = 128;

@@ -18,7 +18,7 @@ use self::rule::{Rule, Scene};
 use super::rebuild::texts;
 use super::{change, look_at_present};
 use crate::error::{Error, Result, StoreErrorKind};
-use crate::store::Store;
+use crate::store::{Backing, Store};
 
 /// One kind of wrong, and where it was found.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -49,21 +49,21 @@ const THEMES: &[&[Rule]] =
 const ROUNDS: usize = 8;
 
 /// Writes nothing. A database of an old version is refused: see `migrate`.
-pub fn check(path: &Path) -> Result<Checked> {
-    let mut looked = look_at_present(path)?;
-    let found = survey(&mut looked.store)?;
+pub fn check(path: &Path, backing: &Backing) -> Result<Checked> {
+    let mut looked = look_at_present(path, backing)?;
+    let found = survey(&mut *looked.store)?;
     Ok(Checked { left: found.clone(), found, backup: None })
 }
 
 /// Keeps the database as it was at `copy`, if there is anything to repair.
-pub fn repair(path: &Path, copy: &Path) -> Result<Checked> {
-    let mut checked = check(path)?;
+pub fn repair(path: &Path, backing: &Backing, copy: &Path) -> Result<Checked> {
+    let mut checked = check(path, backing)?;
     // On a file that SQLite itself finds torn, each repair could tear more.
     if checked.found.iter().all(|finding| finding.fix.is_none()) || checked.found.iter().any(is_torn) {
         return Ok(checked);
     }
     let path = path.canonicalize()?;
-    checked.left = change(&path, copy, |store| {
+    checked.left = change(&path, backing, copy, |store| {
         let mut left = survey(store)?;
         for _ in 0..ROUNDS {
             if left.iter().all(|finding| finding.fix.is_none()) {

@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use nixbox_archive::{Entry, Kind as Packed, Pack};
 use nixbox_control::{ExportForm, Name};
-use nixbox_engine::{ByPath, Database, Kind, Links, Look, Options, Picked, Taken};
+use nixbox_engine::{Backing, ByPath, Database, Kind, Links, Look, Options, Picked, Taken};
 use nixbox_report::{Failure, Report, codes};
 use serde_json::json;
 
@@ -63,7 +63,7 @@ fn tell(open: &Open, path: &Name, form: ExportForm, mut to: Outward) -> Result<u
     }
     if form == ExportForm::Flat {
         let flat = Copy::named(&open.folder)?;
-        let entries = flatten(&tree, &taken, &flat.path, path)?;
+        let entries = flatten(&tree, &taken, &flat.path, path, open.snapshots.backing())?;
         send_file(&flat.path, to)?;
         return Ok(entries);
     }
@@ -158,9 +158,10 @@ impl Read for Content<'_, '_> {
 }
 
 /// A database of its own with everything that is seen, and the values and calls.
-fn flatten(tree: &ByPath, taken: &Taken, path: &Path, from: &Name) -> Result<u64, Broken> {
+fn flatten(tree: &ByPath, taken: &Taken, path: &Path, from: &Name, backing: &Backing) -> Result<u64, Broken> {
     let made = |error| Broken::from(Report::from(failure::database(path, error)));
-    let flat = Database::open_or_create(path, &Options::default()).map_err(made)?;
+    let flat =
+        Database::open_or_create(path, &Options { backing: backing.clone(), ..Options::default() }).map_err(made)?;
     let caller = nixbox_engine::Caller { uid: 0, gid: 0 };
     let mut planting = ByPath::new(flat.tree(), Arc::new(()), caller).plant(OsStr::new("/"))?;
     let mut entries = 0;

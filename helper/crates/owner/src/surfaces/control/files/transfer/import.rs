@@ -144,7 +144,7 @@ pub(crate) async fn import_database(from: Name, into: Name, request: &Request) -
 
 /// Files, values and calls of another database. Values that both have must be the same.
 fn graft(open: &Open, from: &Path, into: &Name) -> Result<serde_json::Value, Broken> {
-    let taken = Taken::foreign(from).map_err(|error| Report::from(not_taken(from, error)))?;
+    let taken = Taken::foreign(from, open.snapshots.backing()).map_err(|error| Report::from(not_taken(from, error)))?;
     let tree = ByPath::new(taken.tree(), Arc::new(()), open.caller);
     if let Some(key) = open.kv.clash(&taken.kv())? {
         let failure =
@@ -172,6 +172,11 @@ fn not_taken(from: &Path, error: Error) -> Failure {
     let failure = failure::database(from, error);
     if failure.code == &codes::DATABASE_OVERLAY {
         return failure.help("bring it up as an instance with that `base`, and export that");
+    }
+    if failure.code == &codes::DATABASE_ENCRYPTED {
+        return failure
+            .why("this instance has no key for it")
+            .help("export it as a folder or tar from the instance that has, and import that");
     }
     failure
 }
