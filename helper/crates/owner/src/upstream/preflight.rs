@@ -27,7 +27,10 @@ pub(super) fn database(order: &Order) -> Result<PathBuf, Report> {
     if order.instance.base.is_some() && reuses {
         return Err(Failure::new(&codes::UPSTREAM_NUMBERS, format!("{} would use inode numbers again", path.display()))
             .why("its table `fs_inode` has lost AUTOINCREMENT, and `agentfs` over a base then shows files in folders that are none")
-            .help("set `engine = \"builtin\"`, which minds that by itself")
+            .help(format!(
+                "mend it with `nixbox-helper migrate {}`, which keeps a copy, or set `engine = \"builtin\"`",
+                order.instance.name
+            ))
             .into());
     }
     Ok(path)
