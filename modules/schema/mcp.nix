@@ -17,6 +17,8 @@ in
           "stat"
           "access"
           "find"
+          "status"
+          "diff"
           "kv_get"
           "kv_set"
           "kv_delete"

@@ -72,7 +72,8 @@ def text(result):
 async def works_in(client):
     """What an agent does in a session; the SDK itself checks every answer against the tool's schema."""
     tools = {tool.name: tool for tool in (await client.list_tools()).tools}
-    assert set(UPSTREAM) <= set(tools) and "find" in tools
+    assert set(UPSTREAM) <= set(tools) and {"find", "status", "diff"} <= set(tools)
+    assert tools["status"].annotations.read_only_hint and tools["diff"].annotations.read_only_hint
     for name, required in UPSTREAM.items():
         assert tools[name].input_schema.get("required", []) == required, name
     assert tools["stat"].annotations.read_only_hint and tools["remove"].annotations.destructive_hint
@@ -84,6 +85,14 @@ async def works_in(client):
     found = await client.call_tool("find", {"glob": "*.py"})
     assert [one["name"] for one in found.structured_content["found"]] == ["src/main.py"]
     assert json.loads(text(await client.call_tool("stat", {"path": "/src"})))["is_directory"]
+    changed = await client.call_tool("status", {"limit": 10})
+    assert [(one["kind"], one["path"]) for one in changed.structured_content["changes"]] == [
+        ("added", "src"),
+        ("added", "src/main.py"),
+    ]
+    patch = await client.call_tool("diff", {"paths": ["src"]})
+    assert text(patch).endswith("+++ b/src/main.py\n@@ -0,0 +1 @@\n+print('hé')\n")
+    assert [one["added"] for one in patch.structured_content["files"]] == [None, 1]
     await client.call_tool("kv_set", {"key": "plan", "value": {"step": 3}})
     assert (await client.call_tool("kv_get", {"key": "plan"})).structured_content["value"] == {"step": 3}
     missing = await client.call_tool("read_file", {"path": "/none"})

@@ -27,6 +27,8 @@ pub(crate) struct Open {
     pub(crate) kv: Kv,
     pub(crate) calls: ToolCalls,
     pub(crate) review: Review,
+    /// What is changed is the base itself.
+    pub(crate) in_place: bool,
     pub(crate) snapshots: Snapshots,
     /// Where the instance keeps what is its own beside the database.
     pub(crate) folder: PathBuf,

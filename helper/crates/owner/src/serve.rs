@@ -358,8 +358,8 @@ pub(crate) fn open(database: &Database, tree: Arc<dyn FileSystem>, folder: &Path
     let caller = Caller { uid: geteuid().as_raw(), gid: getegid().as_raw() };
     let files = ByPath::new(tree, witness, caller);
     let (snapshots, folder) = (database.snapshots(), folder.to_owned());
-    let review = database.review();
-    Open { files, kv: database.kv(), calls: database.tool_calls(), review, snapshots, folder, caller }
+    let (review, in_place) = (database.review(), database.direct().is_some());
+    Open { files, kv: database.kv(), calls: database.tool_calls(), review, in_place, snapshots, folder, caller }
 }
 
 fn first_status(instance: &Instance, since: u64) -> std::io::Result<Status> {

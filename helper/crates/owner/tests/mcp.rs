@@ -277,6 +277,72 @@ fn what_is_no_protocol_ends_nothing_but_itself() {
 }
 
 #[test]
+fn what_has_changed_is_told_in_parts() {
+    let test = Test::with("mount.backend = \"none\"\nbase = \"project\"");
+    let project = test.path("project");
+    fs::create_dir_all(project.join("src")).unwrap();
+    fs::write(project.join("src/main.rs"), "fn main() {\n    1;\n}\n").unwrap();
+    fs::write(project.join("old"), "old\n").unwrap();
+    fs::write(project.join("gone"), "gone\n").unwrap();
+    let owner = test.ready();
+    let mut client = Session::begun(&test);
+    assert_eq!(client.text("status", json!({})), "Nothing has changed");
+    assert_eq!(client.text("diff", json!({})), "Nothing has changed");
+
+    client.text("write_file", json!({"path": "/src/main.rs", "content": "fn main() {\n    2;\n}\n"}));
+    client.text("write_file", json!({"path": "/bin", "content": "/wAB", "encoding": "base64"}));
+    client.text("rename", json!({"from": "/old", "to": "/src/new"}));
+    client.text("remove", json!({"path": "/gone"}));
+    let all = ["added: bin", "deleted: gone", "modified: src/main.rs", "renamed: old -> src/new"];
+    assert_eq!(client.text("status", json!({})), all.join("\n"));
+    let told = client.call("status", json!({"paths": ["src"]}))["structuredContent"].clone();
+    let expected = json!({"path": "src/main.rs", "kind": "modified", "from": null, "content": true, "mode": false,
+        "diverged": false, "size_before": 21, "size_after": 21});
+    assert_eq!((&told["changes"][0], &told["next_after"]), (&expected, &Value::Null));
+    assert_eq!(told["changes"].as_array().unwrap().len(), 2);
+
+    // In parts, of which none is told twice or left out.
+    let (mut parts, mut after) = (Vec::new(), Value::Null);
+    loop {
+        let part = client.call("status", json!({"limit": 1, "after": after}));
+        parts.push(part["content"][0]["text"].as_str().unwrap().to_owned());
+        after = part["structuredContent"]["next_after"].clone();
+        if after.is_null() {
+            break;
+        }
+    }
+    assert_eq!(parts, all);
+
+    let patch = client.text("diff", json!({"paths": ["*.rs"]}));
+    assert!(patch.starts_with("diff --git a/src/main.rs b/src/main.rs\n") && patch.contains("-    1;\n+    2;\n"));
+    let whole = client.call("diff", json!({}));
+    let files = whole["structuredContent"]["files"].as_array().unwrap();
+    assert_eq!(files.iter().map(|file| &file["path"]).collect::<Vec<_>>(), ["bin", "gone", "src/main.rs", "src/new"]);
+    assert_eq!((&files[2]["added"], &files[2]["removed"], &files[0]["added"]), (&json!(1), &json!(1), &Value::Null));
+    let whole = whole["content"][0]["text"].as_str().unwrap().to_owned();
+
+    // A patch that is longer than one answer is cut at a line, and the next part goes on behind it.
+    let long = "a line of it\n".repeat(500);
+    client.text("write_file", json!({"path": "/zz", "content": long}));
+    client.text("write_file", json!({"path": "/zzz", "content": "last\n"}));
+    let part = client.call("diff", json!({"limit": 1024, "after": "src/new"}));
+    assert_eq!(part["structuredContent"]["next_after"], "zz");
+    let text = part["content"][0]["text"].as_str().unwrap();
+    assert!(text.len() <= 1024 && text.len() > 900 && text.ends_with("+a line of it\n"), "{text}");
+    assert!(part["content"][1]["text"].as_str().unwrap().contains("does not apply"));
+    assert!(client.text("diff", json!({"after": "/zz"})).starts_with("diff --git a/zzz b/zzz\n"));
+    assert!(client.text("diff", json!({})).starts_with(&whole));
+
+    // Somebody else works on the base, too.
+    fs::write(project.join("src/main.rs"), "fn main() {}\n").unwrap();
+    let told = client.call("status", json!({"paths": ["src/main.rs"]}));
+    assert_eq!(told["structuredContent"]["changes"][0]["diverged"], true);
+    assert_eq!(client.failure("status", json!({"paths": ["a["]})), "file::pattern");
+    assert_eq!(client.failure("diff", json!({"path": "src"})), "mcp::arguments");
+    owner.stop();
+}
+
+#[test]
 fn over_http_it_is_the_same_agent_with_the_token() {
     let test = Test::with("mount.backend = \"none\"\nhttp.port = 0");
     let owner = test.ready();

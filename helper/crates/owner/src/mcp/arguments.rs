@@ -132,6 +132,44 @@ pub(super) struct Find {
     pub after: Option<String>,
 }
 
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Status {
+    /// Only these files, folders and patterns such as "src/**/*.rs"; all without any
+    #[serde(default)]
+    pub paths: Vec<String>,
+    /// At most so many changes
+    #[serde(default = "entries")]
+    #[schemars(range(min = 1, max = 1000))]
+    pub limit: u64,
+    /// Go on behind this path
+    #[serde(default)]
+    pub after: Option<String>,
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Diff {
+    /// Only these files, folders and patterns such as "src/**/*.rs"; all without any
+    #[serde(default)]
+    pub paths: Vec<String>,
+    /// At most so many bytes of patch
+    #[serde(default = "Diff::limit")]
+    #[schemars(range(min = 1024, max = 1048576))]
+    pub limit: u64,
+    /// Go on behind this path
+    #[serde(default)]
+    pub after: Option<String>,
+}
+
+impl Diff {
+    pub const MOST: u64 = 1 << 20;
+
+    fn limit() -> u64 {
+        64 << 10
+    }
+}
+
 #[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 #[schemars(inline)]

@@ -10,12 +10,14 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::answer::{Answer, failed};
-use super::{Agent, files, find, kv};
+use super::{Agent, files, find, kv, review};
 use crate::desk::{Open, Request};
 use crate::failure;
 
 /// A parameter is put on record up to this length.
 const MAX_RECORDED: usize = 4096;
+/// And so many of them.
+const MAX_VALUES: usize = 16;
 
 /// `allowed`: or why not. A call that is refused is put on record like any other.
 pub(super) async fn call(
@@ -50,6 +52,8 @@ fn run(tool: McpTool, arguments: JsonObject, open: &Open) -> Result<Answer, Repo
         McpTool::Stat => files::stat(understood(arguments)?, open),
         McpTool::Access => files::access(understood(arguments)?, open),
         McpTool::Find => find::find(understood(arguments)?, open),
+        McpTool::Status => review::status(understood(arguments)?, open),
+        McpTool::Diff => review::diff(understood(arguments)?, open),
         McpTool::KvGet => kv::get(understood(arguments)?, open),
         McpTool::KvSet => kv::set(understood(arguments)?, open),
         McpTool::KvDelete => kv::delete(understood(arguments)?, open),
@@ -69,15 +73,23 @@ fn understood<T: DeserializeOwned>(arguments: JsonObject) -> Result<T, Report> {
 /// Which file, which key: never what is in it.
 fn for_the_record(arguments: &JsonObject) -> JsonObject {
     let kept = arguments.iter().filter(|(name, _)| !matches!(name.as_str(), "content" | "value"));
-    let short = |value: &Value| match value {
+    let kept = kept.take(MAX_VALUES);
+    kept.map(|(name, value)| match value {
+        Value::Array(values) => (name.clone(), values.iter().take(MAX_VALUES).map(short).collect()),
+        value => (name.clone(), short(value)),
+    })
+    .collect()
+}
+
+fn short(value: &Value) -> Value {
+    match value {
         Value::String(text) if text.len() > MAX_RECORDED => {
             let end = text.char_indices().map(|(at, _)| at).take_while(|at| *at <= MAX_RECORDED).last();
             Value::String(format!("{}…", &text[..end.unwrap_or(0)]))
         }
         Value::Array(_) | Value::Object(_) => Value::Null,
         value => value.clone(),
-    };
-    kept.take(16).map(|(name, value)| (name.clone(), short(value))).collect()
+    }
 }
 
 /// That a call could not be put on record is no reason to fail it: it has happened.
@@ -124,9 +136,10 @@ mod tests {
     #[test]
     fn content_is_not_put_on_record() {
         let long = "é".repeat(5000);
-        let given = json!({"path": "/a", "content": "secret", "value": {"a": 1}, "create_dirs": true, "x": long});
+        let given = json!({"path": "/a", "content": "secret", "value": {"a": 1}, "create_dirs": true, "x": long, "paths": ["src", [1]]});
         let kept = for_the_record(given.as_object().unwrap());
-        assert_eq!((&kept["path"], &kept["create_dirs"], kept.len()), (&json!("/a"), &json!(true), 3));
+        assert_eq!((&kept["path"], &kept["create_dirs"], kept.len()), (&json!("/a"), &json!(true), 4));
+        assert_eq!(kept["paths"], json!(["src", null]));
         assert_eq!(kept["x"].as_str().unwrap().len(), MAX_RECORDED + "…".len());
     }
 }

@@ -7,7 +7,7 @@ use rmcp::handler::server::tool::{schema_for_output, schema_for_type};
 use rmcp::model::{JsonObject, Tool, ToolAnnotations};
 use schemars::JsonSchema;
 
-use super::{arguments, files, find, kv};
+use super::{arguments, files, find, kv, review};
 
 /// What a call may do to the instance.
 enum Effect {
@@ -63,6 +63,20 @@ pub(super) fn tool(tool: McpTool) -> Tool {
             tool,
             "Find files",
             "Find files and directories by name, path, kind, size and age",
+            Reads,
+        ),
+        McpTool::Status => entry::<arguments::Status, review::Status>(
+            tool,
+            "What has changed",
+            "List what differs from the real folder below: files added, modified, deleted or renamed. Without such a \
+             folder, everything was added.",
+            Reads,
+        ),
+        McpTool::Diff => entry::<arguments::Diff, review::Differences>(
+            tool,
+            "What has changed in the files",
+            "Show what differs from the real folder below as a patch that `git apply` takes. A long one comes in parts, \
+             each of whole files: the answer says how to go on.",
             Reads,
         ),
         McpTool::KvGet => {

@@ -8,6 +8,7 @@ mod files;
 mod find;
 mod kv;
 mod resources;
+mod review;
 mod stream;
 
 use std::sync::Arc;

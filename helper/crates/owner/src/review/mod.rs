@@ -3,6 +3,8 @@
 mod paths;
 mod told;
 
+use std::path::{Path, PathBuf};
+
 use nixbox_control::{Change, Difference, Name};
 use nixbox_engine::{Changes, Review};
 use nixbox_report::Report;
@@ -16,6 +18,8 @@ pub(crate) struct Looking {
     review: Review,
     changes: Changes,
     paths: Paths,
+    /// Where an earlier look ended.
+    behind: Option<PathBuf>,
 }
 
 impl Looking {
@@ -24,7 +28,12 @@ impl Looking {
         let paths = Paths::new(paths)?;
         open.files.settle();
         let changes = open.review.changes().map_err(failure::working)?;
-        Ok(Self { review: open.review.clone(), changes, paths })
+        Ok(Self { review: open.review.clone(), changes, paths, behind: None })
+    }
+
+    /// Only what comes after `path`.
+    pub(crate) fn behind(self, path: &str) -> Self {
+        Self { behind: Some(Path::new("/").join(path)), ..self }
     }
 
     /// Up to `most`, and at least one unless this is the end.
@@ -40,7 +49,7 @@ impl Looking {
     }
 
     fn wanted(&mut self, most: usize) -> Result<Vec<nixbox_engine::Change>, Report> {
-        let Self { changes, paths, .. } = self;
+        let Self { changes, paths, behind, .. } = self;
         let mut wanted = Vec::new();
         while wanted.len() < most {
             let next = changes.next(most - wanted.len(), |path| paths.may_hold(path)).map_err(failure::working)?;
@@ -48,7 +57,8 @@ impl Looking {
                 break;
             }
             let is_wanted = |change: &nixbox_engine::Change| {
-                paths.are(&change.path) || change.from.as_ref().is_some_and(|from| paths.are(from))
+                behind.as_ref().is_none_or(|behind| Path::new("/").join(&change.path) > *behind)
+                    && (paths.are(&change.path) || change.from.as_ref().is_some_and(|from| paths.are(from)))
             };
             wanted.extend(next.into_iter().filter(is_wanted));
         }

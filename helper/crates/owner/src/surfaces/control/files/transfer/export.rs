@@ -48,6 +48,7 @@ pub(crate) async fn export(path: Name, form: ExportForm, talk: &mut Talk, reques
 
 /// Answers how many entries there were.
 fn tell(open: &Open, path: &Name, form: ExportForm, mut to: Outward) -> Result<u64, Broken> {
+    open.files.settle();
     let copy = Copy::named(&open.folder)?;
     let snapshot = |error| Broken::from(snapshot_failed(&copy.path, error));
     if form == ExportForm::Database {
