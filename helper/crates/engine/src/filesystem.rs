@@ -157,9 +157,14 @@ pub trait FileSystem: Send + Sync + 'static {
     fn backing(&self, _ino: Ino) -> Option<Arc<File>> {
         None
     }
-    /// Runs `work`, which changes this tree: a crash leaves all of its changes or none. It must not `fsync`.
+    /// Runs `work`, which changes this tree: all of its changes happen, or where it fails or is killed none, and nobody
+    /// sees a part of them. It must wait for nobody else who uses the tree, and give back every reference that it has
+    /// taken. Where the tree does not [`undo`](Self::undoes), it is only run.
     fn together(&self, work: &mut dyn FnMut() -> Result<()>) -> Result<()> {
         work()
+    }
+    fn undoes(&self) -> bool {
+        false
     }
     /// The directory's entries, without `.` and `..`, as they are now, with a reference counted for none.
     fn readdir(&self, ino: Ino) -> Result<Vec<Entry>>;

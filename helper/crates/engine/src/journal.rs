@@ -4,7 +4,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::thread::JoinHandle;
+use std::thread::{JoinHandle, ThreadId};
 use std::time::{Duration, Instant};
 
 use crate::error::{Error, Result};
@@ -56,11 +56,18 @@ struct Inner<M> {
     fold_at: u64,
     /// The thread that folds it in, or the last one that did.
     folding: Option<JoinHandle<()>>,
-    /// Changes that belong together are being made: none of them is committed before the last.
-    holds: u32,
+    /// One thread makes changes that belong together: the others wait until it is done.
+    alone: Option<Alone>,
     /// Somebody copies the database file, which must not change meanwhile: the log stays.
     pins: u32,
     closing: bool,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Alone {
+    thread: ThreadId,
+    /// What was acknowledged in the batch before.
+    acknowledged: u64,
 }
 
 struct Batch {
@@ -76,7 +83,7 @@ struct Lost {
 
 /// What is kept beside the store, and the work it does in the background: a slice at a time, each slice a change
 /// like any other.
-pub(crate) trait Companion: Send + 'static {
+pub(crate) trait Companion: Clone + Send + 'static {
     /// A change begins or has ended, whether it happened or not.
     fn changing(&mut self, in_change: bool);
     /// Everything so far is in the log.
@@ -102,7 +109,7 @@ impl<M: Companion> Journal<M> {
                 lost: None,
                 fold_at: LOG_LIMIT,
                 folding: None,
-                holds: 0,
+                alone: None,
                 pins: 0,
                 closing: false,
             }),
@@ -146,14 +153,22 @@ impl<M: Companion> Journal<M> {
         answer
     }
 
-    /// All changes of `work` are committed together: a crash leaves all of them or none. It must not flush. Changes of
-    /// others come in between, and what `work` did before it failed is its own to undo.
+    /// All changes of `work` happen and are committed together, or none does. Everybody else waits meanwhile, so that
+    /// nobody sees a part of them, or changes what is undone; `work` must not wait for anybody else. What it flushes is
+    /// on disk when this has returned and the next flush has.
     pub(crate) fn together<T>(&self, work: impl FnOnce() -> Result<T>) -> Result<T> {
-        self.shared.lock().holds += 1;
+        let mut inner = self.shared.lock();
+        if inner.alone.is_some() {
+            // A part of something larger.
+            drop(inner);
+            return work();
+        }
+        let before = inner.set_out()?;
+        drop(inner);
+        let mut together = Together { shared: &self.shared, before: Some(before) };
         let answer = work();
-        self.shared.lock().holds -= 1;
-        self.shared.work.notify_all();
-        answer
+        let ended = together.end(answer.is_ok());
+        answer.and_then(|answer| ended.map(|()| answer))
     }
 
     /// While `copy` runs, the database file holds everything that was acknowledged before and nothing after, and does
@@ -162,7 +177,7 @@ impl<M: Companion> Journal<M> {
         loop {
             // Whoever folds aside may be at it still.
             self.folded();
-            let mut inner = self.shared.unheld();
+            let mut inner = self.shared.lock();
             if inner.folding.is_some() {
                 continue;
             }
@@ -198,7 +213,7 @@ impl<M: Companion> Journal<M> {
 
     /// Returns when everything acknowledged so far is on disk.
     pub(crate) fn flush(&self) -> Result<()> {
-        let mut inner = self.shared.unheld();
+        let mut inner = self.shared.lock();
         inner.refuse_if_lost()?;
         let target = self.shared.commit(&mut inner)?;
         drop(inner);
@@ -207,6 +222,10 @@ impl<M: Companion> Journal<M> {
 
     /// Commits and folds the log in, to see how much room there really is.
     pub(crate) fn compact(&self) -> Result<()> {
+        if self.shared.lock().alone.is_some() {
+            // Nothing can be committed yet, and whoever folds waits for that.
+            return Ok(());
+        }
         self.folded();
         let mut inner = self.shared.lock();
         self.shared.commit(&mut inner)?;
@@ -266,9 +285,89 @@ impl<M: Companion> Journal<M> {
     }
 }
 
+/// Ends as a failure where the work did not come to its end.
+struct Together<'a, M: Companion> {
+    shared: &'a Shared<M>,
+    before: Option<M>,
+}
+
+impl<M: Companion> Together<'_, M> {
+    fn end(&mut self, happened: bool) -> Result<()> {
+        let Some(before) = self.before.take() else { return Ok(()) };
+        let ended = self.shared.lock().come_back(before, happened);
+        self.shared.work.notify_all();
+        ended
+    }
+}
+
+impl<M: Companion> Drop for Together<'_, M> {
+    fn drop(&mut self) {
+        if self.before.is_some()
+            && let Err(error) = self.end(false)
+        {
+            tracing::error!(%error, "what was begun could not be undone");
+        }
+    }
+}
+
 impl<M: Companion> Inner<M> {
     fn log_bytes(&self) -> u64 {
         self.store.as_deref().map_or(0, Store::log_bytes)
+    }
+
+    /// Begins what may be undone as a whole. Answers the memory as it is.
+    fn set_out(&mut self) -> Result<M> {
+        self.begin()?;
+        self.store.as_deref_mut().ok_or_else(closed)?.execute("SAVEPOINT together", &[])?;
+        let acknowledged = self.batch.as_ref().map_or(0, |batch| batch.acknowledged);
+        self.alone = Some(Alone { thread: std::thread::current().id(), acknowledged });
+        Ok(self.memory.clone())
+    }
+
+    /// Ends it. Where it has not `happened`, the database is as it was, and the memory as it was `before`.
+    fn come_back(&mut self, before: M, happened: bool) -> Result<()> {
+        let alone = self.alone.take();
+        let store = self.store.as_deref_mut().ok_or_else(closed)?;
+        // Else the store has given up the transaction, and whoever changed something was told so.
+        let mut ended = if self.batch.is_some() && store.in_transaction() { Ok(0) } else { Err(closed()) };
+        if ended.is_ok() && !happened {
+            ended = store.execute("ROLLBACK TO together", &[]);
+        }
+        ended = ended.and_then(|_| store.execute("RELEASE together", &[]));
+        if happened && ended.is_ok() {
+            return Ok(());
+        }
+        self.memory = before;
+        let acknowledged = alone.map_or(0, |alone| alone.acknowledged);
+        match (ended, &mut self.batch) {
+            (Ok(_), Some(batch)) => batch.acknowledged = acknowledged,
+            (Err(error), Some(_)) => {
+                // A part of it must not be committed with what comes next.
+                if store.in_transaction() {
+                    let _ = store.execute("ROLLBACK", &[]);
+                }
+                self.batch = None;
+                if acknowledged > 0 {
+                    self.lose(&error);
+                }
+                return Err(error);
+            }
+            (ended, None) => return ended.map(drop),
+        }
+        Ok(())
+    }
+
+    fn begin(&mut self) -> Result<()> {
+        self.refuse_if_lost()?;
+        if self.batch.is_none() {
+            // What was done of the whole so far is gone: the rest must not stand alone.
+            if self.alone.is_some() {
+                return Err(closed());
+            }
+            self.store.as_deref_mut().ok_or_else(closed)?.execute("BEGIN IMMEDIATE", &[])?;
+            self.batch = Some(Batch { since: Instant::now(), acknowledged: 0 });
+        }
+        Ok(())
     }
 
     fn refuse_if_lost(&self) -> Result<()> {
@@ -279,13 +378,9 @@ impl<M: Companion> Inner<M> {
     }
 
     fn change<T>(&mut self, change: impl FnOnce(&mut dyn Store, &mut M) -> Result<T>) -> Result<T> {
-        self.refuse_if_lost()?;
-        let Self { store, memory, batch, .. } = self;
+        self.begin()?;
+        let Self { store, memory, batch, alone, .. } = self;
         let store = store.as_deref_mut().ok_or_else(closed)?;
-        if batch.is_none() {
-            store.execute("BEGIN IMMEDIATE", &[])?;
-            *batch = Some(Batch { since: Instant::now(), acknowledged: 0 });
-        }
         memory.changing(true);
         let answer = store.execute("SAVEPOINT change", &[]).and_then(|_| change(store, memory));
         memory.changing(false);
@@ -306,7 +401,9 @@ impl<M: Companion> Inner<M> {
         if store.in_transaction() {
             let _ = store.execute("ROLLBACK", &[]);
         }
-        if self.batch.take().is_some_and(|batch| batch.acknowledged > 0) {
+        // Of what belongs together, nobody was told yet that it is done.
+        let acknowledged = alone.map(|alone| alone.acknowledged);
+        if self.batch.take().is_some_and(|batch| acknowledged.unwrap_or(batch.acknowledged) > 0) {
             self.lose(&error);
         }
         Err(error)
@@ -319,14 +416,10 @@ impl<M: Companion> Inner<M> {
 }
 
 impl<M: Companion> Shared<M> {
+    /// When nobody else is making changes that belong together.
     fn lock(&self) -> MutexGuard<'_, Inner<M>> {
-        lock(&self.inner)
-    }
-
-    /// When no changes are being made that belong together.
-    fn unheld(&self) -> MutexGuard<'_, Inner<M>> {
-        let mut inner = self.lock();
-        while inner.holds > 0 {
+        let mut inner = lock(&self.inner);
+        while inner.alone.is_some_and(|alone| alone.thread != std::thread::current().id()) {
             inner = wait(&self.work, inner, None).0;
         }
         inner
@@ -334,7 +427,7 @@ impl<M: Companion> Shared<M> {
 
     /// Ends the batch and answers the number of the last commit.
     fn commit(&self, inner: &mut Inner<M>) -> Result<u64> {
-        if inner.holds > 0 {
+        if inner.alone.is_some() {
             return Ok(self.committed.load(Ordering::Acquire));
         }
         if let Some(batch) = inner.batch.take() {
@@ -399,6 +492,10 @@ impl<M: Companion> Shared<M> {
     fn run(self: &Arc<Self>) {
         let mut inner = self.lock();
         loop {
+            if inner.alone.is_some() {
+                inner = wait(&self.work, inner, None).0;
+                continue;
+            }
             let busy = inner.lost.is_none() && inner.memory.pending();
             if busy {
                 if let Err(error) = inner.change(|store, memory| memory.slice(store)) {
@@ -408,10 +505,6 @@ impl<M: Companion> Shared<M> {
                 return;
             }
             let now = Instant::now();
-            if inner.holds > 0 {
-                inner = wait(&self.work, inner, None).0;
-                continue;
-            }
             let due = inner.batch.as_ref().map(|batch| batch.since + BATCH);
             let log = inner.log_bytes();
             inner = match due {
@@ -450,7 +543,7 @@ impl<M: Companion> Shared<M> {
 
     /// Aside, where the store can do that.
     fn fold(self: &Arc<Self>, inner: &mut Inner<M>) {
-        if inner.pins > 0 || inner.holds > 0 {
+        if inner.pins > 0 || inner.alone.is_some() {
             return self.fold_now(inner);
         }
         let aside = inner.store.as_deref().and_then(|store| store.folder().ok().flatten());
@@ -487,7 +580,7 @@ impl<M: Companion> Shared<M> {
     /// A log that cannot be folded in is still a good log: nothing is lost, it only grows.
     fn fold_now(&self, inner: &mut Inner<M>) {
         let Some(store) = inner.store.as_deref_mut() else { return };
-        if inner.pins > 0 || inner.holds > 0 {
+        if inner.pins > 0 || inner.alone.is_some() {
             inner.fold_at = store.log_bytes() + LOG_LIMIT;
             return;
         }

@@ -245,3 +245,80 @@ fn threads_that_sync_together_share_syncs() {
     });
     assert!(fake.syncs.load(Ordering::SeqCst) < 60, "{} syncs for 80 requests", fake.syncs.load(Ordering::SeqCst));
 }
+
+#[test]
+fn what_belongs_together_is_committed_together_and_nobody_comes_in_between() {
+    let (fake, journal) = journal();
+    let (begun, is_alone) = std::sync::mpsc::channel();
+    std::thread::scope(|scope| {
+        let journal = &journal;
+        let other = scope.spawn(move || {
+            is_alone.recv().unwrap();
+            change(journal, "other").unwrap();
+        });
+        journal
+            .together(|| {
+                change(journal, "one")?;
+                begun.send(()).unwrap();
+                // Longer than a batch lasts.
+                std::thread::sleep(BATCH * 3);
+                // A flush has to wait for the end, and a part of it is a part of the whole.
+                journal.flush()?;
+                journal.together(|| change(journal, "two").map(drop))
+            })
+            .unwrap();
+        other.join().unwrap();
+    });
+    journal.flush().unwrap();
+    let said = said(&fake);
+    assert!(
+        said.contains(
+            "SAVEPOINT together, SAVEPOINT change, one, RELEASE change, SAVEPOINT change, two, RELEASE change, \
+             RELEASE together"
+        ),
+        "{said}"
+    );
+    let place = |word: &str| said.find(word).unwrap();
+    assert!(place("RELEASE together") < place("other") && place("RELEASE together") < place("COMMIT"), "{said}");
+}
+
+#[test]
+fn what_fails_together_is_undone_with_the_memory_and_leaves_its_neighbours() {
+    let (fake, journal) = journal();
+    change(&journal, "before").unwrap();
+    let failed = journal.together(|| {
+        change(&journal, "one")?;
+        journal.note(|chores| *chores = 7);
+        Err::<(), _>(Error::Errno(libc::EXDEV))
+    });
+    assert_eq!(failed.unwrap_err().errno(), libc::EXDEV);
+    journal.note(|chores| assert_eq!(*chores, 0));
+    assert!(said(&fake).ends_with("RELEASE change, ROLLBACK TO together, RELEASE together"), "{}", said(&fake));
+    change(&journal, "after").unwrap();
+    journal.flush().unwrap();
+    assert_eq!(said(&fake).matches("COMMIT").count(), 1);
+    // Also where it did not come to its end at all.
+    let panicked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+        journal.together(|| -> Result<()> { panic!("for the test") })
+    }));
+    assert!(panicked.is_err() && said(&fake).ends_with("ROLLBACK TO together, RELEASE together"));
+    change(&journal, "later").unwrap();
+}
+
+#[test]
+fn a_store_that_gives_up_in_the_middle_leaves_no_part_and_loses_nothing() {
+    let (fake, journal) = journal();
+    *lock(&fake.fails) = Some("full");
+    fake.gives_up.store(true, Ordering::SeqCst);
+    let failed = journal.together(|| {
+        change(&journal, "one")?;
+        change(&journal, "full").unwrap_err();
+        // The rest must not stand alone.
+        assert_eq!(change(&journal, "rest").unwrap_err().errno(), libc::EIO);
+        Ok(())
+    });
+    assert_eq!(failed.unwrap_err().errno(), libc::EIO);
+    assert!(!said(&fake).contains("rest"));
+    change(&journal, "two").expect("nobody was told that anything of it is done");
+    journal.flush().unwrap();
+}

@@ -16,6 +16,8 @@ mod limits;
 mod overlay;
 #[path = "overlay_against_linux.rs"]
 mod overlay_against_linux;
+#[path = "together.rs"]
+mod together;
 #[path = "tree.rs"]
 mod tree;
 #[path = "values.rs"]

@@ -11,6 +11,7 @@ mod held;
 mod plant;
 mod remove;
 mod resolve;
+mod together;
 mod walk;
 mod write;
 

@@ -141,7 +141,7 @@ impl Planting {
         let staging = self.staging.as_ref().map(|(name, _)| name.clone()).unwrap_or_default();
         let moves = self.moves(top, &staging)?;
         let merges = moves.iter().all(|one| one.from.0 == top);
-        let mut done = 0;
+        let (mut done, undoes) = (0, tree.files.undoes());
         let moved = tree.files.together(&mut || {
             for one in &moves {
                 let (from, to) = ((one.from.0, &*one.from.1), (one.to.0, &*one.to.1));
@@ -151,7 +151,7 @@ impl Planting {
             also()
         });
         if let Err(error) = moved {
-            for one in moves.iter().take(done).rev() {
+            for one in moves.iter().take(if undoes { 0 } else { done }).rev() {
                 tree.files.rename((one.to.0, &one.to.1), (one.from.0, &one.from.1), Rename::NoReplace)?;
             }
             return Err(error);

@@ -10,7 +10,7 @@ use crate::filesystem::{Attr, Ino};
 /// About a megabyte.
 const ROOM: usize = 8192;
 
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 pub(crate) struct Attrs {
     known: HashMap<Ino, Attr>,
     /// Within a change nothing is kept: it may be undone.

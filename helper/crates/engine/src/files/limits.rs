@@ -30,7 +30,7 @@ pub(crate) struct Held {
     pub files: u64,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 pub(crate) struct Usage {
     limits: Limits,
     charged: Held,

@@ -9,6 +9,7 @@ use crate::filesystem::{Ino, ROOT};
 use crate::store::{Store, first};
 
 /// What is known only while the database is open, under the journal's lock.
+#[derive(Clone)]
 pub(crate) struct Memory {
     pub chunk_size: u64,
     pub room: Room,
@@ -26,7 +27,7 @@ pub(crate) struct Memory {
 }
 
 /// An inode that a front end refers to.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 struct Known {
     lookups: u64,
     opens: u32,

@@ -215,7 +215,14 @@ impl FileSystem for Files {
     }
 
     fn together(&self, work: &mut dyn FnMut() -> Result<()>) -> Result<()> {
+        if self.read_only {
+            return Err(Error::Errno(libc::EROFS));
+        }
         self.journal.together(work)
+    }
+
+    fn undoes(&self) -> bool {
+        true
     }
 
     fn readdir(&self, ino: Ino) -> Result<Vec<Entry>> {

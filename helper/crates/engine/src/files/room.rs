@@ -4,7 +4,7 @@ use crate::error::{Error, Result};
 
 /// A disk that is full when a batch is committed would lose what was acknowledged, so whatever grows the database
 /// is refused while there is still room for the batch.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 pub(crate) struct Room {
     /// How much may still be added before the disk is asked again.
     granted: u64,

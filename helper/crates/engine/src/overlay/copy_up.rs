@@ -203,7 +203,8 @@ impl Overlay {
             if stat.id != below.id {
                 return Err(Error::Errno(libc::ESTALE));
             }
-            let large = stat.id.kind == Kind::File && stat.attr.size.min(keep) > SMALL;
+            // Whoever is alone has everybody wait anyhow, and no half of it is committed.
+            let large = stat.id.kind == Kind::File && stat.attr.size.min(keep) > SMALL && state.alone.is_none();
             let copied = if large {
                 drop(state);
                 self.copy_aside(number, &below.path, &stat, keep)

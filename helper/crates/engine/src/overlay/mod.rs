@@ -3,6 +3,7 @@
 //!
 //! The folder may change underneath at any time. What the database does not have shows as it is in the folder now.
 
+mod alone;
 mod attrs;
 mod base;
 mod change;
@@ -20,7 +21,8 @@ use std::collections::HashSet;
 use std::ffi::{OsStr, OsString};
 use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::ThreadId;
 use std::time::Duration;
 
 use self::attrs::Attrs;
@@ -56,7 +58,9 @@ pub struct Overlay {
     hidden: Hidden,
     /// Taken before the journal's lock, never after it.
     state: Arc<Mutex<State>>,
-    /// Held while a large file is copied, taken before `state`.
+    /// Told when whoever made changes alone is done.
+    turn: Condvar,
+    /// Held while a large file is copied, and by whoever makes changes alone; taken before `state`.
     copying: Mutex<()>,
 }
 
@@ -68,6 +72,8 @@ struct State {
     attrs: Attrs,
     /// Where somebody remembers what the view was.
     watches: Option<Watches>,
+    /// The thread that makes changes that belong together.
+    alone: Option<ThreadId>,
 }
 
 impl State {
@@ -86,9 +92,10 @@ impl Overlay {
         let loaded = files.read_tree(|tree| tables::load(tree.store))?;
         let root = base.stat(std::path::Path::new(""))?.ok_or(Error::Errno(libc::ENOENT))?;
         let nodes = Nodes::new(root.id, loaded.shown);
-        let state =
-            State { nodes, whiteouts: loaded.whiteouts, opaque: loaded.opaque, attrs: loaded.attrs, watches: None };
-        Ok(Self { files, base, hidden, state: Arc::new(Mutex::new(state)), copying: Mutex::new(()) })
+        let tables::Loaded { whiteouts, opaque, attrs, .. } = loaded;
+        let state = State { nodes, whiteouts, opaque, attrs, watches: None, alone: None };
+        let (state, turn, copying) = (Arc::new(Mutex::new(state)), Condvar::new(), Mutex::new(()));
+        Ok(Self { files, base, hidden, state, turn, copying })
     }
 
     /// Without symbolic links.
@@ -98,7 +105,11 @@ impl Overlay {
 
     fn state(&self) -> MutexGuard<'_, State> {
         // Each change of the state is made after everything that can fail.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        while state.alone.is_some_and(|thread| thread != std::thread::current().id()) {
+            state = self.turn.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+        state
     }
 
     /// What the front end is told of a file of the base; one that is open may have other content than was read of it.
@@ -328,7 +339,11 @@ impl FileSystem for Overlay {
     }
 
     fn together(&self, work: &mut dyn FnMut() -> Result<()>) -> Result<()> {
-        self.files.together(work)
+        self.alone(|| self.files.together(work))
+    }
+
+    fn undoes(&self) -> bool {
+        true
     }
 
     fn readdir(&self, ino: Ino) -> Result<Vec<Entry>> {

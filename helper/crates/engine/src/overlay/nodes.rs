@@ -16,7 +16,7 @@ use crate::filesystem::{Attr, Ino, Kind, ROOT};
 /// as JavaScript does, keeps them exactly.
 const BASE_BIT: u64 = 1 << 52;
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Node {
     pub kind: Kind,
     pub lookups: u64,
@@ -45,7 +45,7 @@ pub(super) struct Below {
     pub linked: bool,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Nodes {
     by_number: HashMap<Ino, Node>,
     by_path: BTreeMap<Arc<Path>, Ino>,

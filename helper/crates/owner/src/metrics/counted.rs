@@ -253,6 +253,10 @@ impl FileSystem for Counted {
         self.tree.together(work)
     }
 
+    fn undoes(&self) -> bool {
+        self.tree.undoes()
+    }
+
     fn tell(&self, witness: Arc<dyn Witness>) {
         self.tree.tell(witness);
     }
