@@ -298,6 +298,7 @@ fn may_be_repeated(request: &Request) -> bool {
             FilesRequest::List { .. }
                 | FilesRequest::Read { .. }
                 | FilesRequest::Write { .. }
+                | FilesRequest::Apply { .. }
                 | FilesRequest::Stat { .. }
                 | FilesRequest::Find { .. }
         ),

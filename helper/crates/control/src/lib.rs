@@ -18,6 +18,7 @@
 //!
 //! An owner that only answers one request speaks the same over the socket that is its standard input.
 
+mod apply;
 mod body;
 mod client;
 mod message;
@@ -27,6 +28,7 @@ mod review;
 mod upkeep;
 mod wire;
 
+pub use apply::{Applied, FileOperation, MAX_OPERATIONS, MAX_OPERATIONS_BYTES, Permissions};
 pub use body::{BROKEN_OFF, Frame, MAX_FRAME, frame_header, read_frame, write_frame};
 pub use client::{Client, Conversation, Error, Subscription};
 pub use message::{HttpStatus, MountStatus, NfsStatus, Phase, Refusal, Request, Response, Status};

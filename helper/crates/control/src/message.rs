@@ -3,6 +3,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use crate::apply::Applied;
 use crate::operation::{FilesRequest, KvRequest, TimelineRequest, ToolRequest};
 use crate::review::ReviewRequest;
 
@@ -34,7 +35,7 @@ impl Request {
             self,
             Self::Kv(KvRequest::Set { .. })
                 | Self::Tool(_)
-                | Self::Files(FilesRequest::Write { .. } | FilesRequest::Import { .. })
+                | Self::Files(FilesRequest::Write { .. } | FilesRequest::Import { .. } | FilesRequest::Apply { .. })
         )
     }
 }
@@ -51,6 +52,8 @@ pub enum Response {
     Call {
         id: i64,
     },
+    /// Done, all of it.
+    Applied(Applied),
     /// A body follows.
     Body,
     /// The stream is the peer's, in the protocol that it has asked for.

@@ -128,6 +128,12 @@ pub enum FilesRequest {
         path: Name,
         parents: bool,
     },
+    /// Its body is lines of [`FileOperation`](crate::FileOperation), of which all are done or none. Answered with
+    /// what came of it.
+    Apply {
+        /// Only whether it can be done.
+        dry_run: bool,
+    },
     /// Answered with a body: the instance, or the folder `path` in it, as it is at that moment.
     Export {
         path: Name,

@@ -78,7 +78,7 @@ catalogue! {
     OWNER_RUNTIME_DIR = "nixbox::owner::runtime-dir", Unexpected, "The runtime folder could not be made, or belongs to somebody else.";
 
     CONTROL_LINE_TOO_LONG = "nixbox::control::line-too-long", Usage, "A request on the control socket was longer than 64 KiB.";
-    CONTROL_BODY_TOO_LONG = "nixbox::control::body-too-long", Usage, "A value, or what is recorded of a tool call, is longer than 16 MiB. Files may be of any size.";
+    CONTROL_BODY_TOO_LONG = "nixbox::control::body-too-long", Usage, "A value, or what is recorded of a tool call, is longer than 16 MiB; or what `fs apply` is given is longer than 64 MiB or 100,000 operations. Files may be of any size.";
     CONTROL_MALFORMED = "nixbox::control::malformed", Usage, "A request on the control socket was not a JSON object with a `request`.";
     CONTROL_UNKNOWN_REQUEST = "nixbox::control::unknown-request", Unavailable, "The owner does not know the request. It is older or newer than the program that asked: restart it.";
 
@@ -120,6 +120,7 @@ catalogue! {
 
     FILE_EXISTS = "nixbox::file::exists", Conflict, "Something lies at that path already. Nothing was changed.";
     FILE_FAILED = "nixbox::file::failed", Unavailable, "The database could not do it. The message says why.";
+    FILE_IN_PLACE = "nixbox::file::in-place", Usage, "The instance has `mode = \"direct\"`, and a real folder has neither layers nor changes that are all made or none.";
     FILE_KIND = "nixbox::file::kind", Usage, "What lies at that path is of another kind: a folder where a file is needed, or the other way round.";
     FILE_LIMIT = "nixbox::file::limit", Unavailable, "The instance holds as much as its `limits` allow. Nothing was changed.";
     FILE_LOOP = "nixbox::file::loop", Usage, "Symbolic links lead in a circle, or through more than forty of them.";
@@ -127,6 +128,7 @@ catalogue! {
     FILE_NAME = "nixbox::file::name", Usage, "A name that no file of the instance can have: empty, too long, or not UTF-8.";
     FILE_NO_ROOM = "nixbox::file::no-room", Unavailable, "The disk that holds the database is full. Nothing was changed.";
     FILE_NOT_EMPTY = "nixbox::file::not-empty", Conflict, "The folder is not empty. Nothing was changed.";
+    FILE_OPERATION = "nixbox::file::operation", Usage, "A line of what `fs apply` was given is no operation. Nothing was changed.";
     FILE_PATTERN = "nixbox::file::pattern", Usage, "A glob pattern that is not one.";
     FILE_READ_ONLY = "nixbox::file::read-only", Refused, "The instance is declared with `mount.read_only`; nothing changes it.";
 

@@ -7,12 +7,15 @@ use crate::output::Versioned;
 /// Print the JSON Schema of a verb's --json answer
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Examples:\n  nixbox-helper schema ps\n  nixbox-helper schema              # which verbs have one"
+    after_help = "Examples:\n  nixbox-helper schema ps\n  nixbox-helper schema              # which verbs have one\n  nixbox-helper schema fs apply --input"
 )]
 pub struct Args {
     /// The verb; those of two words, such as `config check`, have one each
     #[arg(num_args = 0..=2)]
     pub verb: Vec<String>,
+    /// Of what the verb reads, in place of what it answers
+    #[arg(long)]
+    pub input: bool,
 }
 
 type Make = fn() -> Schema;
@@ -26,6 +29,7 @@ pub const ANSWERS: &[(&str, Make)] = &[
     ("down", || schema_for!(Versioned<down::Answer>)),
     ("env", || schema_for!(Versioned<env::Answer>)),
     ("export", || schema_for!(Versioned<export::Answer>)),
+    ("fs apply", || schema_for!(Versioned<fs::apply::Answer>)),
     ("fs cp", || schema_for!(Versioned<fs::Transferred>)),
     ("fs find", || schema_for!(Versioned<fs::Listed>)),
     ("fs ls", || schema_for!(Versioned<fs::Listed>)),
@@ -62,23 +66,28 @@ pub const ANSWERS: &[(&str, Make)] = &[
     ("wait", || schema_for!(Versioned<wait::Answer>)),
 ];
 
+/// Those that read JSON: of a line of it.
+pub const INPUTS: &[(&str, Make)] = &[("fs apply", || schema_for!(nixbox_control::FileOperation))];
+
 pub fn run(args: Args, context: &Context) -> Result<u8, Report> {
     let wanted = args.verb.join(" ");
+    let known = if args.input { INPUTS } else { ANSWERS };
     let text = if wanted.is_empty() {
-        ANSWERS.iter().map(|(verb, _)| format!("{verb}\n")).collect()
+        known.iter().map(|(verb, _)| format!("{verb}\n")).collect()
     } else {
-        let (verb, make) = ANSWERS.iter().find(|(verb, _)| *verb == wanted).ok_or_else(|| none(&wanted))?;
+        let (verb, make) = known.iter().find(|(verb, _)| *verb == wanted).ok_or_else(|| none(&wanted, known))?;
         let mut schema = make();
-        schema.insert("title".into(), format!("nixbox-helper {verb} --json").into());
+        let title = if args.input { "a line of what it reads" } else { "--json" };
+        schema.insert("title".into(), format!("nixbox-helper {verb} {title}").into());
         serde_json::to_string_pretty(&schema).map_err(std::io::Error::other)? + "\n"
     };
     context.output.data(text)?;
     Ok(DONE)
 }
 
-fn none(wanted: &str) -> Failure {
-    let verbs: Vec<_> = ANSWERS.iter().map(|(verb, _)| *verb).collect();
-    Failure::new(&codes::USAGE, format!("`{wanted}` has no --json answer"))
+fn none(wanted: &str, known: &[(&str, Make)]) -> Failure {
+    let verbs: Vec<_> = known.iter().map(|(verb, _)| *verb).collect();
+    Failure::new(&codes::USAGE, format!("`{wanted}` has no such schema"))
         .why(format_args!("these have one: {}", verbs.join(", ")))
         .help("run `nixbox-helper schema` with one of them")
 }

@@ -35,6 +35,7 @@ fn every_verb_explains_itself_with_examples() {
         "fs stat",
         "fs find",
         "fs tree",
+        "fs apply",
         "tool record",
         "tool start",
         "tool finish",

@@ -3,6 +3,7 @@
 
 mod support;
 
+mod applying;
 mod archives;
 mod bases;
 mod broken;

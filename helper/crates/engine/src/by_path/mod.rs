@@ -4,6 +4,7 @@
 //!
 //! A mount's kernel is told of every change made here: it would go on showing what it knows. See [`Witness`].
 
+mod attributes;
 mod copy;
 mod find;
 mod harvest;

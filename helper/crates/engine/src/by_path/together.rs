@@ -13,11 +13,7 @@ impl ByPath {
     /// seen whether it can be done. On disk when this returns.
     ///
     /// [`FileSystem::together`]: crate::FileSystem::together
-    pub fn together<E: From<Error>>(
-        &self,
-        keep: bool,
-        work: impl FnOnce(&Self) -> Result<(), E>,
-    ) -> Result<(), E> {
+    pub fn together<E: From<Error>>(&self, keep: bool, work: impl FnOnce(&Self) -> Result<(), E>) -> Result<(), E> {
         if !self.files.undoes() {
             return Err(Error::Errno(libc::EOPNOTSUPP).into());
         }

@@ -1,6 +1,7 @@
 //! Looking into an instance's files and changing them, without the mount.
 
 mod answer;
+pub mod apply;
 mod show;
 mod tree;
 
@@ -72,6 +73,22 @@ pub enum What {
         /// Write to its end, as it comes
         #[arg(short, long)]
         append: bool,
+    },
+    /// Make many changes as one: all of them or none
+    ///
+    /// Standard input has an operation a line, in JSON. Nobody sees a part of them, and where one is not possible, or the
+    /// owner is killed in the middle, nothing is changed; the message says which line it was. The operations are write,
+    /// append, truncate, mkdir, rm, mv, cp, chmod, chown, symlink and link: `nixbox-helper schema fs apply --input` says
+    /// what each takes. At most 100,000 of them and 64 MiB at once.
+    #[command(
+        after_help = "Examples:\n  nixbox-helper fs apply < changes.ndjson\n  nixbox-helper fs apply --dry-run --json < changes.ndjson\n  echo '{\"op\":\"write\",\"path\":\"/a/b.txt\",\"text\":\"hello\\n\",\"parents\":true}' | nixbox-helper fs apply"
+    )]
+    Apply {
+        #[command(flatten)]
+        which: Which,
+        /// Only see whether all of it can be done
+        #[arg(long)]
+        dry_run: bool,
     },
     /// Copy a file, or a folder with -r
     #[command(after_help = "Examples:\n  nixbox-helper fs cp /a.txt /b.txt\n  nixbox-helper fs cp -r /src /backup")]
@@ -203,6 +220,7 @@ pub fn run(args: Args, context: &Context) -> Result<u8, Report> {
             }
         }
         What::Write { which, path, append } => write(&which, path, append, context)?,
+        What::Apply { which, dry_run } => apply::run(&which, dry_run, context)?,
         What::Cp { which, from, to, recursive } => {
             let request = FilesRequest::Copy { from: Name(from.clone()), to: Name(to.clone()), recursive };
             Asked::new(&which, context)?.tell(&Request::Files(request))?;

@@ -1,6 +1,7 @@
 //! Files by path. Each request is put on record as a tool call, before its last word goes out: who has had that finds
 //! the call in the timeline.
 
+mod apply;
 pub(crate) mod entry;
 mod record;
 pub(crate) mod search;
@@ -9,7 +10,7 @@ mod transfer;
 use std::path::PathBuf;
 use std::time::Instant;
 
-use nixbox_control::{FilesRequest, Name, Response};
+use nixbox_control::{Applied, FilesRequest, Name, Response};
 use nixbox_engine::{Links, Walk};
 use nixbox_report::Report;
 use serde_json::json;
@@ -32,6 +33,7 @@ pub(super) async fn answer(asked: FilesRequest, talk: &mut Talk, request: &Reque
     match done? {
         Told::Nothing(_) => talk.say(&Response::Done).await?,
         Told::Body(_) => talk.end_body().await?,
+        Told::Applied { applied, .. } => talk.say(&Response::Applied(applied)).await?,
     }
     Ok(())
 }
@@ -40,6 +42,11 @@ pub(super) async fn answer(asked: FilesRequest, talk: &mut Talk, request: &Reque
 enum Told {
     Nothing(serde_json::Value),
     Body(serde_json::Value),
+    /// `paths`: some of those that were changed.
+    Applied {
+        applied: Applied,
+        paths: Vec<String>,
+    },
 }
 
 async fn work(asked: FilesRequest, talk: &mut Talk, request: &Request) -> Result<Told, Ended> {
@@ -58,6 +65,7 @@ async fn work(asked: FilesRequest, talk: &mut Talk, request: &Request) -> Result
                 request.work(move |open| open.files.list(&path.0, true).map_err(|error| failed(&path, error))).await?;
             tell(walk, wanted, talk, request).await
         }
+        FilesRequest::Apply { dry_run } => apply::apply(dry_run, talk, request).await,
         FilesRequest::Export { path, form } => transfer::export(path, form, talk, request).await,
         FilesRequest::Import { into } => transfer::import(into, talk, request).await,
         FilesRequest::ImportDatabase { from, into } => transfer::import_database(from, into, request).await,

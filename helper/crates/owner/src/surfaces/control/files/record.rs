@@ -33,6 +33,7 @@ impl Recorded {
             FilesRequest::MakeFolder { path: at, parents } => {
                 ("fs.mkdir", json!({"path": path(at), "parents": parents}))
             }
+            FilesRequest::Apply { dry_run } => ("fs.apply", json!({"dry_run": dry_run})),
             FilesRequest::Export { path: at, form } => ("export", json!({"path": path(at), "form": form})),
             FilesRequest::Import { into } => ("import", json!({"path": path(into)})),
             FilesRequest::ImportDatabase { from, into } => ("import", json!({"path": path(into), "from": path(from)})),
@@ -43,9 +44,13 @@ impl Recorded {
     }
 
     /// That a call could not be put on record is no reason to fail it: it has happened.
-    pub(super) async fn put(self, done: &Result<Told, Ended>, took: Duration, request: &Request) {
+    pub(super) async fn put(mut self, done: &Result<Told, Ended>, took: Duration, request: &Request) {
         let (result, error) = match done {
             Ok(Told::Nothing(result) | Told::Body(result)) => (Some(result.to_string()), None),
+            Ok(Told::Applied { applied, paths }) => {
+                self.parameters["paths"] = json!(paths);
+                (serde_json::to_string(applied).ok(), None)
+            }
             Err(Ended::Refused(report)) => (None, report.failures.first().map(|failure| failure.what.clone())),
             Err(Ended::Peer(_)) => (None, Some("the caller went away".to_owned())),
         };
