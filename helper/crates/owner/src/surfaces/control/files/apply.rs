@@ -63,6 +63,10 @@ fn understood(body: &[u8]) -> Result<Vec<Line>, Report> {
                 .why(why)
                 .help("`nixbox-helper schema fs apply --input` says what a line may be; nothing was changed")
         };
+        // A list of the values alone would be understood, too, and mistaken sooner or later.
+        if !line.trim_ascii_start().starts_with(b"{") {
+            return Err(wrong(&"it is no JSON object").into());
+        }
         let mut operation: FileOperation = serde_json::from_slice(line).map_err(|error| wrong(&error))?;
         let content = match &mut operation {
             FileOperation::Write { text, base64, .. } | FileOperation::Append { text, base64, .. } => {
