@@ -121,7 +121,7 @@ fn all_happens_or_nothing_in_a_plain_database_and_over_a_base() {
         };
         assert_eq!(names(&seen(&by_path(&scratch))), names(&after));
         scratch.close();
-        let checked = check(&scratch.path()).unwrap();
+        let checked = check(&scratch.path(), &backing()).unwrap();
         assert!(checked.found.is_empty(), "{:?}", checked.found);
     }
 }

@@ -74,6 +74,8 @@ fn a_base_that_was_moved_is_told_where_it_is_now() {
 
     let run = test.run("instance relocate a c --json").success();
     assert_eq!(run.json()["differing"], 0);
+    let schema = test.run("schema instance relocate").success().json();
+    assert!(jsonschema::validator_for(&schema).unwrap().is_valid(&run.json()), "{}", run.stdout);
     test.run("fs cat d/file").stdout("base+mine").success();
     test.run("doctor --json").success();
     test.run("instance relocate a other --force").stderr("2 of 2 entries").stderr("base =").success();
