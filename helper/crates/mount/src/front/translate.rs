@@ -142,6 +142,11 @@ mod tests {
                 system_time(Time { sec, nsec });
             }
         }
+        for sec in [i64::MIN, i64::MIN + 1, -1, 0, 1, i64::MAX] {
+            let time = Time { sec, nsec: 0 };
+            assert_eq!(Time::from(system_time(time)), time);
+            assert_eq!(meant(system_time(time)), time);
+        }
         assert_eq!(system_time(Time { sec: -1, nsec: 500_000_000 }), UNIX_EPOCH - Duration::from_millis(500));
     }
 }
