@@ -1,13 +1,14 @@
 """kill -9 under write load: what was fsynced, or is not of this very moment, is there after the next start, which repairs
 the mount itself."""
 
+import os
 import signal
 import sys
 import threading
 import time
 
 import pytest
-from support import HELPER, OVER, PLAIN, chance, eventually, findings, need, scaled
+from support import HELPER, OVER, PLAIN, assert_same, chance, eventually, findings, need, scaled, seen
 
 ROUNDS = scaled(20, 200)
 
@@ -120,6 +121,43 @@ def test_nothing_fsynced_or_old_is_lost(make_project, config):
     assert project.stop(owner) == 0
     assert findings(project.database()) == []
     assert len(writers[0].names()) >= ROUNDS // 2 and len(writers[1].names()) > len(writers[1].lost)
+
+
+@pytest.mark.timeout(scaled(180, 1800))
+def test_a_folder_of_a_base_that_is_moved_is_in_one_place(make_project):
+    """It is copied up piece by piece first: killed at any moment, all of it is where it was, or where it was to go."""
+    need("fuse")
+    project, random = make_project(OVER), chance()
+    large = project.below / "old/inner"
+    large.mkdir(parents=True)
+    for number in range(150):
+        (large / str(number)).write_bytes(random.randbytes(100_000))
+    before, content = seen(project.below, times=True), seen(project.below / "old")
+    whole, places = None, set()
+    for _ in range(scaled(8, 100)):
+        owner = project.serve()
+        begun = time.monotonic()
+        mover = project.start("mv", project.mount / "old", project.mount / "new")
+        if whole is None:
+            assert mover.wait(60) == 0
+            whole = time.monotonic() - begun
+            time.sleep(0.25)
+        else:
+            time.sleep(random.uniform(0, whole))
+        owner.kill()
+        owner.wait(5)
+        # Done, or told that it is not; it does not hang on a mount that is dead.
+        mover.wait(10)
+        owner = project.serve()
+        (place,) = os.listdir(project.mount)
+        places.add(place)
+        assert_same(content, seen(project.mount / place))
+        assert project.stop(owner) == 0
+        assert findings(project.database()) == []
+        # From the base again.
+        project.database().unlink()
+    assert places == {"old", "new"}
+    assert_same(before, seen(project.below, times=True))
 
 
 def test_the_next_start_repairs_what_a_kill_left(project):

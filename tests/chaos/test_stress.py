@@ -10,7 +10,7 @@ from support import OVER, PLAIN, assert_same, chance, findings, need, scaled, se
 
 # Errors are answers here, too: what is looked for was just moved by another. Only some of them are.
 WORKER = """
-import errno, os, random, sys, time
+import ctypes, errno, os, random, sys, time
 root, seed, seconds = sys.argv[1], int(sys.argv[2]), float(sys.argv[3])
 chance, end, done = random.Random(seed), time.monotonic() + seconds, 0
 expected = {errno.ENOENT, errno.EEXIST, errno.ENOTDIR, errno.EISDIR, errno.ENOTEMPTY, errno.EINVAL, errno.ELOOP,
@@ -38,11 +38,23 @@ def listing():
     for entry in os.scandir(os.path.dirname(path())):
         entry.stat(follow_symlinks=False)
 
+libc = ctypes.CDLL(None, use_errno=True)
+
+def call(function, *args):
+    if function(*args) < 0:
+        raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
+
 def exchange():
-    os.rename(path(), path())
+    call(libc.renameat2, -100, os.fsencode(path()), -100, os.fsencode(path()), 2)
+
+def allocate():
+    with open(path(), "r+b", buffering=0) as file:
+        mode = chance.choice((0, 3, 16))
+        at, length = (ctypes.c_long(chance.randrange(1, 90_000)) for _ in range(2))
+        call(libc.fallocate, file.fileno(), mode, at, length)
 
 ops = [(12, write), (5, lambda: os.mkdir(path())), (4, lambda: os.unlink(path())), (3, lambda: os.rmdir(path())),
-       (6, exchange), (3, lambda: os.link(path(), path(), follow_symlinks=False)),
+       (6, lambda: os.rename(path(), path())), (3, exchange), (2, allocate), (3, lambda: os.link(path(), path(), follow_symlinks=False)),
        (2, lambda: os.symlink(f"n{chance.randrange(6)}", path())), (3, lambda: os.truncate(path(), chance.randrange(90_000))),
        (2, lambda: os.chmod(path(), 0o700 | chance.randrange(0o777))), (1, lambda: os.utime(path(), (9, 9))),
        (4, hold), (4, listing), (4, lambda: open(path(), "rb").read()), (1, lambda: os.mkfifo(path() + "-fifo"))]

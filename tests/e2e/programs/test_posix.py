@@ -1,6 +1,8 @@
 """What programs expect of a file system, through the real mount."""
 
+import ctypes
 import errno
+import fcntl
 import mmap
 import os
 import stat
@@ -9,6 +11,7 @@ import sys
 import tarfile
 
 import pytest
+from support import OVER, eventually, need
 
 
 def test_four_processes_append_and_no_line_is_lost_or_torn(mounted):
@@ -205,3 +208,202 @@ def members(path):
             for m in tar
             if m.name != "."
         }  # fmt: skip
+
+
+LIBC = ctypes.CDLL(None, use_errno=True)
+KEEP_SIZE, PUNCH_HOLE, COLLAPSE, ZERO_RANGE = 1, 2, 8, 16
+EXCHANGE = 2
+
+
+def call(function, *args):
+    """A call of libc that Python has no word for: its errno, 0 where it went well."""
+    return ctypes.get_errno() if function(*args) < 0 else 0
+
+
+def fallocate(path, mode, offset, length):
+    with path.open("r+b") as file:
+        return call(LIBC.fallocate, file.fileno(), mode, ctypes.c_long(offset), ctypes.c_long(length))
+
+
+def exchange(one, other):
+    return call(LIBC.renameat2, -100, os.fsencode(one), -100, os.fsencode(other), EXCHANGE)
+
+
+class Timespec(ctypes.Structure):
+    _fields_ = [("sec", ctypes.c_long), ("nsec", ctypes.c_long)]
+
+
+@pytest.fixture
+def either(mounted):
+    """A mount with a file and a folder in it: over a base, they are the base's."""
+
+    def fill(place):
+        (place / "file").write_bytes(b"0123456789" * 1000)
+        (place / "folder/deep").mkdir(parents=True)
+        (place / "folder/deep/x").write_text("x")
+
+    mounted.stock(fill)
+    eventually(lambda: len(os.listdir(mounted.mount)) == 2, what="the stock")
+    return mounted
+
+
+def test_no_time_that_a_program_sets_ends_the_owner(either):
+    least, most = -(1 << 63), (1 << 63) - 1
+    path = either.mount / "file"
+    for sec in (least, least + 1, -(1 << 32), -2, -1, 0, 1 << 32, most - 1, most):
+        for nsec in (0, 1, 500_000_000, 999_999_999):
+            times = (Timespec * 2)(Timespec(0, 0), Timespec(sec, nsec))
+            assert call(LIBC.utimensat, -100, os.fsencode(path), times, 0) == 0, (sec, nsec)
+            # Linux keeps no fraction of the first and the last second.
+            expected = sec * 10**9 + (0 if sec in (least, most) else nsec)
+            assert path.stat().st_mtime_ns == expected, (sec, nsec)
+            # As the database has it, and not the kernel's memory.
+            shown = either.helper("fs", "stat", "file", "--json")
+            assert shown.returncode == 0, shown.stderr
+    assert either.helper("fs", "ls", "-l").returncode == 0
+    assert either.helper("status").returncode == 0
+
+
+def test_two_names_change_places(either):
+    mount = either.mount
+    (mount / "mine").write_text("mine")
+    assert exchange(mount / "mine", mount / "file") == 0
+    assert (mount / "file").read_text() == "mine" and (mount / "mine").stat().st_size == 10_000
+    assert exchange(mount / "file", mount / "folder") == 0
+    assert (mount / "folder").read_text() == "mine" and (mount / "file/deep/x").read_text() == "x"
+    assert exchange(mount / "file", mount / "file/deep") == errno.EINVAL
+    assert exchange(mount / "file", mount / "nowhere") == errno.ENOENT
+    (mount / "other").mkdir()
+    assert exchange(mount / "other", mount / "file/deep") == 0
+    assert (mount / "other/x").read_text() == "x" and os.listdir(mount / "file/deep") == []
+
+
+def test_fallocate_does_what_it_can_and_says_what_it_cannot(either):
+    path = either.mount / "file"
+    assert fallocate(path, 0, 9_000, 11_000) == 0
+    assert path.stat().st_size == 20_000 and path.read_bytes() == b"0123456789" * 1000 + bytes(10_000)
+    assert fallocate(path, KEEP_SIZE, 0, 20_000) == 0
+    assert fallocate(path, KEEP_SIZE, 0, 20_001) == errno.EOPNOTSUPP
+    assert fallocate(path, PUNCH_HOLE | KEEP_SIZE, 5, 10) == 0
+    assert path.read_bytes()[:20] == b"01234" + bytes(10) + b"56789"
+    assert fallocate(path, ZERO_RANGE, 15, 30_000) == 0
+    assert path.stat().st_size == 30_015 and path.read_bytes() == b"01234" + bytes(30_010)
+    assert fallocate(path, COLLAPSE, 0, 4096) == errno.EOPNOTSUPP
+    big = either.mount / "big"
+    big.write_bytes(b"y" * (5 << 20))
+    assert fallocate(big, PUNCH_HOLE | KEEP_SIZE, 1000, 4 << 20) == 0
+    expected = b"y" * 1000 + bytes(4 << 20) + b"y" * ((1 << 20) - 1000)
+    assert big.read_bytes() == expected
+    either.helper("down")
+    assert either.helper("fs", "stat", "big", "--json").returncode == 0
+    assert len(either.helper("fs", "cat", "big").stdout) == 5 << 20
+
+
+def test_holes_take_no_blocks(mounted):
+    path = mounted.mount / "image"
+    with path.open("wb") as file:
+        file.truncate(1 << 30)
+        file.seek(100 << 20)
+        file.write(b"x" * (1 << 20))
+    stat = path.stat()
+    assert stat.st_size == 1 << 30 and 1 << 20 <= stat.st_blocks * 512 <= 2 << 20
+    (mounted.mount / "full").write_bytes(b"x" * 10_000)
+    assert (mounted.mount / "full").stat().st_blocks == 20
+
+
+def test_attributes_of_base_files_change_without_a_copy(make_project):
+    need("fuse")
+    project = make_project(OVER)
+    project.below.mkdir()
+    base = project.below / "tool"
+    base.write_bytes(b"z" * (8 << 20))
+    base.chmod(0o644)
+    for _ in range(2):
+        owner = project.serve()
+        tool = project.mount / "tool"
+        tool.chmod(0o751)
+        os.utime(tool, ns=(1_111_111_111_222_222_222, 1_234_567_890_123_456_789))
+        found = tool.stat()
+        assert (stat.S_IMODE(found.st_mode), found.st_mtime_ns) == (0o751, 1_234_567_890_123_456_789)
+        with os.scandir(project.mount) as entries:
+            assert [entry.stat().st_mtime_ns for entry in entries] == [1_234_567_890_123_456_789]
+        assert tool.read_bytes() == base.read_bytes()
+        assert project.stop(owner) == 0
+        assert project.database().stat().st_size < 1 << 20
+    owner = project.serve()
+    with (project.mount / "tool").open("r+b") as file:
+        file.write(b"A")
+    assert stat.S_IMODE((project.mount / "tool").stat().st_mode) == 0o751
+    assert base.stat().st_size == 8 << 20 and base.read_bytes()[:1] == b"z"
+    assert project.stop(owner) == 0
+
+
+def test_names_of_a_base_that_are_no_text_are_read_and_not_changed(make_project):
+    need("fuse")
+    project = make_project(OVER)
+    project.below.mkdir()
+    name = b"\xff\xfe"
+    with open(os.fsencode(project.below) + b"/" + name, "wb") as file:
+        file.write(b"found")
+    owner = project.serve()
+    mount = os.fsencode(project.mount)
+    assert os.listdir(mount) == [name]
+    with open(mount + b"/" + name, "rb") as file:
+        assert file.read() == b"found"
+    for change in (lambda: os.truncate(mount + b"/" + name, 1), lambda: os.chmod(mount + b"/" + name, 0o600),
+                   lambda: os.rename(mount + b"/" + name, mount + b"/text")):  # fmt: skip
+        with pytest.raises(OSError) as refused:
+            change()
+        assert refused.value.errno == errno.EILSEQ
+    assert project.stop(owner) == 0
+
+
+def test_what_the_format_cannot_hold_has_the_errno_for_that(either):
+    path = either.mount / "file"
+    for refused in (
+        lambda: os.setxattr(path, "user.a", b"1"),
+        lambda: os.getxattr(path, "user.a"),
+        lambda: os.listxattr(path),
+        lambda: os.open(either.mount, os.O_TMPFILE | os.O_RDWR, 0o600),
+    ):
+        with pytest.raises(OSError) as error:
+            refused()
+        assert error.value.errno == errno.EOPNOTSUPP
+
+
+def test_locks_hold_between_processes(mounted):
+    path = mounted.mount / "lock"
+    path.touch()
+    attempt = (
+        "import fcntl, sys\n"
+        "file = open(sys.argv[1], 'r+')\n"
+        "try: getattr(fcntl, sys.argv[2])(file, fcntl.LOCK_EX | fcntl.LOCK_NB)\n"
+        "except BlockingIOError: sys.exit(7)\n"
+    )
+    for kind in ("flock", "lockf"):
+        other = [sys.executable, "-c", attempt, path, kind]
+        with path.open("r+") as file:
+            getattr(fcntl, kind)(file, fcntl.LOCK_EX)
+            assert mounted.command(*other, check=False).returncode == 7
+        assert mounted.command(*other, check=False).returncode == 0
+
+
+def test_direct_io_reads_and_writes_what_is_there(either):
+    path = either.mount / "direct"
+    page = mmap.mmap(-1, 8192)
+    page.write(b"d" * 8192)
+    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_DIRECT)
+    try:
+        assert os.write(fd, page) == 8192
+        os.lseek(fd, 4096, os.SEEK_SET)
+        back = mmap.mmap(-1, 4096)
+        assert os.readv(fd, [back]) == 4096 and back[:] == b"d" * 4096
+    finally:
+        os.close(fd)
+    assert path.read_bytes() == b"d" * 8192
+    fd = os.open(either.mount / "file", os.O_RDONLY | os.O_DIRECT)
+    try:
+        back = mmap.mmap(-1, 16384)
+        assert os.readv(fd, [back]) == 10_000 and back[:10] == b"0123456789"
+    finally:
+        os.close(fd)

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crate::by_path::Witness;
-use crate::error::Result;
+use crate::error::{Error, Result};
 
 pub type Ino = u64;
 
@@ -50,6 +50,20 @@ pub struct Attr {
     pub ctime: Time,
 }
 
+impl Attr {
+    /// Smaller holes are never kept in a database, and not worth a question of a base.
+    pub(crate) const SMALL_HOLE: u64 = 1 << 20;
+
+    pub(crate) fn may_have_holes(&self) -> bool {
+        self.kind == Kind::File && self.size > Self::SMALL_HOLE
+    }
+
+    /// In blocks of 512 bytes, were it without holes.
+    pub(crate) fn full_blocks(&self) -> u64 {
+        self.size.div_ceil(512)
+    }
+}
+
 /// Who asks; becomes the owner of what is created.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Caller {
@@ -88,6 +102,17 @@ pub enum Rename {
     #[default]
     Replace,
     NoReplace,
+    /// Each gets the other's name, whatever the two are.
+    Exchange,
+}
+
+/// What fallocate(2) asks for, with the file's length kept or not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Allocate {
+    /// Room for the range, so that writing there cannot fail for lack of it.
+    Reserve { keep_size: bool },
+    /// The range reads as zeroes.
+    Zero { keep_size: bool },
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -150,6 +175,13 @@ pub trait FileSystem: Send + Sync + 'static {
     fn release(&self, ino: Ino);
     fn read(&self, ino: Ino, offset: u64, size: u32) -> Result<Vec<u8>>;
     fn write(&self, ino: Ino, offset: u64, data: &[u8]) -> Result<u32>;
+    fn allocate(&self, _ino: Ino, _offset: u64, _length: u64, _how: Allocate) -> Result<()> {
+        Err(Error::Errno(libc::EOPNOTSUPP))
+    }
+    /// What its content takes, in blocks of 512 bytes: of a file with holes less than its length.
+    fn blocks(&self, attr: &Attr) -> u64 {
+        attr.full_blocks()
+    }
     /// Returns when everything acknowledged so far is on disk.
     fn fsync(&self, ino: Ino) -> Result<()>;
     /// A file of the disk that has the content of an open file, as long as that is open and whatever may be done
@@ -200,9 +232,10 @@ impl From<SystemTime> for Time {
             Ok(after) => Self { sec: after.as_secs() as i64, nsec: after.subsec_nanos() },
             Err(before) => {
                 let before = before.duration();
+                let sec = 0i64.saturating_sub_unsigned(before.as_secs());
                 match before.subsec_nanos() {
-                    0 => Self { sec: -(before.as_secs() as i64), nsec: 0 },
-                    nanos => Self { sec: -(before.as_secs() as i64) - 1, nsec: 1_000_000_000 - nanos },
+                    0 => Self { sec, nsec: 0 },
+                    nanos => Self { sec: sec.saturating_sub(1), nsec: 1_000_000_000 - nanos },
                 }
             }
         }

@@ -498,3 +498,37 @@ fn names_that_the_format_cannot_hold_are_seen_and_not_changed() {
     file.read_exact_at(&mut content, 0).unwrap();
     assert_eq!(&content, b"odd");
 }
+
+#[test]
+fn others_go_on_while_a_large_folder_is_moved() {
+    let base = tempfile::tempdir().unwrap();
+    fs::create_dir_all(base.path().join("large/inner")).unwrap();
+    for number in 0..200 {
+        fs::write(base.path().join(format!("large/inner/{number}")), vec![number as u8; 200_000]).unwrap();
+    }
+    fs::write(base.path().join("other"), "").unwrap();
+    let scratch = Scratch::over(base.path());
+    let tree = scratch.tree();
+    // Refused before anything is copied.
+    refused(tree.rename((ROOT, name("large")), (ROOT, name("other")), Rename::NoReplace), libc::EEXIST);
+    assert!(tree.lookup(ROOT, name("large")).is_ok() && scratch.files().readdir(ROOT).unwrap().is_empty());
+    let moved = std::sync::atomic::AtomicBool::new(false);
+    let looks = std::thread::scope(|scope| {
+        scope.spawn(|| {
+            tree.rename((ROOT, name("large")), (ROOT, name("moved")), Rename::Replace).unwrap();
+            moved.store(true, std::sync::atomic::Ordering::Release);
+        });
+        let mut looks = 0;
+        while !moved.load(std::sync::atomic::Ordering::Acquire) {
+            let attr = tree.lookup(ROOT, name("other")).unwrap();
+            tree.forget(attr.ino, 1);
+            looks += 1;
+        }
+        looks
+    });
+    assert!(looks > 5, "{looks}");
+    let inner = find(&*tree, "moved/inner").unwrap();
+    assert_eq!(tree.readdir(inner.ino).unwrap().len(), 200);
+    assert_eq!(names(&*tree, ROOT), ["moved", "other"]);
+    assert!(read(&*tree, "moved/inner/7").bytes().all(|byte| byte == 7));
+}

@@ -1,4 +1,4 @@
-use nixbox_config::{Backend, Engine, Mount};
+use nixbox_config::{Backend, Engine, Instance, Mount};
 use nixbox_report::{Report, codes};
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -53,7 +53,7 @@ fn look(context: &Context) -> Vec<Finding> {
             if project.enabled().any(|instance| instance.engine == Engine::Agentfs) {
                 findings.push(machine::upstream(project.agentfs_program.as_deref()));
             }
-            let recorded = |instance: &_| instance::recorded_base(context, &project, instance);
+            let recorded = |one: &Instance| instance::recorded_base(context, &project, one);
             findings.extend(project::findings(&project, &recorded));
         }
         Err(report) => {

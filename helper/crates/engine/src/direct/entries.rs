@@ -129,11 +129,17 @@ impl Direct {
         let flags = match how {
             Rename::Replace => RenameFlags::empty(),
             Rename::NoReplace => RenameFlags::RENAME_NOREPLACE,
+            Rename::Exchange => RenameFlags::RENAME_EXCHANGE,
         };
         renameat2(&old_folder, from.1, &new_folder, to.1, flags).map_err(no)?;
         let number = nodes.number(&moved.id);
         if let Some(replaced) = replaced.filter(|replaced| replaced.id != moved.id) {
             let lost = nodes.number(&replaced.id);
+            if how == Rename::Exchange {
+                nodes.moved(lost, to, from);
+                nodes.moved(number, from, to);
+                return Ok(());
+            }
             nodes.lost(lost, to.0, to.1);
             if let Some(node) = nodes.get_mut(lost)
                 && (node.is_folder() || replaced.links <= 1)

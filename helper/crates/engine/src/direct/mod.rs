@@ -16,13 +16,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use nix::errno::Errno;
-use nix::fcntl::OFlag;
+use nix::fcntl::{FallocateFlags, OFlag, fallocate};
 
 use self::nodes::{Handle, Nodes};
 use crate::error::{Error, Result};
 use crate::files::Files;
 use crate::filesystem::{
-    Attr, AttrChange, Caller, Entry, FileSystem, Ino, Kind, NewNode, Opened, ROOT, Rename, StatFs,
+    Allocate, Attr, AttrChange, Caller, Entry, FileSystem, Ino, Kind, NewNode, Opened, ROOT, Rename, StatFs,
 };
 use crate::overlay::{Base, BaseOptions, Hidden, Stat, read_at};
 
@@ -282,6 +282,30 @@ impl FileSystem for Direct {
             }
         }
         Ok(length.min(written as u32))
+    }
+
+    fn allocate(&self, ino: Ino, offset: u64, length: u64, how: Allocate) -> Result<()> {
+        self.may_write()?;
+        let (flags, keep_size) = match how {
+            Allocate::Reserve { keep_size } => (FallocateFlags::empty(), keep_size),
+            Allocate::Zero { keep_size: true } => (FallocateFlags::FALLOC_FL_PUNCH_HOLE, true),
+            Allocate::Zero { keep_size: false } => (FallocateFlags::FALLOC_FL_ZERO_RANGE, false),
+        };
+        let keep = if keep_size { FallocateFlags::FALLOC_FL_KEEP_SIZE } else { FallocateFlags::empty() };
+        let too_big = |_| Error::Errno(libc::EFBIG);
+        let (offset, length) = (offset.try_into().map_err(too_big)?, length.try_into().map_err(too_big)?);
+        fallocate(&*self.handle(ino, true)?, flags | keep, offset, length).map_err(no)
+    }
+
+    fn blocks(&self, attr: &Attr) -> u64 {
+        if !attr.may_have_holes() {
+            return attr.full_blocks();
+        }
+        let nodes = self.nodes();
+        match self.find(&nodes, attr.ino) {
+            Ok(Some((_, stat))) => stat.blocks,
+            _ => attr.full_blocks(),
+        }
     }
 
     fn fsync(&self, ino: Ino) -> Result<()> {

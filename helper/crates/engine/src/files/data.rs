@@ -12,8 +12,8 @@ use crate::filesystem::{Attr, AttrChange, Ino, Kind, Time, TimeChange};
 use crate::store::{Arg, first};
 
 /// A hole up to this size is filled in the same call.
-const FILL_NOW: u64 = 1 << 20;
-const MAX_SIZE: u64 = i64::MAX as u64;
+pub(super) const FILL_NOW: u64 = Attr::SMALL_HOLE;
+pub(super) const MAX_SIZE: u64 = i64::MAX as u64;
 
 impl Tree<'_> {
     pub(crate) fn read(&mut self, ino: Ino, offset: u64, size: u32) -> Result<Vec<u8>> {

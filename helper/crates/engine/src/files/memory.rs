@@ -137,6 +137,10 @@ impl Memory {
         }
     }
 
+    pub(super) fn may_have_gaps(&self, ino: Ino) -> bool {
+        self.sparse.contains(&ino)
+    }
+
     pub(super) fn parent(&self, directory: Ino) -> Option<Ino> {
         self.known.get(&directory)?.parent
     }

@@ -5,6 +5,7 @@
 //! because the format stores them as text; others are refused with `EILSEQ`.
 
 mod adopt;
+mod allocate;
 mod attrs;
 mod chores;
 pub(crate) use chores::FILL_LIMIT;
@@ -27,7 +28,7 @@ use std::sync::Arc;
 use self::memory::Memory;
 use self::tree::Tree;
 use crate::error::{Error, Result};
-use crate::filesystem::{Attr, AttrChange, Caller, Entry, FileSystem, Ino, NewNode, Opened, Rename, StatFs};
+use crate::filesystem::{Allocate, Attr, AttrChange, Caller, Entry, FileSystem, Ino, NewNode, Opened, Rename, StatFs};
 use crate::journal::Journal;
 use crate::meters::{Load, Meters};
 use crate::store::Store;
@@ -208,6 +209,24 @@ impl FileSystem for Files {
 
     fn write(&self, ino: Ino, offset: u64, data: &[u8]) -> Result<u32> {
         self.grow_tree(data.len(), |tree| tree.write(ino, offset, data))
+    }
+
+    fn allocate(&self, ino: Ino, offset: u64, length: u64, how: Allocate) -> Result<()> {
+        let grows = match how {
+            Allocate::Reserve { keep_size: false } | Allocate::Zero { keep_size: false } => {
+                offset.saturating_add(length).saturating_sub(self.getattr(ino)?.size)
+            }
+            _ => 0,
+        };
+        // Room that the disk does not have is refused now, and not when it is written to.
+        self.grow_tree(usize::try_from(grows).unwrap_or(usize::MAX / 4), |tree| tree.allocate(ino, offset, length, how))
+    }
+
+    fn blocks(&self, attr: &Attr) -> u64 {
+        if !attr.may_have_holes() {
+            return attr.full_blocks();
+        }
+        self.read_tree(|tree| tree.blocks(attr)).unwrap_or(attr.full_blocks())
     }
 
     fn fsync(&self, _ino: Ino) -> Result<()> {

@@ -12,6 +12,10 @@ impl Tree<'_> {
         let (from_directory, old_name, mut moved) = self.named(from.0, from.1)?;
         self.directory(to.0)?;
         let replaced = self.child(to.0, new_name)?;
+        if how == Rename::Exchange {
+            let other = replaced.ok_or(Error::Errno(libc::ENOENT))?;
+            return self.exchange((from.0, old_name, moved), (to.0, new_name, other));
+        }
         if replaced.is_some() && how == Rename::NoReplace {
             return Err(Error::Errno(libc::EEXIST));
         }
@@ -52,6 +56,39 @@ impl Tree<'_> {
         }
         if moves_directory {
             self.memory.moved(moved.ino, to.0);
+        }
+        Ok(())
+    }
+
+    fn exchange(&mut self, mut one: (Ino, &str, Attr), mut other: (Ino, &str, Attr)) -> Result<()> {
+        let is_directory = |attr: &Attr| attr.kind == Kind::Directory;
+        for (moved, to) in [(&one.2, other.0), (&other.2, one.0)] {
+            if is_directory(moved) && self.is_within(to, moved.ino)? {
+                return Err(Error::Errno(libc::EINVAL));
+            }
+        }
+        if one.2.ino == other.2.ino {
+            return Ok(());
+        }
+        let now = Time::now();
+        for ((parent, name, _), moved) in [(&one, other.2.ino), (&other, one.2.ino)] {
+            let sql = "UPDATE fs_dentry SET ino = ? WHERE parent_ino = ? AND name = ?";
+            self.store.execute(sql, &[moved.into(), (*parent).into(), (*name).into()])?;
+        }
+        for moved in [&mut one.2, &mut other.2] {
+            moved.ctime = now;
+            inode::update(self.store, moved)?;
+        }
+        let gained = i32::from(is_directory(&other.2)) - i32::from(is_directory(&one.2));
+        let same_directory = one.0 == other.0;
+        for (parent, gained) in [(one.0, gained), (other.0, -gained)] {
+            let directory = self.attr(parent)?;
+            inode::entries_changed(self.store, directory, now, if same_directory { 0 } else { gained })?;
+        }
+        for (moved, to) in [(&one.2, other.0), (&other.2, one.0)] {
+            if is_directory(moved) {
+                self.memory.moved(moved.ino, to);
+            }
         }
         Ok(())
     }

@@ -46,6 +46,8 @@ pub(crate) struct Stat {
     pub linked: bool,
     /// How many names it has in the base.
     pub links: u32,
+    /// What it takes on the disk, in blocks of 512 bytes.
+    pub blocks: u64,
 }
 
 /// A digest of what changes when content does.
@@ -258,5 +260,6 @@ fn of(stat: &FileStat) -> Stat {
     };
     let linked = kind != Kind::Directory && stat.st_nlink > 1;
     let links = u32::try_from(stat.st_nlink).unwrap_or(u32::MAX);
-    Stat { id: Identity { dev: stat.st_dev, ino: stat.st_ino, kind }, attr, linked, links }
+    let blocks = u64::try_from(stat.st_blocks).unwrap_or(0);
+    Stat { id: Identity { dev: stat.st_dev, ino: stat.st_ino, kind }, attr, linked, links, blocks }
 }

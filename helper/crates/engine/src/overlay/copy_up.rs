@@ -20,7 +20,7 @@ use crate::filesystem::{Attr, Ino, Kind, ROOT};
 use crate::store::Arg;
 
 /// Copied while everybody waits: some milliseconds.
-pub(super) const SMALL: u64 = 4 << 20;
+const SMALL: u64 = 4 << 20;
 const PIECE: u64 = 1 << 20;
 /// How often a file may change while it is copied.
 const TRIES: u32 = 3;
@@ -161,24 +161,6 @@ impl Lift<'_> {
             }
         }
         Ok(delta)
-    }
-
-    /// How much content [`Lift::all`] will copy.
-    pub fn bytes(&self, path: &Path) -> Result<u64> {
-        let mut sum = 0;
-        match self.overlay.base.stat(path)? {
-            Some(stat) if stat.id.kind == Kind::Directory => {
-                for name in self.overlay.base.names(path)? {
-                    let below = path.join(&name);
-                    if !self.overlay.hidden.hides(&below) && !self.state.whiteouts.contains(&below) {
-                        sum += self.bytes(&below)?;
-                    }
-                }
-            }
-            Some(stat) => sum += stat.attr.size,
-            None => {}
-        }
-        Ok(sum)
     }
 }
 

@@ -38,7 +38,7 @@ use crate::by_path::Witness;
 use crate::error::{Error, Result};
 use crate::files::Files;
 use crate::filesystem::{
-    Attr, AttrChange, Caller, Entry, FileSystem, Ino, Kind, NewNode, Opened, ROOT, Rename, StatFs,
+    Allocate, Attr, AttrChange, Caller, Entry, FileSystem, Ino, Kind, NewNode, Opened, ROOT, Rename, StatFs,
 };
 
 /// The folder that a database lies over.
@@ -325,6 +325,31 @@ impl FileSystem for Overlay {
     fn write(&self, ino: Ino, offset: u64, data: &[u8]) -> Result<u32> {
         let delta = self.risen(ino, copy_up::ALL)?;
         self.files.write(delta, offset, data)
+    }
+
+    fn allocate(&self, ino: Ino, offset: u64, length: u64, how: Allocate) -> Result<()> {
+        let delta = self.risen(ino, copy_up::ALL)?;
+        self.files.allocate(delta, offset, length, how)
+    }
+
+    fn blocks(&self, attr: &Attr) -> u64 {
+        if !attr.may_have_holes() {
+            return attr.full_blocks();
+        }
+        let state = self.state();
+        let (delta, below) = match state.nodes.get(attr.ino) {
+            Some(node) => (node.delta, node.below.clone()),
+            None => (Some(attr.ino), None),
+        };
+        drop(state);
+        match (delta, below) {
+            (Some(ino), _) => self.files.blocks(&Attr { ino, ..*attr }),
+            (None, Some(below)) => match self.base.stat(&below.path) {
+                Ok(Some(stat)) => stat.blocks,
+                _ => attr.full_blocks(),
+            },
+            (None, None) => attr.full_blocks(),
+        }
     }
 
     fn fsync(&self, ino: Ino) -> Result<()> {

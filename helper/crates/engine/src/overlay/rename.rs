@@ -5,49 +5,44 @@ use std::ffi::OsStr;
 use std::sync::Arc;
 
 use super::attrs::Gone;
-use super::copy_up::{ALL, Lift, SMALL};
+use super::copy_up::ALL;
 use super::whiteouts::Whitening;
 use super::{Found, Overlay, Place, State};
 use crate::error::{Error, Result};
 use crate::files::names;
-use crate::filesystem::{Ino, Kind, Rename};
+use crate::filesystem::{Attr, FileSystem, Ino, Kind, Rename};
+
+struct Move {
+    from_place: Place,
+    to_place: Place,
+    moved: Found,
+    replaced: Option<Found>,
+}
 
 impl Overlay {
     pub(super) fn move_entry(&self, from: (Ino, &OsStr), to: (Ino, &OsStr), how: Rename) -> Result<()> {
         names::new_name(to.1)?;
+        if how == Rename::Exchange {
+            return self.exchange(from, to);
+        }
         self.keep_if_open(to.0, to.1)?;
-        self.lift_large(from)?;
+        let Some(Move { moved, .. }) = self.may_move(&self.state(), from, to, how)? else { return Ok(()) };
+        if moved.below.is_some() {
+            self.lift(from.0, from.1)?;
+        }
         let mut state = self.state();
-        let (from_place, to_place) = (self.place(&state, from.0)?, self.place(&state, to.0)?);
-        let moved = self.find(&state, &from_place, from.1)?.ok_or(Error::Errno(libc::ENOENT))?;
-        let replaced = self.find(&state, &to_place, to.1)?;
-        if let Some(directory) = to_place.delta {
-            self.files.read_tree(|tree| tree.directory(directory))?;
-        }
-        if replaced.is_some() && how == Rename::NoReplace {
-            return Err(Error::Errno(libc::EEXIST));
-        }
+        let Some(Move { from_place, to_place, moved, replaced }) = self.may_move(&state, from, to, how)? else {
+            return Ok(());
+        };
         let is_directory = moved.attr.kind == Kind::Directory;
-        if is_directory && self.is_within(&to_place, &moved)? {
-            return Err(Error::Errno(libc::EINVAL));
-        }
-        if let Some(replaced) = &replaced {
-            if replaced.attr.ino == moved.attr.ino {
-                return Ok(());
-            }
-            self.may_be_replaced(&state, replaced, &moved, &from_place)?;
-        }
-        self.refuse_hidden(&to_place, to.1)?;
 
         let old = self.path_in_the_base(&state, &from_place, from.1)?;
         let new = self.path_in_the_base(&state, &to_place, to.1)?;
         let uncovers = self.covers(old.as_ref())?;
         let mut white = Whitening::default();
         let share = moved.below.as_ref().map(|below| below.path.clone());
-        let grows = match &share {
-            Some(path) => Some(Lift::new(self, &state).bytes(path)?),
-            None => None,
-        };
+        // What has come to the base since it was copied up is little.
+        let grows = share.as_ref().map(|_| 0);
         let (delta, opaque) = self.change(&mut state, grows, |lift, tree| {
             let from_directory = Self::folder(lift, tree, &from_place)?;
             let to_directory = Self::folder(lift, tree, &to_place)?;
@@ -82,22 +77,118 @@ impl Overlay {
         Ok(())
     }
 
-    /// A large file is copied before everybody has to wait.
-    fn lift_large(&self, from: (Ino, &OsStr)) -> Result<()> {
-        let number = {
-            let state = self.state();
-            let place = self.place(&state, from.0)?;
-            let found = self.find(&state, &place, from.1)?;
-            let large = |found: &Found| {
-                let attr = &found.attr;
-                attr.kind == Kind::File && found.delta.is_none() && attr.size > SMALL
-            };
-            found.filter(large).map(|found| found.attr.ino).filter(|number| state.nodes.get(*number).is_some())
-        };
-        match number {
-            Some(number) => self.risen(number, ALL).map(drop),
-            None => Ok(()),
+    /// Both are copied up with all that is in them; then neither covers anything but the other's former place.
+    fn exchange(&self, one: (Ino, &OsStr), other: (Ino, &OsStr)) -> Result<()> {
+        if !self.may_exchange(&self.state(), one, other)? {
+            return Ok(());
         }
+        self.lift(one.0, one.1)?;
+        self.lift(other.0, other.1)?;
+        let mut state = self.state();
+        if !self.may_exchange(&state, one, other)? {
+            return Ok(());
+        }
+        let (mut places, mut found, mut paths) = (Vec::new(), Vec::new(), Vec::new());
+        for (directory, name) in [one, other] {
+            let place = self.place(&state, directory)?;
+            found.push(self.find(&state, &place, name)?.ok_or(Error::Errno(libc::ENOENT))?);
+            paths.push(self.path_in_the_base(&state, &place, name)?);
+            places.push(place);
+        }
+        let shares: Vec<_> = found.iter().map(|found| found.below.as_ref().map(|below| below.path.clone())).collect();
+        let mut white = Whitening::default();
+        // What has come to the base since they were copied up is little.
+        let opaque = self.change(&mut state, Some(0), |lift, tree| {
+            let mut lifted = Vec::new();
+            for ((place, found), share) in places.iter().zip(&found).zip(&shares) {
+                let directory = Self::folder(lift, tree, place)?;
+                let delta = match share {
+                    Some(path) => lift.all(tree, directory, path)?,
+                    None => found.delta.ok_or(Error::Errno(libc::ENOENT))?,
+                };
+                lifted.push((directory, delta));
+            }
+            for path in paths.iter().flatten() {
+                lift.forget(tree, Gone::Within(path.clone()))?;
+                white.remove(tree.store, &lift.state.whiteouts, path)?;
+            }
+            let mut opaque = Vec::new();
+            for (index, path) in paths.iter().enumerate() {
+                let (moved, delta) = (&found[1 - index], lifted[1 - index].1);
+                if let (Kind::Directory, Some(path)) = (moved.attr.kind, path)
+                    && self.close_off(lift.state, tree, delta, Some(delta), path, &mut white)?
+                {
+                    opaque.push(delta);
+                }
+            }
+            tree.rename((lifted[0].0, one.1), (lifted[1].0, other.1), Rename::Exchange)?;
+            Ok(opaque)
+        })?;
+        state.whiteouts.apply(white);
+        state.opaque.extend(opaque);
+        for share in &shares {
+            Self::left_the_base(&mut state, share.as_ref());
+        }
+        Ok(())
+    }
+
+    /// `false` where both names mean one file already.
+    fn may_exchange(&self, state: &State, one: (Ino, &OsStr), other: (Ino, &OsStr)) -> Result<bool> {
+        let (place, other_place) = (self.place(state, one.0)?, self.place(state, other.0)?);
+        let found = self.find(state, &place, one.1)?.ok_or(Error::Errno(libc::ENOENT))?;
+        let other_found = self.find(state, &other_place, other.1)?.ok_or(Error::Errno(libc::ENOENT))?;
+        for (moved, to) in [(&found, &other_place), (&other_found, &place)] {
+            if moved.attr.kind == Kind::Directory && self.is_within(to, moved)? {
+                return Err(Error::Errno(libc::EINVAL));
+            }
+        }
+        Ok(found.attr.ino != other_found.attr.ino)
+    }
+
+    /// What is to be moved, and what gives way to it; `None` where both names mean one file already.
+    fn may_move(&self, state: &State, from: (Ino, &OsStr), to: (Ino, &OsStr), how: Rename) -> Result<Option<Move>> {
+        let (from_place, to_place) = (self.place(state, from.0)?, self.place(state, to.0)?);
+        let moved = self.find(state, &from_place, from.1)?.ok_or(Error::Errno(libc::ENOENT))?;
+        let replaced = self.find(state, &to_place, to.1)?;
+        if let Some(directory) = to_place.delta {
+            self.files.read_tree(|tree| tree.directory(directory))?;
+        }
+        if replaced.is_some() && how == Rename::NoReplace {
+            return Err(Error::Errno(libc::EEXIST));
+        }
+        if moved.attr.kind == Kind::Directory && self.is_within(&to_place, &moved)? {
+            return Err(Error::Errno(libc::EINVAL));
+        }
+        if let Some(replaced) = &replaced {
+            if replaced.attr.ino == moved.attr.ino {
+                return Ok(None);
+            }
+            self.may_be_replaced(state, replaced, &moved, &from_place)?;
+        }
+        self.refuse_hidden(&to_place, to.1)?;
+        Ok(Some(Move { from_place, to_place, moved, replaced }))
+    }
+
+    /// Copies up an entry with everything in it, one after the other, so that nobody has to wait for all of it. Nobody
+    /// sees any of that: what is copied up is what was seen before.
+    fn lift(&self, parent: Ino, name: &OsStr) -> Result<()> {
+        let attr = match self.lookup(parent, name) {
+            Err(Error::Errno(libc::ENOENT)) => return Ok(()),
+            other => other?,
+        };
+        let lifted = self.risen(attr.ino, ALL).and_then(|_| self.lift_entries(&attr));
+        self.forget(attr.ino, 1);
+        lifted
+    }
+
+    fn lift_entries(&self, folder: &Attr) -> Result<()> {
+        let is_shared = self.state().nodes.get(folder.ino).is_some_and(|node| node.below.is_some());
+        if folder.kind == Kind::Directory && is_shared {
+            for entry in self.readdir(folder.ino)? {
+                self.lift(folder.ino, &entry.name)?;
+            }
+        }
+        Ok(())
     }
 
     fn may_be_replaced(&self, state: &State, replaced: &Found, moved: &Found, from: &Place) -> Result<()> {

@@ -28,6 +28,7 @@ pub enum Call {
     Unlink(Steps),
     Rmdir(Steps),
     Rename(Steps, Steps, bool),
+    Exchange(Steps, Steps),
     Chmod(Steps, u16),
     Open(usize, Steps),
     Write(usize, u64, usize, u64),
@@ -53,6 +54,7 @@ pub fn call() -> impl Strategy<Value = Call> {
         3 => path().prop_map(Call::Unlink),
         2 => path().prop_map(Call::Rmdir),
         6 => (path(), path(), any::<bool>()).prop_map(|(from, to, keep)| Call::Rename(from, to, keep)),
+        2 => (path(), path()).prop_map(|(one, other)| Call::Exchange(one, other)),
         1 => (path(), 0_u16..0o1000).prop_map(|(path, perm)| Call::Chmod(path, perm | 0o700)),
         3 => (handle(), path()).prop_map(|(handle, path)| Call::Open(handle, path)),
         6 => (handle(), offset(), 1_usize..300, any::<u64>()).prop_map(|(h, at, n, seed)| Call::Write(h, at, n, seed)),
@@ -98,6 +100,9 @@ impl Linux {
             Call::Rename(from, to, keep) => {
                 let flags = if *keep { RenameFlags::RENAME_NOREPLACE } else { RenameFlags::empty() };
                 renameat2(AT_FDCWD, &self.at(from), AT_FDCWD, &self.at(to), flags).map_err(nix)
+            }
+            Call::Exchange(one, other) => {
+                renameat2(AT_FDCWD, &self.at(one), AT_FDCWD, &self.at(other), RenameFlags::RENAME_EXCHANGE).map_err(nix)
             }
             Call::Chmod(path, perm) => {
                 let path = self.at(path);
@@ -238,6 +243,11 @@ impl Engine {
                 let from = self.parent(from)?;
                 let to = self.parent(to)?;
                 files.rename(from, to, if *keep { Rename::NoReplace } else { Rename::Replace }).map_err(errno)
+            }
+            Call::Exchange(one, other) => {
+                let one = self.parent(one)?;
+                let other = self.parent(other)?;
+                files.rename(one, other, Rename::Exchange).map_err(errno)
             }
             Call::Chmod(path, perm) => {
                 let attr = self.attr(path)?;

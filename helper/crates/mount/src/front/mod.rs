@@ -16,9 +16,10 @@ use std::time::{Duration, SystemTime};
 use fuser::{
     BsdFileFlags, Errno, FileHandle, Filesystem, FopenFlags, Generation, INodeNo, InitFlags, IoctlFlags, KernelConfig,
     LockOwner, OpenFlags, RenameFlags, ReplyAttr, ReplyCreate, ReplyData, ReplyDirectory, ReplyDirectoryPlus,
-    ReplyEmpty, ReplyEntry, ReplyIoctl, ReplyOpen, ReplyStatfs, ReplyWrite, ReplyXattr, Request, TimeOrNow, WriteFlags,
+    ReplyEmpty, ReplyEntry, ReplyIoctl, ReplyLseek, ReplyOpen, ReplyStatfs, ReplyWrite, ReplyXattr, Request, TimeOrNow,
+    WriteFlags,
 };
-use nixbox_engine::{Attr, AttrChange, FileSystem, Ino, Kind, NewNode, Opened, Rename, Result};
+use nixbox_engine::{Allocate, Attr, AttrChange, FileSystem, Ino, Kind, NewNode, Opened, Rename, Result};
 
 use crate::options::{Access, Options};
 use backed::Backed;
@@ -65,16 +66,20 @@ impl Front {
         if self.asks_each_time { Duration::ZERO } else { self.tree.valid_for(ino) }
     }
 
+    fn shown(&self, attr: &Attr) -> fuser::FileAttr {
+        fuser::FileAttr { blocks: self.tree.blocks(attr), ..self.shown.attr(attr) }
+    }
+
     fn entry(&self, reply: ReplyEntry, answer: Result<Attr, Errno>) {
         match answer {
-            Ok(attr) => reply.entry(&self.valid_for(attr.ino), &self.shown.attr(&attr), GENERATION),
+            Ok(attr) => reply.entry(&self.valid_for(attr.ino), &self.shown(&attr), GENERATION),
             Err(error) => reply.error(error),
         }
     }
 
     fn attr(&self, reply: ReplyAttr, answer: Result<Attr, Errno>) {
         match answer {
-            Ok(attr) => reply.attr(&self.valid_for(attr.ino), &self.shown.attr(&attr)),
+            Ok(attr) => reply.attr(&self.valid_for(attr.ino), &self.shown(&attr)),
             Err(error) => reply.error(error),
         }
     }
@@ -225,6 +230,7 @@ impl Filesystem for Front {
         let how = match flags {
             flags if flags.is_empty() => Rename::Replace,
             RenameFlags::RENAME_NOREPLACE => Rename::NoReplace,
+            RenameFlags::RENAME_EXCHANGE => Rename::Exchange,
             _ => return reply.error(Errno::EINVAL),
         };
         empty(reply, self.ask(|tree| tree.rename((parent.0, name), (new_parent.0, new_name), how)));
@@ -266,13 +272,7 @@ impl Filesystem for Front {
         match self.create_open(parent.0, name, node, flags) {
             Ok((attr, opened)) => {
                 self.link.opened(attr.ino, flags);
-                reply.created(
-                    &self.valid_for(attr.ino),
-                    &self.shown.attr(&attr),
-                    GENERATION,
-                    NO_HANDLE,
-                    flags_of(opened),
-                )
+                reply.created(&self.valid_for(attr.ino), &self.shown(&attr), GENERATION, NO_HANDLE, flags_of(opened))
             }
             Err(error) => reply.error(error),
         }
@@ -343,6 +343,35 @@ impl Filesystem for Front {
         empty(reply, self.ask(|tree| tree.fsync(ino.0)));
     }
 
+    fn fallocate(
+        &self,
+        _: &Request,
+        ino: INodeNo,
+        _: FileHandle,
+        offset: u64,
+        length: u64,
+        mode: i32,
+        reply: ReplyEmpty,
+    ) {
+        const PUNCH: i32 = libc::FALLOC_FL_PUNCH_HOLE | libc::FALLOC_FL_KEEP_SIZE;
+        let how = match mode {
+            0 => Allocate::Reserve { keep_size: false },
+            libc::FALLOC_FL_KEEP_SIZE => Allocate::Reserve { keep_size: true },
+            PUNCH => Allocate::Zero { keep_size: true },
+            libc::FALLOC_FL_ZERO_RANGE => Allocate::Zero { keep_size: false },
+            mode if mode == libc::FALLOC_FL_ZERO_RANGE | libc::FALLOC_FL_KEEP_SIZE => {
+                Allocate::Zero { keep_size: true }
+            }
+            _ => return reply.error(Errno::EOPNOTSUPP),
+        };
+        empty(reply, self.ask(|tree| tree.allocate(ino.0, offset, length, how)));
+    }
+
+    /// The kernel takes the whole of a file for data then, which is true.
+    fn lseek(&self, _: &Request, _: INodeNo, _: FileHandle, _: i64, _: i32, reply: ReplyLseek) {
+        reply.error(Errno::ENOSYS);
+    }
+
     fn fsyncdir(&self, _: &Request, ino: INodeNo, _: FileHandle, _: bool, reply: ReplyEmpty) {
         empty(reply, self.ask(|tree| tree.fsync(ino.0)));
     }
@@ -387,7 +416,7 @@ impl Filesystem for Front {
             let Ok(found) = self.ask(|tree| Ok(tree.lookup_all(ino.0, &names))) else { break };
             for ((next, name, _), attr) in page.iter().zip(found) {
                 let Some(attr) = attr else { continue };
-                let (ttl, shown) = (self.valid_for(attr.ino), self.shown.attr(&attr));
+                let (ttl, shown) = (self.valid_for(attr.ino), self.shown(&attr));
                 full = full || reply.add(INodeNo(attr.ino), *next, name, &ttl, &shown, GENERATION);
                 if full {
                     self.tree.forget(attr.ino, 1);

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use nix::errno::Errno;
 use nixbox_engine::{
-    Attr, AttrChange, Caller, Entry, FileSystem, Ino, NewNode, Opened, Rename, Result, StatFs, Witness,
+    Allocate, Attr, AttrChange, Caller, Entry, FileSystem, Ino, NewNode, Opened, Rename, Result, StatFs, Witness,
 };
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -32,6 +32,7 @@ pub(super) struct Operations {
     open: Counter,
     read: Counter,
     write: Counter,
+    allocate: Counter,
     fsync: Counter,
     readdir: Counter,
     statfs: Counter,
@@ -92,6 +93,7 @@ impl Operations {
             open: of("open"),
             read: of("read"),
             write: of("write"),
+            allocate: of("allocate"),
             fsync: of("fsync"),
             readdir: of("readdir"),
             statfs: of("statfs"),
@@ -215,6 +217,14 @@ impl FileSystem for Counted {
         let written = self.changed("write", &self.operations.write, self.tree.write(ino, offset, data))?;
         self.operations.written_bytes.inc_by(u64::from(written));
         Ok(written)
+    }
+
+    fn allocate(&self, ino: Ino, offset: u64, length: u64, how: Allocate) -> Result<()> {
+        self.changed("allocate", &self.operations.allocate, self.tree.allocate(ino, offset, length, how))
+    }
+
+    fn blocks(&self, attr: &Attr) -> u64 {
+        self.tree.blocks(attr)
     }
 
     fn fsync(&self, ino: Ino) -> Result<()> {

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
-use super::call::{Below, Call, How, UNDER, UNDER_FOLDER};
+use super::call::{Below, Call, UNDER, UNDER_FOLDER};
 use super::common::{Owner, Test};
 use super::seen::{Tree, difference, kept_numbers, tree};
 use super::side::{Side, sync_folder};
@@ -18,7 +18,6 @@ pub struct Session {
     owner: Option<Owner>,
     machine: TempDir,
     lies: Lies,
-    can: Can,
     number: usize,
 }
 
@@ -29,12 +28,6 @@ pub enum Lies {
     OverABase,
     /// In the base itself.
     Directly,
-}
-
-/// What the mount offers at all; the rest is not asked of it.
-struct Can {
-    exchange: bool,
-    punch: bool,
 }
 
 /// A sequence under way.
@@ -62,8 +55,7 @@ impl Session {
         let shm = Path::new("/dev/shm");
         let machine = if shm.is_dir() { TempDir::new_in(shm) } else { TempDir::new() }.unwrap();
         let owner = Some(test.ready());
-        let can = Can::look(&test.mnt());
-        Self { test, owner, machine, lies, can, number: 0 }
+        Self { test, owner, machine, lies, number: 0 }
     }
 
     fn restart(&mut self, in_order: bool) {
@@ -139,8 +131,6 @@ impl Run<'_> {
                 self.edit_below(*below);
                 return self.compare_soon();
             }
-            Call::Rename(_, _, How::Exchange) if !self.session.can.exchange => return Ok(()),
-            Call::Punch(..) if !self.session.can.punch => return Ok(()),
             Call::Touch(..) | Call::ChmodUnder(..) if !self.over_a_base() => return Ok(()),
             call => {
                 let got = self.mount.call(call);
@@ -219,20 +209,5 @@ fn short(answer: &Result<Vec<u8>, i32>) -> String {
         Ok(data) if data.len() > 60 => format!("{} bytes", data.len()),
         Ok(data) => format!("{:?}", String::from_utf8_lossy(data)),
         Err(errno) => std::io::Error::from_raw_os_error(*errno).to_string(),
-    }
-}
-
-impl Can {
-    fn look(mount: &Path) -> Self {
-        let [one, two] = ["one", "two"].map(|name| mount.join(name));
-        fs::write(&one, "one").unwrap();
-        fs::write(&two, "two").unwrap();
-        let mut side = Side::at(mount.to_owned());
-        let exchange = side.call(&Call::Rename(vec!["one"], vec!["two"], How::Exchange)).is_ok();
-        side.call(&Call::Open(0, vec!["one"], super::call::Opening::ReadWrite)).unwrap();
-        let punch = side.call(&Call::Punch(0, 0, 1)) != Err(libc::EOPNOTSUPP);
-        fs::remove_file(one).unwrap();
-        fs::remove_file(two).unwrap();
-        Self { exchange, punch }
     }
 }

@@ -79,6 +79,10 @@ impl Side {
                 let flags = FallocateFlags::FALLOC_FL_PUNCH_HOLE | FallocateFlags::FALLOC_FL_KEEP_SIZE;
                 self.with(*handle, |file| Ok(fallocate(file, flags, *offset as i64, *size as i64)?))?;
             }
+            Call::Grow(handle, offset, size) => {
+                let flags = FallocateFlags::empty();
+                self.with(*handle, |file| Ok(fallocate(file, flags, *offset as i64, *size as i64)?))?;
+            }
             Call::Stat(handle) => {
                 let seen = self.with(*handle, File::metadata)?;
                 return Ok(seen
