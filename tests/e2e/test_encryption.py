@@ -167,3 +167,26 @@ def test_doctor_tells_where_file_and_declaration_differ(project):
     finds("nixbox::key::missing", encrypted % ("aegis256", "missing"))
     (project.root / "key").chmod(0o644)
     finds("nixbox::key::exposed", encrypted % ("aegis256", "key"))
+
+
+def test_an_encrypted_instance_whose_base_was_moved_is_told_so(encrypted):
+    need("fuse")
+    project = encrypted
+    config = (project.root / "nixbox.toml").read_text()
+    over = config.replace("[instances.sandbox]\n", '[instances.sandbox]\nbase = "base"\n')
+    project.configure(over)
+    project.below.mkdir()
+    (project.below / "file").write_text("base")
+    owner = project.serve()
+    with (project.mount / "file").open("a") as file:
+        file.write("+mine")
+    (project.mount / "file").chmod(0o711)
+    assert project.stop(owner) == 0
+    project.below.rename(project.root / "moved")
+    project.configure(over.replace('"base"', '"moved"'))
+    assert project.helper("fs", "cat", "file", check=False).returncode == 7
+    done = project.json("instance", "relocate", "sandbox", "moved", "--json")
+    assert (done["origins"], done["differing"]) == (1, 0)
+    assert project.helper("fs", "cat", "file").stdout == "base+mine"
+    assert (project.root / "moved/file").read_text() == "base"
+    assert_unseen(project)

@@ -371,6 +371,48 @@ def test_what_the_format_cannot_hold_has_the_errno_for_that(either):
         assert error.value.errno == errno.EOPNOTSUPP
 
 
+def test_a_folder_that_is_written_in_place_holds_what_its_disk_does(make_project):
+    need("fuse")
+    project = make_project(OVER.replace('base = "base"', 'base = "base"\nmode = "direct"'))
+    project.below.mkdir()
+    owner = project.serve()
+    ours, theirs = project.mount / "a", project.below / "a"
+    ours.write_bytes(b"x" * 100_000)
+    # The same answers as from the folder itself, and the same file after each.
+    calls = [(KEEP_SIZE, 100_000, 50_000), (PUNCH_HOLE | KEEP_SIZE, 5_000, 9_000), (ZERO_RANGE, 90_000, 30_000), (0, 0, 200_000)]
+    for mode, offset, length in calls:
+        beside = project.base / "beside"
+        beside.write_bytes(theirs.read_bytes())
+        assert fallocate(ours, mode, offset, length) == fallocate(beside, mode, offset, length), mode
+        assert theirs.read_bytes() == ours.read_bytes() == beside.read_bytes()
+    (project.mount / "b").write_text("b")
+    assert exchange(ours, project.mount / "b") == 0
+    assert ours.read_text() == theirs.read_text() == "b"
+    assert exchange(ours, project.mount / "nowhere") == errno.ENOENT
+    for refused in (
+        lambda: os.setxattr(ours, "user.a", b"1"),
+        lambda: os.open(project.mount, os.O_TMPFILE | os.O_RDWR, 0o600),
+    ):
+        with pytest.raises(OSError) as error:
+            refused()
+        assert error.value.errno == errno.EOPNOTSUPP
+    assert fallocate(project.mount / "b", COLLAPSE, 0, 4096) == errno.EOPNOTSUPP
+    assert project.stop(owner) == 0
+
+
+def test_what_is_asked_of_holes_and_whiteouts_has_an_answer(either):
+    path = either.mount / "file"
+    with path.open("rb") as file:
+        assert file.seek(0, os.SEEK_DATA) == 0 and file.seek(0, os.SEEK_HOLE) == 10_000
+    whiteout = 4
+    assert call(LIBC.renameat2, -100, os.fsencode(path), -100, os.fsencode(either.mount / "to"), whiteout) == errno.EINVAL
+    assert path.exists() and not (either.mount / "to").exists()
+    # As much as there is in the world is refused before anything is done, and ends nobody.
+    assert fallocate(path, 0, 0, (1 << 63) - 1) in (errno.ENOSPC, errno.EFBIG)
+    assert fallocate(path, PUNCH_HOLE | KEEP_SIZE, 1 << 40, 1 << 62) == 0
+    assert path.read_bytes() == b"0123456789" * 1000
+
+
 def test_locks_hold_between_processes(mounted):
     path = mounted.mount / "lock"
     path.touch()

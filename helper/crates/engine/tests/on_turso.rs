@@ -4,6 +4,8 @@
 
 #[path = "against_linux.rs"]
 mod against_linux;
+#[path = "allocate.rs"]
+mod allocate;
 #[path = "by_path.rs"]
 mod by_path;
 #[path = "content.rs"]
@@ -16,6 +18,8 @@ mod limits;
 mod overlay;
 #[path = "overlay_against_linux.rs"]
 mod overlay_against_linux;
+#[path = "overlay_attributes.rs"]
+mod overlay_attributes;
 #[path = "together.rs"]
 mod together;
 #[path = "tree.rs"]

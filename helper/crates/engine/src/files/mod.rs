@@ -218,8 +218,12 @@ impl FileSystem for Files {
             }
             _ => 0,
         };
-        // Room that the disk does not have is refused now, and not when it is written to.
-        self.grow_tree(usize::try_from(grows).unwrap_or(usize::MAX / 4), |tree| tree.allocate(ino, offset, length, how))
+        // What the disk has no room for at all is refused now, and not when it is written to.
+        let disk = StatFs::of(&nix::sys::statvfs::statvfs(&self.disk).map_err(std::io::Error::from)?);
+        if disk.blocks_free.saturating_mul(u64::from(disk.block_size)) < grows {
+            return Err(Error::Errno(libc::ENOSPC));
+        }
+        self.grow_tree(0, |tree| tree.allocate(ino, offset, length, how))
     }
 
     fn blocks(&self, attr: &Attr) -> u64 {

@@ -23,7 +23,7 @@ impl Room {
     /// `log` is how much waits to be folded in, which will take its room once more.
     pub(super) fn take(&mut self, on: &Path, bytes: u64, log: impl FnOnce() -> u64) -> Result<()> {
         // Once for the log and once for the database.
-        let wanted = (bytes + ROW) * 2;
+        let wanted = bytes.saturating_add(ROW).saturating_mul(2);
         if self.granted < wanted {
             let disk = nix::sys::statvfs::statvfs(on).map_err(std::io::Error::from)?;
             let free = disk.blocks_available() * disk.fragment_size();
