@@ -3,11 +3,13 @@
 
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crate::by_path::Witness;
 use crate::error::{Error, Result};
+use crate::listing::Listing;
 
 pub type Ino = u64;
 
@@ -154,10 +156,10 @@ pub trait FileSystem: Send + Sync + 'static {
     /// Counts as one reference to the inode until `forget` returns it; so do `create`, `mkdir`, `mknod`,
     /// `symlink` and `link`. An unlinked file lives until its last reference and open handle are gone.
     fn lookup(&self, parent: Ino, name: &OsStr) -> Result<Attr>;
-    /// `lookup` of several names of one directory, in the order in which `readdir` gave them, at the price of few.
-    /// `None` for those that are not there any more.
-    fn lookup_all(&self, parent: Ino, names: &[&OsStr]) -> Vec<Option<Attr>> {
-        names.iter().map(|name| self.lookup(parent, name).ok()).collect()
+    /// `lookup` of some names of a listing of that directory, one after the other, at the price of few. `None` for those
+    /// that are not there any more.
+    fn lookup_all(&self, parent: Ino, listing: &Listing, some: Range<usize>) -> Vec<Option<Attr>> {
+        listing.of(&some).iter().map(|name| self.lookup(parent, &name.name).ok()).collect()
     }
     fn forget(&self, ino: Ino, references: u64);
     fn getattr(&self, ino: Ino) -> Result<Attr>;
@@ -200,6 +202,10 @@ pub trait FileSystem: Send + Sync + 'static {
     }
     /// The directory's entries, without `.` and `..`, as they are now, with a reference counted for none.
     fn readdir(&self, ino: Ino) -> Result<Vec<Entry>>;
+    /// The same for who wants no more than the names, or will look them up.
+    fn list(&self, ino: Ino) -> Result<Listing> {
+        Ok(self.readdir(ino)?.into())
+    }
     /// The directory that holds this directory; the root holds itself.
     fn parent(&self, ino: Ino) -> Result<Ino>;
     fn statfs(&self) -> Result<StatFs>;

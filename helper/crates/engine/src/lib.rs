@@ -12,6 +12,7 @@ mod files;
 mod filesystem;
 mod journal;
 mod kv;
+mod listing;
 mod meters;
 mod overlay;
 mod probe;
@@ -33,6 +34,7 @@ pub use error::{Error, Result, StoreError, StoreErrorKind};
 pub use files::{Files, Limits};
 pub use filesystem::*;
 pub use kv::{Kv, KvEntry};
+pub use listing::{Listing, Name};
 pub use meters::{Latency, Load, Meters};
 pub use overlay::{BaseOptions, Overlay};
 #[cfg(feature = "turso")]

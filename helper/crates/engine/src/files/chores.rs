@@ -33,6 +33,7 @@ impl Chore {
 
 impl Companion for Memory {
     fn changing(&mut self, in_change: bool) {
+        self.changes += u64::from(in_change);
         self.attrs.change(in_change);
     }
 

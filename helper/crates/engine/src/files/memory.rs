@@ -16,6 +16,8 @@ pub(crate) struct Memory {
     pub usage: Usage,
     pub attrs: Attrs,
     pub chores: VecDeque<Chore>,
+    /// Made and attempted since the database was opened.
+    pub changes: u64,
     next_ino: Ino,
     /// Upstream's CLI loses `AUTOINCREMENT` from the schema; the highest number is then kept by hand.
     keeps_sequence: bool,
@@ -53,6 +55,7 @@ impl Memory {
             usage: Usage::load(store, limits)?,
             attrs: Attrs::default(),
             chores: VecDeque::new(),
+            changes: 0,
             next_ino: highest as Ino + 1,
             keeps_sequence,
             has_origins: super::tidy::has_origins(store)?,

@@ -22,6 +22,7 @@ pub(crate) use tidy::STAGING;
 pub(crate) mod tree;
 
 use std::ffi::{OsStr, OsString};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -30,6 +31,7 @@ use self::tree::Tree;
 use crate::error::{Error, Result};
 use crate::filesystem::{Allocate, Attr, AttrChange, Caller, Entry, FileSystem, Ino, NewNode, Opened, Rename, StatFs};
 use crate::journal::Journal;
+use crate::listing::Listing;
 use crate::meters::{Load, Meters};
 use crate::store::Store;
 
@@ -150,8 +152,9 @@ impl FileSystem for Files {
         self.read_tree(|tree| tree.lookup(parent, name))
     }
 
-    fn lookup_all(&self, parent: Ino, names: &[&OsStr]) -> Vec<Option<Attr>> {
-        self.read_tree(|tree| tree.lookup_all(parent, names)).unwrap_or_else(|_| vec![None; names.len()])
+    fn lookup_all(&self, parent: Ino, listing: &Listing, some: Range<usize>) -> Vec<Option<Attr>> {
+        let wanted = some.len();
+        self.read_tree(|tree| tree.lookup_all(parent, listing, &some)).unwrap_or_else(|_| vec![None; wanted])
     }
 
     fn forget(&self, ino: Ino, references: u64) {
@@ -250,6 +253,10 @@ impl FileSystem for Files {
 
     fn readdir(&self, ino: Ino) -> Result<Vec<Entry>> {
         self.read_tree(|tree| tree.entries(ino))
+    }
+
+    fn list(&self, ino: Ino) -> Result<Listing> {
+        self.read_tree(|tree| tree.list(ino))
     }
 
     fn parent(&self, ino: Ino) -> Result<Ino> {

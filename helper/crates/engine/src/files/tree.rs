@@ -1,6 +1,7 @@
 //! Finding and making entries.
 
 use std::ffi::{OsStr, OsString};
+use std::ops::Range;
 
 use super::inode::{self, columns};
 use super::limits::Held;
@@ -8,6 +9,7 @@ use super::memory::Memory;
 use super::names;
 use crate::error::{Error, Result};
 use crate::filesystem::{Attr, Caller, Entry, Ino, Kind, NewNode, ROOT, Time};
+use crate::listing::{self, Listing, Name};
 use crate::store::{Store, first};
 
 /// The database for the length of one call.
@@ -32,35 +34,49 @@ impl Tree<'_> {
         Ok(attr)
     }
 
-    pub(super) fn lookup_all(&mut self, parent: Ino, names: &[&OsStr]) -> Result<Vec<Option<Attr>>> {
-        let found = self.children(parent, names)?;
+    pub(super) fn lookup_all(
+        &mut self,
+        parent: Ino,
+        listing: &Listing,
+        some: &Range<usize>,
+    ) -> Result<Vec<Option<Attr>>> {
+        let found = self.children(parent, listing, some)?;
         for attr in found.iter().flatten() {
             self.refer_to(attr, parent);
         }
         Ok(found)
     }
 
-    /// The entries of these names, which are in ascending order.
-    pub(crate) fn children(&mut self, parent: Ino, names: &[&OsStr]) -> Result<Vec<Option<Attr>>> {
+    /// The entries of these names as they are now: as they were listed, while nothing has changed.
+    pub(crate) fn children(
+        &mut self,
+        parent: Ino,
+        listing: &Listing,
+        some: &Range<usize>,
+    ) -> Result<Vec<Option<Attr>>> {
         const SQL: &str = concat!(
             "SELECT ",
             columns!(),
             ", d.name FROM fs_dentry d JOIN fs_inode i ON i.ino = d.ino \
              WHERE d.parent_ino = ? AND d.name BETWEEN ? AND ? ORDER BY d.name"
         );
+        let names = listing.of(some);
+        let memory = &mut *self.memory;
+        if memory.changes == listing.changes {
+            names.iter().filter_map(|name| name.attr.as_ref()).for_each(|attr| memory.attrs.keep(attr));
+            return Ok(names.iter().map(|name| name.attr).collect());
+        }
         let mut found = vec![None; names.len()];
-        // What is not UTF-8 is in no database.
-        let mut known = names.iter().filter_map(|name| name.to_str());
+        let mut known = listing::as_str(names);
         let Some(first) = known.next() else { return Ok(found) };
         let last = known.next_back().unwrap_or(first);
-        let memory = &mut *self.memory;
         let mut at = 0;
         self.store.query(SQL, &[parent.into(), first.into(), last.into()], &mut |row| {
             let name = OsStr::new(row.text(inode::COLUMNS)?);
-            while names.get(at).is_some_and(|wanted| *wanted < name) {
+            while names.get(at).is_some_and(|wanted| wanted.name.as_os_str() < name) {
                 at += 1;
             }
-            if names.get(at) == Some(&name) {
+            if names.get(at).is_some_and(|wanted| wanted.name == name) {
                 let attr = inode::attr(row)?;
                 memory.attrs.keep(&attr);
                 found[at] = Some(attr);
@@ -227,6 +243,12 @@ impl Tree<'_> {
             Ok(())
         })?;
         Ok(entries)
+    }
+
+    pub(crate) fn list(&mut self, ino: Ino) -> Result<Listing> {
+        let name = |Entry { name, attr }: Entry| Name { name, ino: attr.ino, kind: attr.kind, attr: Some(attr) };
+        let names = self.entries(ino)?.into_iter().map(name).collect();
+        Ok(Listing { names, changes: self.memory.changes })
     }
 
     pub(crate) fn parent(&mut self, directory: Ino) -> Result<Ino> {

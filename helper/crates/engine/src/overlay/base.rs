@@ -6,11 +6,11 @@ use std::fs::File;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::Read;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::os::unix::ffi::OsStringExt;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use nix::dir::Dir;
+use nix::dir::{Dir, Type};
 use nix::errno::Errno;
 use nix::fcntl::{AtFlags, OFlag, OpenHow, ResolveFlag, openat, openat2};
 use nix::sys::stat::{FileStat, Mode, fstat, fstatat};
@@ -154,6 +154,34 @@ impl Base {
         Ok(entries)
     }
 
+    /// What there is in a folder, as far as its own list of entries says it.
+    pub(super) fn identities(
+        &self,
+        path: &Path,
+        mut wanted: impl FnMut(&OsStr) -> bool,
+    ) -> Result<Vec<(OsString, Identity)>> {
+        let mut found = Vec::new();
+        let mut folder = self.folder(path)?;
+        let dev = fstat(&folder).map_err(no)?.st_dev;
+        let mut unsaid = Vec::new();
+        for entry in folder.iter() {
+            let entry = entry.map_err(no)?;
+            let name = OsStr::from_bytes(entry.file_name().to_bytes());
+            if matches!(name.as_bytes(), b"." | b"..") || !wanted(name) {
+                continue;
+            }
+            match entry.file_type() {
+                Some(kind) => found.push((name.to_owned(), Identity { dev, ino: entry.ino(), kind: of_type(kind) })),
+                None => unsaid.push(name.to_owned()),
+            }
+        }
+        for name in unsaid {
+            let stat = fstatat(&folder, name.as_os_str(), AtFlags::AT_SYMLINK_NOFOLLOW);
+            found.extend(stat.ok().map(|stat| (name, of(&stat).id)));
+        }
+        Ok(found)
+    }
+
     pub(crate) fn names(&self, path: &Path) -> Result<Vec<OsString>> {
         names(&mut self.folder(path)?)
     }
@@ -231,6 +259,18 @@ fn names(folder: &mut Dir) -> Result<Vec<OsString>> {
 fn no(errno: Errno) -> Error {
     // The way there has changed meanwhile.
     Error::Errno(if errno == Errno::ELOOP { libc::ENOENT } else { errno as i32 })
+}
+
+fn of_type(kind: Type) -> Kind {
+    match kind {
+        Type::Directory => Kind::Directory,
+        Type::Symlink => Kind::Symlink,
+        Type::Fifo => Kind::Fifo,
+        Type::Socket => Kind::Socket,
+        Type::CharacterDevice => Kind::CharDevice,
+        Type::BlockDevice => Kind::BlockDevice,
+        Type::File => Kind::File,
+    }
 }
 
 fn of(stat: &FileStat) -> Stat {

@@ -19,6 +19,7 @@ mod whiteouts;
 
 use std::collections::HashSet;
 use std::ffi::{OsStr, OsString};
+use std::ops::Range;
 use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -40,6 +41,7 @@ use crate::files::Files;
 use crate::filesystem::{
     Allocate, Attr, AttrChange, Caller, Entry, FileSystem, Ino, Kind, NewNode, Opened, ROOT, Rename, StatFs,
 };
+use crate::listing::Listing;
 
 /// The folder that a database lies over.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -161,14 +163,12 @@ impl FileSystem for Overlay {
         }
     }
 
-    fn lookup_all(&self, parent: Ino, names: &[&OsStr]) -> Vec<Option<Attr>> {
+    fn lookup_all(&self, parent: Ino, listing: &Listing, some: Range<usize>) -> Vec<Option<Attr>> {
         let mut state = self.state();
         self.watch(&mut state, parent);
         let place = self.place(&state, parent);
-        let Ok((place, found)) = place.and_then(|place| Ok((place.clone(), self.find_all(&state, &place, names)?)))
-        else {
-            return vec![None; names.len()];
-        };
+        let found = place.and_then(|place| Ok((self.find_all(&state, &place, listing, &some)?, place)));
+        let Ok((found, place)) = found else { return vec![None; some.len()] };
         for found in found.iter().flatten() {
             self.refer(&mut state, &place, found);
         }
@@ -381,6 +381,15 @@ impl FileSystem for Overlay {
             self.entries(&state, &place)?.into_iter().map(|(name, found)| Entry { name, attr: found.attr }).collect();
         entries.sort_unstable_by(|a, b| a.name.cmp(&b.name));
         Ok(entries)
+    }
+
+    fn list(&self, ino: Ino) -> Result<Listing> {
+        let state = self.state();
+        if state.nodes.get(ino).is_some_and(|node| node.kind == Kind::Directory && node.ghost.is_some()) {
+            return Ok(Listing::default());
+        }
+        let place = self.place(&state, ino)?;
+        self.names(&state, &place)
     }
 
     fn parent(&self, ino: Ino) -> Result<Ino> {

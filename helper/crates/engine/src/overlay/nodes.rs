@@ -1,8 +1,10 @@
 //! What the front end refers to that the database alone could not answer for: entries of the base, folders that both
 //! layers have a share in, and what was copied up and keeps the number it had.
 
+use std::borrow::Borrow;
+use std::cmp::Ordering;
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::ops::Bound;
@@ -48,7 +50,7 @@ pub(super) struct Below {
 #[derive(Debug, Clone)]
 pub(super) struct Nodes {
     by_number: HashMap<Ino, Node>,
-    by_path: BTreeMap<Arc<Path>, Ino>,
+    by_path: BTreeMap<ByBytes, Ino>,
     /// The numbers of what was copied up, by inode of the database.
     shown: HashMap<Ino, Ino>,
     taken: HashSet<Ino>,
@@ -61,6 +63,36 @@ pub(super) struct Nodes {
 }
 
 const ROOM: usize = 128 * 1024;
+
+/// A path of the base, in the order of its bytes: `Path` has an order of its own, for which it takes each apart.
+#[derive(Debug)]
+struct ByBytes(Arc<Path>);
+
+impl Borrow<OsStr> for ByBytes {
+    fn borrow(&self) -> &OsStr {
+        self.0.as_os_str()
+    }
+}
+
+impl Ord for ByBytes {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.0.as_os_str().cmp(other.0.as_os_str())
+    }
+}
+
+impl PartialOrd for ByBytes {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl PartialEq for ByBytes {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other) == Ordering::Equal
+    }
+}
+
+impl Eq for ByBytes {}
 
 impl Nodes {
     pub fn new(root: Identity, shown: HashMap<Ino, Ino>) -> Self {
@@ -88,7 +120,7 @@ impl Nodes {
     }
 
     pub fn at(&self, path: &Path) -> Option<Ino> {
-        self.by_path.get(path).copied()
+        self.by_path.get(path.as_os_str()).copied()
     }
 
     /// How an inode of the database is numbered outside.
@@ -145,14 +177,14 @@ impl Nodes {
     pub fn place(&mut self, number: Ino, below: Option<Below>) {
         let Some(node) = self.by_number.get_mut(&number) else { return };
         if let Some(old) = node.below.take()
-            && self.by_path.get(&old.path) == Some(&number)
+            && self.by_path.get(old.path.as_os_str()) == Some(&number)
         {
-            self.by_path.remove(&old.path);
+            self.by_path.remove(old.path.as_os_str());
         }
         let Some(below) = below else { return };
         node.below = Some(below.clone());
         // Another file has taken the place of the one that was there.
-        if let Some(former) = self.by_path.insert(below.path, number)
+        if let Some(former) = self.by_path.insert(ByBytes(below.path), number)
             && former != number
             && let Some(former) = self.by_number.get_mut(&former)
         {
@@ -185,12 +217,11 @@ impl Nodes {
 
     /// The nodes at a path of the base and below it.
     pub fn within(&self, path: &Path) -> Vec<Ino> {
-        let from = (Bound::Included(path), Bound::Unbounded);
-        self.by_path
-            .range::<Path, _>(from)
-            .take_while(|(at, _)| at.starts_with(path))
-            .map(|(_, number)| *number)
-            .collect()
+        let mut below = path.as_os_str().to_owned();
+        below.push("/");
+        let from: (Bound<&OsStr>, _) = (Bound::Included(&below), Bound::Unbounded);
+        let below = self.by_path.range::<OsStr, _>(from).take_while(|(at, _)| at.0.starts_with(path));
+        self.at(path).into_iter().chain(below.map(|(_, number)| *number)).collect()
     }
 
     /// Forgets a node that nobody refers to. Answers the inode in the database that it held.
@@ -223,6 +254,14 @@ mod tests {
         let number = nodes.number(Path::new(name), &id);
         nodes.hold(number, Kind::File, None, Some(Below { path: Path::new(name).into(), id, linked: false }));
         number
+    }
+
+    #[test]
+    fn what_lies_below_a_path_is_found_past_names_that_only_begin_like_it() {
+        let mut nodes = Nodes::new(Identity { dev: 1, ino: 1, kind: Kind::Directory }, HashMap::new());
+        let [a, _, inner, deep, _] = ["a", "a-b", "a/b", "a/b/cc", "ab/ddd"].map(|path| known(&mut nodes, path));
+        assert_eq!(nodes.within(Path::new("a")), [a, inner, deep]);
+        assert!(nodes.within(Path::new("c")).is_empty());
     }
 
     #[test]

@@ -1,6 +1,8 @@
 //! Finding what is seen at a name: the database's entry, else the base's unless it is gone or hidden.
 
+use std::collections::HashSet;
 use std::ffi::{OsStr, OsString};
+use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -10,6 +12,7 @@ use super::{Overlay, State};
 use crate::error::{Error, Result};
 use crate::files::names;
 use crate::filesystem::{Attr, Entry, Ino, Kind, ROOT};
+use crate::listing::{Listing, Name};
 use crate::store::first;
 
 /// A folder in both layers, as far as each has a share in it.
@@ -68,14 +71,21 @@ impl Overlay {
         Ok(self.base.stat(&path)?.map(|stat| of_base(state, path.into(), &stat)))
     }
 
-    /// `find` of several names, in the order in which `readdir` gave them.
-    pub(super) fn find_all(&self, state: &State, place: &Place, names: &[&OsStr]) -> Result<Vec<Option<Found>>> {
+    /// `find` of some names of a listing.
+    pub(super) fn find_all(
+        &self,
+        state: &State,
+        place: &Place,
+        listing: &Listing,
+        some: &Range<usize>,
+    ) -> Result<Vec<Option<Found>>> {
+        let names = listing.of(some);
         let in_delta = match place.delta {
-            Some(directory) => self.files.read_tree(|tree| tree.children(directory, names))?,
+            Some(directory) => self.files.read_tree(|tree| tree.children(directory, listing, some))?,
             None => vec![None; names.len()],
         };
         let folder = place.base.as_ref().and_then(|base| self.base.inside(base));
-        let seen = |(name, attr): (&&OsStr, Option<Attr>)| {
+        let seen = |(Name { name, .. }, attr): (&Name, Option<Attr>)| {
             let path = place.below(name);
             if path.as_ref().is_some_and(|path| self.hidden.hides(path)) {
                 return Ok(None);
@@ -107,10 +117,41 @@ impl Overlay {
         Found { attr: shape(attr, number, below.is_some()), delta, below, version: None }
     }
 
+    /// The names in a folder that are seen. Of the base nothing is looked at but its list of them.
+    pub(super) fn names(&self, state: &State, place: &Place) -> Result<Listing> {
+        let mut listing = match place.delta {
+            Some(directory) => self.files.read_tree(|tree| tree.list(directory))?,
+            None => Listing::default(),
+        };
+        for name in &mut listing.names {
+            name.ino = state.nodes.shown(name.ino);
+        }
+        let Some(base) = &place.base else { return Ok(listing) };
+        let is_hidden = |name: &Name| self.hidden.hides(&base.join(&name.name));
+        listing.names.retain(|name| !is_hidden(name));
+        let wanted = |name: &OsStr| {
+            let path = base.join(name);
+            !self.hidden.hides(&path) && !state.whiteouts.contains(&path)
+        };
+        let above: HashSet<_> = listing.names.iter().map(|name| name.name.clone()).collect();
+        let below = match self.base.identities(base, |name| !above.contains(name) && wanted(name)) {
+            Ok(below) => below,
+            // Taken away underneath; what the database has of the folder is still there.
+            Err(Error::Errno(libc::ENOENT | libc::ENOTDIR)) if place.delta.is_some() => Vec::new(),
+            Err(error) => return Err(error),
+        };
+        for (name, id) in below {
+            let ino = state.nodes.number(&base.join(&name), &id);
+            listing.names.push(Name { name, ino, kind: id.kind, attr: None });
+        }
+        listing.names.sort_unstable_by(|a, b| a.name.cmp(&b.name));
+        Ok(listing)
+    }
+
     /// Everything in a folder that is seen, sorted by nothing.
     pub(super) fn entries(&self, state: &State, place: &Place) -> Result<Vec<(OsString, Found)>> {
         let mut found = Vec::new();
-        let mut names = std::collections::HashSet::new();
+        let mut names = HashSet::new();
         if let Some(directory) = place.delta {
             for Entry { name, attr } in self.files.read_tree(|tree| tree.entries(directory))? {
                 let path = place.below(&name);

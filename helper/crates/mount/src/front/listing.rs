@@ -3,10 +3,11 @@
 
 use std::collections::HashMap;
 use std::ffi::OsStr;
+use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use nixbox_engine::{Entry, FileSystem, Ino, Kind, Result};
+use nixbox_engine::{FileSystem, Ino, Kind, Name, Result};
 
 #[derive(Default)]
 pub(super) struct Listings {
@@ -18,7 +19,7 @@ pub(super) struct Listings {
 pub(super) struct Listing {
     own: Ino,
     parent: Ino,
-    entries: Vec<Entry>,
+    entries: nixbox_engine::Listing,
 }
 
 impl Listings {
@@ -37,7 +38,7 @@ impl Listings {
         {
             return Ok(listing.clone());
         }
-        let listing = Arc::new(Listing { own: ino, parent: tree.parent(ino)?, entries: tree.readdir(ino)? });
+        let listing = Arc::new(Listing { own: ino, parent: tree.parent(ino)?, entries: tree.list(ino)? });
         self.table().insert(handle, listing.clone());
         Ok(listing)
     }
@@ -48,17 +49,40 @@ impl Listings {
     }
 }
 
+/// The position after an entry, its name, its number and kind.
+type Listed<'a> = (u64, &'a OsStr, (Ino, Kind));
+
 impl Listing {
-    /// From the position `offset` on: the position after each entry, its name, its number and kind.
-    pub(super) fn from(&self, offset: u64) -> impl Iterator<Item = (u64, &OsStr, (Ino, Kind))> {
-        let dots = [(OsStr::new("."), self.own), (OsStr::new(".."), self.parent)];
-        let dots = dots.into_iter().map(|(name, ino)| (name, (ino, Kind::Directory)));
-        let entries = self.entries.iter().map(|entry| (entry.name.as_os_str(), (entry.attr.ino, entry.attr.kind)));
-        let skip = usize::try_from(offset).unwrap_or(usize::MAX);
-        dots.chain(entries).enumerate().skip(skip).map(|(index, (name, what))| (index as u64 + 1, name, what))
+    pub(super) fn entries(&self) -> &nixbox_engine::Listing {
+        &self.entries
+    }
+
+    /// From the position `offset` on.
+    pub(super) fn from(&self, offset: u64) -> impl Iterator<Item = Listed<'_>> {
+        self.dots_from(offset).chain(self.some(place(offset)..usize::MAX))
+    }
+
+    pub(super) fn dots_from(&self, offset: u64) -> impl Iterator<Item = Listed<'_>> {
+        let dots =
+            [(1, OsStr::new("."), (self.own, Kind::Directory)), (2, OsStr::new(".."), (self.parent, Kind::Directory))];
+        dots.into_iter().filter(move |(next, ..)| *next > offset)
+    }
+
+    /// Places of the entries from the position `offset` on, some at a time.
+    pub(super) fn pages_from(&self, offset: u64, size: usize) -> impl Iterator<Item = Range<usize>> + use<> {
+        let count = self.entries.names().len();
+        (place(offset)..count).step_by(size).map(move |start| start..count.min(start + size))
+    }
+
+    pub(super) fn some(&self, places: Range<usize>) -> impl Iterator<Item = Listed<'_>> {
+        let names = self.entries.names().iter().enumerate().skip(places.start).take(places.end - places.start);
+        names.map(|(at, Name { name, ino, kind, .. })| (at as u64 + DOTS + 1, name.as_os_str(), (*ino, *kind)))
     }
 }
 
-pub(super) fn is_dot(name: &OsStr) -> bool {
-    name == "." || name == ".."
+const DOTS: u64 = 2;
+
+/// Of the first entry that comes after the position.
+fn place(offset: u64) -> usize {
+    usize::try_from(offset.saturating_sub(DOTS)).unwrap_or(usize::MAX)
 }

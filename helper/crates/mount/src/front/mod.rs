@@ -402,22 +402,22 @@ impl Filesystem for Front {
             Ok(listing) => listing,
             Err(error) => return reply.error(error),
         };
-        let mut entries = listing.from(offset).peekable();
         let mut full = false;
-        while let Some((next, name, (entry, kind))) = entries.next_if(|(_, name, _)| !full && listing::is_dot(name)) {
+        for (next, name, (entry, kind)) in listing.dots_from(offset) {
             // The kernel takes no reference for these two.
             let attr = translate::only_kind(entry, kind);
-            full = reply.add(attr.ino, next, name, &Duration::ZERO, &attr, GENERATION);
+            full = full || reply.add(attr.ino, next, name, &Duration::ZERO, &attr, GENERATION);
         }
-        while !full && entries.peek().is_some() {
-            let page: Vec<_> = entries.by_ref().take(PAGE).collect();
-            let names: Vec<_> = page.iter().map(|(_, name, _)| *name).collect();
+        for some in listing.pages_from(offset, PAGE) {
+            if full {
+                break;
+            }
             // Asked anew: the kernel counts a reference for each, and they may have changed or gone since the listing.
-            let Ok(found) = self.ask(|tree| Ok(tree.lookup_all(ino.0, &names))) else { break };
-            for ((next, name, _), attr) in page.iter().zip(found) {
+            let found = self.ask(|tree| Ok(tree.lookup_all(ino.0, listing.entries(), some.clone())));
+            for ((next, name, _), attr) in listing.some(some).zip(found.unwrap_or_default()) {
                 let Some(attr) = attr else { continue };
                 let (ttl, shown) = (self.valid_for(attr.ino), self.shown(&attr));
-                full = full || reply.add(INodeNo(attr.ino), *next, name, &ttl, &shown, GENERATION);
+                full = full || reply.add(INodeNo(attr.ino), next, name, &ttl, &shown, GENERATION);
                 if full {
                     self.tree.forget(attr.ino, 1);
                 }

@@ -2,13 +2,14 @@
 
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use nix::errno::Errno;
 use nixbox_engine::{
-    Allocate, Attr, AttrChange, Caller, Entry, FileSystem, Ino, NewNode, Opened, Rename, Result, StatFs, Witness,
+    Allocate, Attr, AttrChange, Caller, Entry, FileSystem, Ino, Listing, NewNode, Opened, Rename, Result, StatFs, Witness,
 };
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -151,9 +152,9 @@ impl FileSystem for Counted {
         self.asked("lookup", &self.operations.lookup, self.tree.lookup(parent, name))
     }
 
-    fn lookup_all(&self, parent: Ino, names: &[&OsStr]) -> Vec<Option<Attr>> {
-        self.operations.lookup.inc_by(names.len() as u64);
-        self.tree.lookup_all(parent, names)
+    fn lookup_all(&self, parent: Ino, listing: &Listing, some: Range<usize>) -> Vec<Option<Attr>> {
+        self.operations.lookup.inc_by(some.len() as u64);
+        self.tree.lookup_all(parent, listing, some)
     }
 
     fn forget(&self, ino: Ino, references: u64) {
@@ -233,6 +234,10 @@ impl FileSystem for Counted {
 
     fn readdir(&self, ino: Ino) -> Result<Vec<Entry>> {
         self.asked("readdir", &self.operations.readdir, self.tree.readdir(ino))
+    }
+
+    fn list(&self, ino: Ino) -> Result<Listing> {
+        self.asked("readdir", &self.operations.readdir, self.tree.list(ino))
     }
 
     fn parent(&self, ino: Ino) -> Result<Ino> {
