@@ -150,6 +150,8 @@ impl StatFs {
 pub struct Opened {
     /// What was read of it before, through this tree, is still its content.
     pub same_content: bool,
+    /// How long it is, where nobody can have read of it before: it is opened for the first time since it was looked up.
+    pub unread: Option<u64>,
 }
 
 pub trait FileSystem: Send + Sync + 'static {
@@ -175,6 +177,10 @@ pub trait FileSystem: Send + Sync + 'static {
     /// Keeps the inode's content alive until the matching `release`.
     fn open(&self, ino: Ino) -> Result<Opened>;
     fn release(&self, ino: Ino);
+    /// Of an open file, as it is now: another number whenever the content is another. `None` where that cannot be told.
+    fn version(&self, _ino: Ino) -> Option<u64> {
+        None
+    }
     fn read(&self, ino: Ino, offset: u64, size: u32) -> Result<Vec<u8>>;
     fn write(&self, ino: Ino, offset: u64, data: &[u8]) -> Result<u32>;
     fn allocate(&self, _ino: Ino, _offset: u64, _length: u64, _how: Allocate) -> Result<()> {

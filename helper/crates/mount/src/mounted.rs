@@ -65,6 +65,7 @@ pub fn mount(
         Error::Refused { reason: error.to_string() }
     };
     let session = Session::from_fd(front, device, acl, config).map_err(refused)?;
+    link.ahead.connect(session.notifier());
     let notices = Notices::new(session.notifier(), link.clone());
     tree.tell(Arc::new(notices.clone()));
     let (tell, ended) = mpsc::channel();

@@ -246,7 +246,7 @@ impl FileSystem for Direct {
         if let Some(node) = nodes.get_mut(ino) {
             node.opens += 1;
         }
-        Ok(Opened { same_content })
+        Ok(Opened { same_content, unread: None })
     }
 
     fn release(&self, ino: Ino) {

@@ -33,6 +33,7 @@ pub(crate) struct Memory {
 struct Known {
     lookups: u64,
     opens: u32,
+    was_open: bool,
     /// No name is left; the rows go when the last reference does.
     nameless: bool,
     /// Of a directory, where it was found: the tables have no index from a child to its parent.
@@ -94,8 +95,11 @@ impl Memory {
         known.parent = directory_in.or(known.parent);
     }
 
-    pub(crate) fn opened(&mut self, ino: Ino) {
-        self.known.entry(ino).or_default().opens += 1;
+    /// Says whether it is for the first time.
+    pub(crate) fn opened(&mut self, ino: Ino) -> bool {
+        let known = self.known.entry(ino).or_default();
+        known.opens += 1;
+        !std::mem::replace(&mut known.was_open, true)
     }
 
     pub(crate) fn forget(&mut self, ino: Ino, references: u64) {

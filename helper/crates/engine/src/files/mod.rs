@@ -33,6 +33,7 @@ use crate::filesystem::{Allocate, Attr, AttrChange, Caller, Entry, FileSystem, I
 use crate::journal::Journal;
 use crate::listing::Listing;
 use crate::meters::{Load, Meters};
+use crate::overlay::Version;
 use crate::store::Store;
 
 pub(crate) use self::limits::Held;
@@ -198,12 +199,17 @@ impl FileSystem for Files {
     }
 
     fn open(&self, ino: Ino) -> Result<Opened> {
-        self.read_tree(|tree| tree.open(ino))?;
-        Ok(Opened { same_content: true })
+        let unread = self.read_tree(|tree| tree.open(ino))?;
+        Ok(Opened { same_content: true, unread })
     }
 
     fn release(&self, ino: Ino) {
         self.journal.note(|memory| memory.release(ino));
+    }
+
+    fn version(&self, ino: Ino) -> Option<u64> {
+        let attr = self.read_tree(|tree| tree.attr(ino)).ok()?;
+        Some(Version::of(&attr).number())
     }
 
     fn read(&self, ino: Ino, offset: u64, size: u32) -> Result<Vec<u8>> {

@@ -118,10 +118,10 @@ impl Tree<'_> {
         }
     }
 
-    pub(super) fn open(&mut self, ino: Ino) -> Result<()> {
-        self.attr(ino)?;
-        self.memory.opened(ino);
-        Ok(())
+    /// Answers its size where it is opened for the first time since it was looked up or made.
+    pub(super) fn open(&mut self, ino: Ino) -> Result<Option<u64>> {
+        let attr = self.attr(ino)?;
+        Ok(self.memory.opened(ino).then_some(attr.size))
     }
 
     pub(crate) fn read_link(&mut self, ino: Ino) -> Result<OsString> {

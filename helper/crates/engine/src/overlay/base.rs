@@ -60,6 +60,10 @@ impl Version {
         (attr.size, attr.mtime.sec, attr.mtime.nsec, attr.ctime.sec, attr.ctime.nsec).hash(&mut hasher);
         Self(hasher.finish())
     }
+
+    pub fn number(self) -> u64 {
+        self.0
+    }
 }
 
 impl Stat {

@@ -287,7 +287,9 @@ impl Overlay {
         }
         self.files.note(|memory| {
             memory.looked_up(up.delta, directory_in);
-            (0..opens).for_each(|_| memory.opened(up.delta));
+            for _ in 0..opens {
+                memory.opened(up.delta);
+            }
         });
     }
 }

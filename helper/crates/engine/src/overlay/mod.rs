@@ -254,9 +254,10 @@ impl FileSystem for Overlay {
         let mut state = self.state();
         let is_remembered = state.watches.is_some();
         let Some(node) = state.nodes.get_mut(ino) else { return self.files.open(ino) };
-        let mut opened = Opened { same_content: true };
+        let mut opened = Opened { same_content: true, unread: None };
         if let Some(delta) = node.delta {
-            self.files.open(delta)?;
+            opened = self.files.open(delta)?;
+            opened.unread = opened.unread.filter(|_| node.seen.is_none());
         } else {
             let below = node.below.as_ref().ok_or(Error::Errno(libc::ESTALE))?;
             if below.id.kind == Kind::File {
@@ -276,6 +277,7 @@ impl FileSystem for Overlay {
                     return Err(Error::Errno(libc::ESTALE));
                 }
                 opened.same_content = node.seen.is_none_or(|seen| seen == stat.version());
+                opened.unread = node.seen.is_none().then_some(stat.attr.size);
                 node.seen = Some(stat.version());
                 node.file = Some(Arc::new(file));
             }
@@ -296,6 +298,16 @@ impl FileSystem for Overlay {
         }
         if let Some(delta) = state.let_go(ino) {
             self.files.forget(delta, 1);
+        }
+    }
+
+    fn version(&self, ino: Ino) -> Option<u64> {
+        let state = self.state();
+        let Some(node) = state.nodes.get(ino) else { return self.files.version(ino) };
+        match (node.delta, &node.file) {
+            (Some(delta), _) => self.files.version(delta),
+            (None, Some(file)) => Base::stat_open(file).ok().map(|stat| stat.version().number()),
+            (None, None) => None,
         }
     }
 

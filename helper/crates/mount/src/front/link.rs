@@ -5,6 +5,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use nixbox_engine::Ino;
 
+use super::ahead::Ahead;
+
 /// What the mount's owner and its front end tell each other.
 #[derive(Debug, Default)]
 pub(crate) struct Link {
@@ -14,6 +16,7 @@ pub(crate) struct Link {
     pub(crate) writes: AtomicU64,
     /// How many files were opened that the kernel reads by itself.
     pub(crate) backed: AtomicU64,
+    pub(crate) ahead: Ahead,
     /// Nothing can be written through the mount.
     pub(crate) read_only: bool,
     /// What is open so that it may be mapped and written to, and how often: the kernel writes such pages when it likes.

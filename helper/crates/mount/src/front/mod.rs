@@ -1,6 +1,7 @@
 //! The kernel's questions, put to the engine's file tree. Nothing is decided here that the tree could decide: this
 //! translates words, counts what the kernel counts, and keeps directory listings still while they are read.
 
+mod ahead;
 mod backed;
 mod link;
 mod listing;
@@ -22,6 +23,7 @@ use fuser::{
 use nixbox_engine::{Allocate, Attr, AttrChange, FileSystem, Ino, Kind, NewNode, Opened, Rename, Result};
 
 use crate::options::{Access, Options};
+use ahead::Turn;
 use backed::Backed;
 pub(crate) use link::Link;
 use listing::Listings;
@@ -84,6 +86,19 @@ impl Front {
         }
     }
 
+    /// Not through `Ahead`: that is counted by who calls this.
+    fn open_tree(&self, ino: Ino, flags: i32, turn: Option<Turn<'_>>) -> Result<Opened, Errno> {
+        let mut opened = self.ask(|tree| tree.open(ino))?;
+        if let Err(error) = self.truncate_if(ino, flags) {
+            self.tree.release(ino);
+            return Err(error);
+        }
+        if let Some(turn) = turn {
+            opened.same_content = turn.give(&*self.tree, opened);
+        }
+        Ok(opened)
+    }
+
     /// Creates and opens; where the name has come into being meanwhile and `O_EXCL` does not forbid it, opens that.
     fn create_open(&self, parent: Ino, name: &OsStr, node: NewNode, flags: i32) -> Result<(Attr, Opened), Errno> {
         let made = match self.ask(|tree| tree.create(parent, name, node)) {
@@ -99,9 +114,12 @@ impl Front {
             }
             other => other,
         }?;
+        // Before the answer lets anybody write to it.
+        self.link.ahead.open(made.ino, false);
         match self.ask(|tree| tree.open(made.ino)) {
             Ok(opened) => Ok((made, opened)),
             Err(error) => {
+                self.link.ahead.close(made.ino);
                 self.tree.forget(made.ino, 1);
                 Err(error)
             }
@@ -184,7 +202,14 @@ impl Filesystem for Front {
             atime: atime.map(time_change),
             mtime: mtime.map(time_change),
         };
-        self.attr(reply, self.ask(|tree| tree.setattr(ino.0, change)));
+        if size.is_some() {
+            self.link.ahead.open(ino.0, false);
+        }
+        let changed = self.ask(|tree| tree.setattr(ino.0, change));
+        if size.is_some() {
+            self.link.ahead.close(ino.0);
+        }
+        self.attr(reply, changed);
     }
 
     fn readlink(&self, _: &Request, ino: INodeNo, reply: ReplyData) {
@@ -241,14 +266,9 @@ impl Filesystem for Front {
     }
 
     fn open(&self, _: &Request, ino: INodeNo, flags: OpenFlags, reply: ReplyOpen) {
-        let opened = self.ask(|tree| tree.open(ino.0)).and_then(|opened| match self.truncate_if(ino.0, flags.0) {
-            Ok(_) => Ok(opened),
-            Err(error) => {
-                self.tree.release(ino.0);
-                Err(error)
-            }
-        });
-        match opened {
+        let reads = flags.0 & (libc::O_TRUNC | libc::O_DIRECT) == 0 && flags.0 & libc::O_ACCMODE != libc::O_WRONLY;
+        let turn = self.link.ahead.open(ino.0, reads && !self.backed.possible);
+        match self.open_tree(ino.0, flags.0, turn) {
             Ok(opened) => {
                 self.link.opened(ino.0, flags.0);
                 match self.backed.open(ino.0, || {
@@ -263,7 +283,10 @@ impl Filesystem for Front {
                     None => reply.opened(NO_HANDLE, flags_of(opened)),
                 }
             }
-            Err(error) => reply.error(error),
+            Err(error) => {
+                self.link.ahead.close(ino.0);
+                reply.error(error)
+            }
         }
     }
 
@@ -331,6 +354,7 @@ impl Filesystem for Front {
         reply: ReplyEmpty,
     ) {
         self.link.released(ino.0, flags.0);
+        self.link.ahead.close(ino.0);
         self.backed.close(ino.0);
         let released = self.ask(|tree| {
             tree.release(ino.0);

@@ -17,6 +17,7 @@ pub struct Memory {
 struct State {
     nodes: HashMap<Ino, Node>,
     next: Ino,
+    reads: u64,
 }
 
 struct Node {
@@ -27,6 +28,8 @@ struct Node {
     parent: Ino,
     references: u64,
     opens: u64,
+    was_open: bool,
+    version: u64,
 }
 
 fn no<T>(errno: i32) -> Result<T> {
@@ -35,7 +38,7 @@ fn no<T>(errno: i32) -> Result<T> {
 
 impl Default for Memory {
     fn default() -> Self {
-        let mut state = State { nodes: HashMap::new(), next: ROOT };
+        let mut state = State { nodes: HashMap::new(), next: ROOT, reads: 0 };
         let caller = Caller { uid: nix::unistd::getuid().as_raw(), gid: nix::unistd::getgid().as_raw() };
         state.add(ROOT, NewNode { kind: Kind::Directory, perm: 0o755, rdev: 0, caller });
         Self { state: Mutex::new(state) }
@@ -52,6 +55,11 @@ impl Memory {
         let state = self.state();
         let held = state.nodes.iter().filter(|(ino, _)| **ino != ROOT).map(|(_, node)| node.references).sum();
         (state.nodes.len(), held)
+    }
+
+    /// How often somebody has asked for content.
+    pub fn reads(&self) -> u64 {
+        self.state().reads
     }
 
     pub fn opens(&self) -> u64 {
@@ -85,6 +93,8 @@ impl State {
             parent,
             references: 1,
             opens: 0,
+            was_open: false,
+            version: 0,
         };
         self.nodes.insert(ino, node);
         ino
@@ -167,6 +177,7 @@ impl FileSystem for Memory {
         };
         if let Some(size) = change.size {
             node.data.resize(size as usize, 0);
+            node.version += 1;
             node.attr.size = size;
             node.attr.mtime = now;
         }
@@ -248,8 +259,15 @@ impl FileSystem for Memory {
     }
 
     fn open(&self, ino: Ino) -> Result<Opened> {
-        self.state().node(ino)?.opens += 1;
-        Ok(Opened { same_content: true })
+        let mut state = self.state();
+        let node = state.node(ino)?;
+        node.opens += 1;
+        let is_first = !std::mem::replace(&mut node.was_open, true);
+        Ok(Opened { same_content: true, unread: is_first.then_some(node.data.len() as u64) })
+    }
+
+    fn version(&self, ino: Ino) -> Option<u64> {
+        Some(self.state().node(ino).ok()?.version)
     }
 
     fn release(&self, ino: Ino) {
@@ -262,6 +280,7 @@ impl FileSystem for Memory {
 
     fn read(&self, ino: Ino, offset: u64, size: u32) -> Result<Vec<u8>> {
         let mut state = self.state();
+        state.reads += 1;
         let data = &state.node(ino)?.data;
         let start = data.len().min(offset as usize);
         Ok(data[start..data.len().min(start + size as usize)].to_vec())
@@ -270,6 +289,7 @@ impl FileSystem for Memory {
     fn write(&self, ino: Ino, offset: u64, data: &[u8]) -> Result<u32> {
         let mut state = self.state();
         let node = state.node(ino)?;
+        node.version += 1;
         let end = offset as usize + data.len();
         if node.data.len() < end {
             node.data.resize(end, 0);

@@ -208,6 +208,10 @@ impl FileSystem for Counted {
         self.operations.open_files.dec();
     }
 
+    fn version(&self, ino: Ino) -> Option<u64> {
+        self.tree.version(ino)
+    }
+
     fn read(&self, ino: Ino, offset: u64, size: u32) -> Result<Vec<u8>> {
         let bytes = self.asked("read", &self.operations.read, self.tree.read(ino, offset, size))?;
         self.operations.read_bytes.inc_by(bytes.len() as u64);
