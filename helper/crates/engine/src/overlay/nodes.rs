@@ -65,7 +65,7 @@ pub(super) struct Nodes {
 const ROOM: usize = 128 * 1024;
 
 /// A path of the base, in the order of its bytes: `Path` has an order of its own, for which it takes each apart.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct ByBytes(Arc<Path>);
 
 impl Borrow<OsStr> for ByBytes {

@@ -9,7 +9,8 @@ use std::time::Duration;
 
 use nix::errno::Errno;
 use nixbox_engine::{
-    Allocate, Attr, AttrChange, Caller, Entry, FileSystem, Ino, Listing, NewNode, Opened, Rename, Result, StatFs, Witness,
+    Allocate, Attr, AttrChange, Caller, Entry, FileSystem, Ino, Listing, NewNode, Opened, Rename, Result, StatFs,
+    Witness,
 };
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
