@@ -246,6 +246,12 @@ impl FileSystem for Memory {
         let mut state = self.state();
         let ino = state.child(from.0, from.1)?;
         match state.child(to.0, to.1) {
+            Ok(there) if how == Rename::Exchange => {
+                state.node(from.0)?.names.insert(from.1.to_owned(), there);
+                state.node(to.0)?.names.insert(to.1.to_owned(), ino);
+                (state.node(ino)?.parent, state.node(there)?.parent) = (to.0, from.0);
+                return Ok(());
+            }
             Ok(_) if how == Rename::NoReplace => return no(libc::EEXIST),
             Ok(there) if there == ino => return Ok(()),
             Ok(there) if !state.node(there)?.names.is_empty() => return no(libc::ENOTEMPTY),

@@ -84,7 +84,10 @@ pub fn renames(dir: &Path) {
         }
     };
     assert_eq!(rename(libc::RENAME_NOREPLACE), libc::EEXIST);
-    assert_eq!(rename(libc::RENAME_EXCHANGE), libc::EINVAL);
+    for (a, b) in [(b"b", b"a"), (b"a", b"b")] {
+        assert_eq!(rename(libc::RENAME_EXCHANGE), 0);
+        assert_eq!((&fs::read(dir.join("a")).unwrap()[..], &fs::read(dir.join("b")).unwrap()[..]), (&a[..], &b[..]));
+    }
     assert_eq!(rename(libc::RENAME_WHITEOUT), libc::EINVAL);
     assert_eq!(rename(0), 0);
     assert_eq!(fs::read(dir.join("b")).unwrap(), b"a");
