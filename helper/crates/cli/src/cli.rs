@@ -72,6 +72,7 @@ pub enum Verb {
     Doctor(doctor::Args),
     Info(info::Args),
     Url(url::Args),
+    Exec(exec::Args),
     Status(status::Args),
     Diff(diff::Args),
     Instance(instance::Args),

@@ -9,6 +9,7 @@ mod doctor;
 mod handing;
 mod interrupt;
 mod mounts;
+mod on_record;
 mod output;
 mod owner_binary;
 mod presence;

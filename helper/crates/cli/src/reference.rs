@@ -32,7 +32,7 @@ pub fn cli() -> String {
     page
 }
 
-const EXITS: [(u8, &str); 9] = [
+const EXITS: [(u8, &str); 12] = [
     (0, "done"),
     (Exit::Unexpected as u8, "unexpected failure"),
     (Exit::Usage as u8, "usage or configuration"),
@@ -42,6 +42,9 @@ const EXITS: [(u8, &str); 9] = [
     (Exit::TimedOut as u8, "timed out"),
     (Exit::Refused as u8, "refused (policy, key)"),
     (Exit::Unavailable as u8, "engine or remote unavailable"),
+    (125, "`exec` could not run its command; everything else it ends with is the command's own"),
+    (Exit::NotExecutable as u8, "the command of `exec` is not executable"),
+    (Exit::NoSuchCommand as u8, "the command of `exec` was not found"),
 ];
 
 /// The options that stand in the help of every verb, once.

@@ -12,6 +12,9 @@ pub enum Exit {
     TimedOut = 6,
     Refused = 7,
     Unavailable = 8,
+    /// As a shell tells it of a command.
+    NotExecutable = 126,
+    NoSuchCommand = 127,
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -104,6 +107,12 @@ catalogue! {
     DATABASE_BASE_MOVED = "nixbox::database::base-moved", Refused, "The database is an overlay over another folder than `base` names. The message names both; `nixbox-helper instance relocate` says that it was moved.";
     DATABASE_DAMAGED = "nixbox::database::damaged", Unavailable, "SQLite says that the file is damaged. `nixbox-helper fsck` says more.";
     DATABASE_FAILED = "nixbox::database::failed", Unavailable, "The database could not be opened or created.";
+
+    EXEC_FAILED = "nixbox::exec::failed", Unexpected, "The command could not be started. Its folder may be missing inside the instance. `exec` ends with 125.";
+    EXEC_MISSING = "nixbox::exec::missing", NoSuchCommand, "The command was not found.";
+    EXEC_NOT_EXECUTABLE = "nixbox::exec::not-executable", NotExecutable, "The command was found and cannot be executed.";
+    EXEC_TIMED_OUT = "nixbox::exec::timed-out", TimedOut, "The command took longer than `--timeout`, and was ended. `exec` ends with 125.";
+    EXEC_USER = "nixbox::exec::user", Refused, "The command cannot be run as the user that `--user` names. `exec` ends with 125.";
 
     ARCHIVE_BROKEN = "nixbox::archive::broken", Usage, "What was to be imported is no tar archive, or not all of one. Nothing of it was kept.";
     ARCHIVE_REFUSED = "nixbox::archive::refused", Refused, "An archive holds what would lead out of the instance, a device, or a name twice. Nothing of it was kept.";

@@ -4,7 +4,9 @@
 //! signals that were asked for, and wakes only when something happened.
 
 mod child;
+mod descendants;
 mod event;
+mod foreground;
 mod lines;
 mod pidfd;
 mod spawn;
@@ -13,6 +15,7 @@ mod supervisor;
 
 pub use child::{Child, Ended, State};
 pub use event::{Event, Id};
+pub use foreground::{Account, Captured, Ending, Foreground, MOST, Outlet, View};
 pub use pidfd::Handle;
 pub use spec::{Placement, Sink, Spec};
 pub use supervisor::{Supervisor, Waker};

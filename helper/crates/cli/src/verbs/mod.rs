@@ -7,6 +7,7 @@ pub mod docs;
 pub mod doctor;
 pub mod down;
 pub mod env;
+pub mod exec;
 pub mod export;
 pub mod fs;
 pub mod fsck;
@@ -46,6 +47,7 @@ pub const DONE: u8 = 0;
 
 pub fn run(verb: Verb, context: &Context) -> Result<u8, Report> {
     match verb {
+        Verb::Exec(args) => exec::run(args, context),
         Verb::Init(args) => init::run(args, context),
         Verb::Serve(args) => serve::run(args, context),
         Verb::Env(args) => env::run(args, context),

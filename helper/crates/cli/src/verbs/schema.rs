@@ -28,6 +28,7 @@ pub const ANSWERS: &[(&str, Make)] = &[
     ("doctor", || schema_for!(Versioned<doctor::Answer>)),
     ("down", || schema_for!(Versioned<down::Answer>)),
     ("env", || schema_for!(Versioned<env::Answer>)),
+    ("exec", || schema_for!(Versioned<exec::Answer>)),
     ("export", || schema_for!(Versioned<export::Answer>)),
     ("fs apply", || schema_for!(Versioned<fs::apply::Answer>)),
     ("fs cp", || schema_for!(Versioned<fs::Transferred>)),

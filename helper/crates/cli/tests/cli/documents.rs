@@ -133,7 +133,7 @@ fn answers_are_what_their_schema_says() {
         check("new", "new plain made"),
     ];
     // These need FUSE or a base, and have tests of their own.
-    checked.extend(["instance relocate", "quickstart", "unmount"].map(String::from));
+    checked.extend(["exec", "instance relocate", "quickstart", "unmount"].map(String::from));
     checked.sort();
     let published: Vec<String> = test.run("schema").success().stdout.lines().map(str::to_owned).collect();
     assert_eq!(checked, published);

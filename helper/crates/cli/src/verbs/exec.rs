@@ -1,0 +1,320 @@
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::io::ErrorKind;
+use std::os::unix::process::ExitStatusExt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use nixbox_config::env::prefix;
+use nixbox_config::{Engine, Instance, Project};
+use nixbox_control::Status;
+use nixbox_report::{Failure, Report, codes};
+use nixbox_supervisor::{Account, Ending, Foreground, Outlet, View};
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use super::env::exports;
+use crate::asking::Asked;
+use crate::context::{Context, here};
+use crate::on_record::Call;
+use crate::presence::{self, Presence, presence};
+use crate::select;
+
+/// Run a command that sees the instance in the place of its project folder
+///
+/// Paths stay what they are: to the command, and to whatever it starts, the folder that the instance lies over holds
+/// what the instance holds. That takes a mount namespace; where this user may not have one, the command starts in the
+/// mount, and a warning says so. It begins in the folder in which this is called, as far as that lies in the project.
+/// AGENTFS_* are set, and the command is on record in the timeline with its arguments, its end and how long it took.
+///
+/// Its exit code is the command's own, or 128 and the signal that ended it. 126: it is not executable. 127: it was not
+/// found. 125: it could not be run for another reason, or took longer than --timeout.
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Examples:\n  nixbox-helper exec sandbox -- make test\n  nixbox-helper exec -it sandbox -- bash\n  git diff | nixbox-helper exec -i -- git apply\n  nixbox-helper exec --timeout 600 -e CI=1 -w /work/app/web -- npm test"
+)]
+pub struct Args {
+    /// The instance [default: the default one]
+    pub name: Option<String>,
+    /// Set a variable for it, or with a bare NAME, pass on ours
+    #[arg(short, long, value_name = "NAME[=VALUE]")]
+    pub env: Vec<String>,
+    /// The folder to begin in; relative ones start from the project folder
+    #[arg(short, long, value_name = "DIR")]
+    pub workdir: Option<PathBuf>,
+    /// Who runs it, by name or number; for root alone
+    #[arg(short, long, value_name = "USER[:GROUP]")]
+    pub user: Option<String>,
+    /// Pass on standard input, which is empty otherwise
+    #[arg(short, long)]
+    pub interactive: bool,
+    /// Give it a terminal of its own
+    #[arg(short, long, conflicts_with = "json")]
+    pub tty: bool,
+    /// How long it may take; after that it is told to end, and killed five seconds later
+    #[arg(long, value_name = "SECONDS", value_parser = super::wait::seconds)]
+    pub timeout: Option<f64>,
+    /// The command and its arguments
+    #[arg(last = true, required = true, value_name = "COMMAND")]
+    pub command: Vec<OsString>,
+}
+
+#[derive(Serialize, JsonSchema)]
+pub struct Answer {
+    pub instance: String,
+    pub command: Vec<String>,
+    /// As this program ends with it
+    pub exit_code: u8,
+    /// The number of the signal that ended it, where one did
+    pub signal: Option<i32>,
+    pub timed_out: bool,
+    pub duration_ms: u64,
+    /// It saw the instance in the place of the project folder
+    pub in_place: bool,
+    /// What is not UTF-8 is replaced; the first 4 MiB
+    pub stdout: String,
+    pub stderr: String,
+    /// How many bytes of the two are left out
+    pub dropped: u64,
+    /// Its number in the timeline
+    pub call: Option<i64>,
+}
+
+/// All that is not the command's own end.
+const FAILED: u8 = 125;
+
+pub fn run(args: Args, context: &Context) -> Result<u8, Report> {
+    exec(&args, context).or_else(|report| {
+        context.output.report(&report);
+        let code = report.failures.first().map(|failure| failure.code);
+        Ok(match code {
+            Some(code) if *code == codes::EXEC_MISSING || *code == codes::EXEC_NOT_EXECUTABLE => report.exit(),
+            _ => FAILED,
+        })
+    })
+}
+
+fn exec(args: &Args, context: &Context) -> Result<u8, Report> {
+    let project = context.project()?;
+    let instance = select::one(&project, args.name.as_deref())?;
+    let place = Place::of(instance)?;
+    let cwd = place.folder(args.workdir.as_deref())?;
+    let (program, rest) = args.command.split_first().ok_or_else(|| Failure::new(&codes::USAGE, "no command"))?;
+    let foreground = Foreground {
+        program: program.clone(),
+        args: rest.to_vec(),
+        env: environment(args, &project, instance, &place)?,
+        cwd: cwd.clone(),
+        view: place.view.clone(),
+        user: account(args, instance)?,
+        input: args.interactive,
+        outlet: outlet(args, context),
+        limit: args.timeout.map(Duration::from_secs_f64).filter(|limit| !limit.is_zero()),
+    };
+    let words: Vec<String> = args.command.iter().map(|word| word.to_string_lossy().into_owned()).collect();
+    let call = match instance.engine {
+        Engine::Builtin => {
+            let parameters = serde_json::json!({ "command": words, "cwd": cwd.to_string_lossy() });
+            Some(Call::begin("exec", &parameters, Asked::of(instance, context.forwarded(&project)?))?)
+        }
+        // Which answers no requests while it serves.
+        Engine::Agentfs => None,
+    };
+    let id = call.as_ref().map(Call::id);
+    match foreground.run() {
+        Ok(ending) => {
+            if let Some(why) = &ending.without_view {
+                context.output.warn(without_view(&place, why));
+            }
+            recorded(call, &ending, context);
+            if context.output.json {
+                context.output.json(answer(instance, words, &ending, &place, id))?;
+            }
+            match (ending.timed_out, args.timeout) {
+                (true, Some(limit)) if !context.output.json => Err(timed_out(program, limit).into()),
+                (true, _) => Ok(FAILED),
+                (false, _) => Ok(ending.code()),
+            }
+        }
+        Err(error) => {
+            let failure = not_run(program, &error);
+            if let Some(call) = call {
+                call.fail(&failure.what, context);
+            }
+            Err(failure.into())
+        }
+    }
+}
+
+fn recorded(call: Option<Call>, ending: &Ending, context: &Context) {
+    let Some(call) = call else { return };
+    let result = serde_json::json!({ "exit_code": ending.code(), "in_place": ending.without_view.is_none() });
+    match (ending.timed_out, ending.code()) {
+        (true, _) => call.fail("it took too long and was ended", context),
+        (false, 0) => call.succeed(&result, context),
+        (false, code) => call.fail(&format!("exit code {code}"), context),
+    }
+}
+
+/// Where a command finds the instance.
+struct Place {
+    mount: PathBuf,
+    /// The folder that the instance is seen at.
+    root: PathBuf,
+    view: Option<View>,
+}
+
+impl Place {
+    fn of(instance: &Instance) -> Result<Self, Report> {
+        let status = match presence(instance, Duration::from_secs(5))? {
+            Presence::Here(status) if status.is_ready() => status,
+            Presence::Here(_) => {
+                return Err(Failure::new(&codes::OWNER_NOT_READY, format!("`{}` is not ready", instance.name))
+                    .why("its owner is starting or stopping")
+                    .help(format!("wait for it with `nixbox-helper wait {}`", instance.name))
+                    .into());
+            }
+            Presence::Nobody => {
+                let name = &instance.name;
+                return Err(presence::not_running(name)
+                    .help(format!("bring it up with `nixbox-helper up -d {name}`"))
+                    .into());
+            }
+            Presence::Silent(holder) => return Err(presence::silent(&instance.name, holder.as_ref()).into()),
+        };
+        let Some(mount) = mounted(&status) else {
+            return Err(Failure::new(&codes::MOUNT_NOT_MOUNTED, format!("`{}` is not mounted", instance.name))
+                .why("a command sees an instance through its mount")
+                .help("give it a `mount` in the configuration")
+                .into());
+        };
+        let Some(base) = &instance.base else { return Ok(Self { root: mount.clone(), mount, view: None }) };
+        // As the kernel names it, which is what the command sees of itself.
+        let root = base.path.canonicalize().unwrap_or_else(|_| base.path.clone());
+        let view = Some(View { shown: mount.clone(), at: root.clone() });
+        Ok(Self { mount, root, view })
+    }
+
+    /// Where to begin: as asked for, else where we are, if that is seen inside.
+    fn folder(&self, asked: Option<&Path>) -> Result<PathBuf, Report> {
+        if let Some(asked) = asked {
+            return Ok(self.root.join(asked));
+        }
+        let here = here()?;
+        let below = here.strip_prefix(&self.root).or_else(|_| here.strip_prefix(&self.mount));
+        Ok(match below {
+            Ok(below) if self.mount.join(below).is_dir() => self.root.join(below),
+            _ => self.root.clone(),
+        })
+    }
+}
+
+fn mounted(status: &Status) -> Option<PathBuf> {
+    status.mount.as_ref().map(|mount| mount.path.clone())
+}
+
+fn environment(
+    args: &Args,
+    project: &Project,
+    instance: &Instance,
+    place: &Place,
+) -> Result<Vec<(OsString, OsString)>, Report> {
+    let mut all: BTreeMap<OsString, OsString> =
+        exports(project, Some(&instance.name))?.into_iter().map(|(name, value)| (name.into(), value.into())).collect();
+    for name in ["AGENTFS_MOUNT".to_owned(), prefix(&instance.name) + "MOUNT"] {
+        all.insert(name.into(), place.root.clone().into());
+    }
+    for given in &args.env {
+        match given.split_once('=') {
+            Some(("", _)) => {
+                return Err(Failure::new(&codes::USAGE, format!("`{given}` names no variable"))
+                    .help("write NAME=VALUE")
+                    .into());
+            }
+            Some((name, value)) => drop(all.insert(name.into(), value.into())),
+            // All of ours are there anyway; this one wins over what the configuration says.
+            None => drop(std::env::var_os(given).map(|value| all.insert(given.into(), value))),
+        }
+    }
+    Ok(all.into_iter().collect())
+}
+
+fn account(args: &Args, instance: &Instance) -> Result<Option<Account>, Report> {
+    let Some(word) = &args.user else { return Ok(None) };
+    let Some(account) = Account::named(word)? else {
+        return Err(Failure::new(&codes::EXEC_USER, format!("this machine knows no `{word}`"))
+            .help("name a user, or a number")
+            .into());
+    };
+    let me = nix::unistd::geteuid();
+    if account.uid == me {
+        return Ok(None);
+    }
+    let refused = |why: &str, help: &str| {
+        Failure::new(&codes::EXEC_USER, format!("it cannot be run as `{word}`")).why(why).help(help)
+    };
+    if !me.is_root() {
+        return Err(refused("only root may become somebody else", "leave out --user, or ask as root").into());
+    }
+    if !instance.mount.as_ref().is_some_and(|mount| mount.allow_other) {
+        let why = "the mount shows its files to nobody but who mounted it";
+        return Err(refused(why, "set `mount.allow_other = true` for the instance").into());
+    }
+    Ok(Some(account))
+}
+
+fn outlet(args: &Args, context: &Context) -> Outlet {
+    match (args.tty, context.output.json) {
+        (_, true) => Outlet::Captured,
+        (true, false) => Outlet::Terminal,
+        (false, false) => Outlet::Ours,
+    }
+}
+
+fn without_view(place: &Place, why: &std::io::Error) -> String {
+    format!(
+        "the command saw the instance in {} and not in the place of {}: {why}; paths into that folder led to the real files",
+        place.mount.display(),
+        place.root.display()
+    )
+}
+
+fn not_run(program: &OsString, error: &std::io::Error) -> Failure {
+    let program = program.display();
+    match error.kind() {
+        ErrorKind::NotFound => Failure::new(&codes::EXEC_MISSING, format!("`{program}` was not found"))
+            .why("it lies in no folder of PATH, or what its first line names does not")
+            .help("name it with its path, as it is inside the instance"),
+        ErrorKind::PermissionDenied => {
+            Failure::new(&codes::EXEC_NOT_EXECUTABLE, format!("`{program}` is not executable"))
+                .why(error)
+                .help("make it so with `chmod +x`")
+        }
+        _ => Failure::new(&codes::EXEC_FAILED, format!("`{program}` could not be run"))
+            .why(error)
+            .help("--workdir names another folder to begin in"),
+    }
+}
+
+fn timed_out(program: &OsString, limit: f64) -> Failure {
+    Failure::new(&codes::EXEC_TIMED_OUT, format!("`{}` took longer than {limit} s", program.display()))
+        .why("it was told to end, and killed where it did not")
+        .help("give it longer with --timeout, or none")
+}
+
+fn answer(instance: &Instance, command: Vec<String>, ending: &Ending, place: &Place, call: Option<i64>) -> Answer {
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    Answer {
+        instance: instance.name.clone(),
+        command,
+        exit_code: if ending.timed_out { FAILED } else { ending.code() },
+        signal: ending.status.signal(),
+        timed_out: ending.timed_out,
+        duration_ms: u64::try_from(ending.took.as_millis()).unwrap_or(u64::MAX),
+        in_place: place.view.is_some() && ending.without_view.is_none(),
+        stdout: text(&ending.output.stdout),
+        stderr: text(&ending.output.stderr),
+        dropped: ending.output.dropped,
+        call,
+    }
+}

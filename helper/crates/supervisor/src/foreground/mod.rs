@@ -1,0 +1,76 @@
+//! One command in the place of this process, as far as its user can tell: the same terminal or one of its own, signals
+//! passed on, its end told as it was.
+
+mod captured;
+mod relay;
+mod start;
+mod terminal;
+mod user;
+mod view;
+
+use std::ffi::OsString;
+use std::io;
+use std::os::unix::process::ExitStatusExt;
+use std::path::PathBuf;
+use std::process::ExitStatus;
+use std::time::Duration;
+
+pub use self::captured::{Captured, MOST};
+pub use self::user::Account;
+pub use self::view::View;
+
+/// What to run, and what it finds there.
+#[derive(Debug, Clone)]
+pub struct Foreground {
+    pub program: OsString,
+    pub args: Vec<OsString>,
+    /// Set on top of this process's own environment.
+    pub env: Vec<(OsString, OsString)>,
+    /// Where it starts, as the view shows it.
+    pub cwd: PathBuf,
+    pub view: Option<View>,
+    pub user: Option<Account>,
+    /// Our standard input; empty without.
+    pub input: bool,
+    pub outlet: Outlet,
+    /// How long it may take. After that it is told to end, and then killed with all it has started: with everything
+    /// below this process, which is to have no other children.
+    pub limit: Option<Duration>,
+}
+
+/// Where the command's output goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outlet {
+    /// Where ours goes.
+    Ours,
+    /// To a terminal of its own, and from there to our output.
+    Terminal,
+    /// Into the answer.
+    Captured,
+}
+
+#[derive(Debug)]
+pub struct Ending {
+    pub status: ExitStatus,
+    pub took: Duration,
+    /// It did not end in the time that it had.
+    pub timed_out: bool,
+    /// Why it saw the machine's folders as they are, where it was to see a view.
+    pub without_view: Option<io::Error>,
+    pub output: Captured,
+}
+
+impl Ending {
+    /// As a shell would tell it.
+    pub fn code(&self) -> u8 {
+        let signal = || 128 + self.status.signal().unwrap_or(0);
+        u8::try_from(self.status.code().unwrap_or_else(signal)).unwrap_or(u8::MAX)
+    }
+}
+
+impl Foreground {
+    /// Runs it to its end. An error of kind `NotFound` or `PermissionDenied` is about the program itself.
+    pub fn run(&self) -> io::Result<Ending> {
+        relay::run(self)
+    }
+}

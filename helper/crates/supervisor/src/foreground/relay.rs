@@ -1,0 +1,199 @@
+//! Between a running command and whoever runs it: signals, what is typed and shown, and the time it has.
+
+use std::io::{self, Read, Write};
+use std::os::fd::{AsFd, BorrowedFd};
+use std::time::{Duration, Instant};
+
+use nix::errno::Errno;
+use nix::fcntl::{FcntlArg, OFlag, fcntl};
+use nix::libc;
+use nix::poll::{PollFd, PollFlags, poll};
+use nix::sys::signal::{SigSet, Signal};
+use nix::sys::signalfd::{SfdFlags, SignalFd};
+
+use super::start::{Started, start};
+use super::terminal::{Raw, Terminal};
+use super::{Captured, Ending, Foreground};
+use crate::descendants;
+use crate::pidfd::timeout;
+
+/// Passed on; the rest is the command's own business.
+const SIGNALS: [Signal; 7] = [
+    Signal::SIGINT,
+    Signal::SIGTERM,
+    Signal::SIGHUP,
+    Signal::SIGQUIT,
+    Signal::SIGUSR1,
+    Signal::SIGUSR2,
+    Signal::SIGWINCH,
+];
+
+/// What has not ended so long after it was told that its time is over is killed.
+const LAST_GRACE: Duration = Duration::from_secs(5);
+
+/// What a terminal takes for the end of input.
+const END_OF_INPUT: u8 = 4;
+
+pub(super) fn run(what: &Foreground) -> io::Result<Ending> {
+    let mask: SigSet = SIGNALS.into_iter().collect();
+    let before = mask.thread_swap_mask(nix::sys::signal::SigmaskHow::SIG_BLOCK)?;
+    let signals = SignalFd::with_flags(&mask, SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC)?;
+    // What the command leaves behind when its time is over comes to us, and can be found.
+    let _ = nix::sys::prctl::set_child_subreaper(what.limit.is_some());
+    let began = Instant::now();
+    let ended = start(what).and_then(|started| {
+        let raw = (started.terminal.is_some() && what.input).then(Raw::begin);
+        let relay =
+            Relay { signals, limit: what.limit.map(|limit| began + limit), typed: Vec::new(), input: what.input };
+        let ended = relay.attend(started, began);
+        drop(raw);
+        ended
+    });
+    before.thread_set_mask()?;
+    ended
+}
+
+struct Relay {
+    signals: SignalFd,
+    limit: Option<Instant>,
+    /// Not taken by the terminal yet.
+    typed: Vec<u8>,
+    input: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Source {
+    End,
+    Signals,
+    Shown,
+    Room,
+    Typed,
+}
+
+impl Relay {
+    fn attend(mut self, mut started: Started, began: Instant) -> io::Result<Ending> {
+        if let Some(terminal) = &started.terminal {
+            fcntl(&terminal.ours, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
+        }
+        let (mut timed_out, mut kill_at) = (false, None);
+        loop {
+            let now = Instant::now();
+            if !timed_out && self.limit.is_some_and(|at| at <= now) {
+                timed_out = true;
+                kill_at = Some(now + LAST_GRACE);
+                started.handle.signal(Signal::SIGTERM)?;
+            }
+            if kill_at.is_some_and(|at| at <= now) {
+                started.handle.signal(Signal::SIGKILL)?;
+                kill_at = None;
+            }
+            let until = if timed_out { kill_at } else { self.limit };
+            let happened = self.wait(&started, until)?;
+            for source in &happened {
+                match source {
+                    Source::End => {}
+                    Source::Signals => self.pass_on(&started)?,
+                    Source::Shown => self.show(started.terminal.as_ref())?,
+                    Source::Room => self.give(started.terminal.as_ref()),
+                    Source::Typed => self.take()?,
+                }
+            }
+            if happened.contains(&Source::End) {
+                break;
+            }
+        }
+        let status = started.child.wait()?;
+        if timed_out {
+            descendants::kill_all(std::process::id() as i32);
+        }
+        // What it said last.
+        self.show(started.terminal.as_ref())?;
+        let mut output = Captured::default();
+        if let Some([stdout, stderr]) = started.capturing.take() {
+            let ((stdout, one), (stderr, other)) = (stdout.end(), stderr.end());
+            output = Captured { stdout, stderr, dropped: one + other };
+        }
+        let without_view = started.without_view.take();
+        Ok(Ending { status, took: began.elapsed(), timed_out, without_view, output })
+    }
+
+    fn wait(&self, started: &Started, until: Option<Instant>) -> io::Result<Vec<Source>> {
+        let stdin = io::stdin();
+        let mut sources = vec![Source::End, Source::Signals];
+        let read = PollFlags::POLLIN;
+        let mut fds = vec![(started.handle.as_fd(), read), (self.signals.as_fd(), read)];
+        if let Some(terminal) = &started.terminal {
+            let ours: BorrowedFd<'_> = terminal.ours.as_fd();
+            sources.push(Source::Shown);
+            fds.push((ours, read));
+            if !self.typed.is_empty() {
+                sources.push(Source::Room);
+                fds.push((ours, PollFlags::POLLOUT));
+            } else if self.input {
+                sources.push(Source::Typed);
+                fds.push((stdin.as_fd(), read));
+            }
+        }
+        let mut fds: Vec<_> = fds.into_iter().map(|(fd, events)| PollFd::new(fd, events)).collect();
+        match poll(&mut fds, timeout(until)) {
+            Ok(_) | Err(Errno::EINTR) => {}
+            Err(errno) => return Err(errno.into()),
+        }
+        let happened: Vec<bool> = fds.iter().map(|fd| fd.any().unwrap_or(true)).collect();
+        Ok(sources.into_iter().zip(happened).filter_map(|(source, yes)| yes.then_some(source)).collect())
+    }
+
+    fn pass_on(&self, started: &Started) -> io::Result<()> {
+        while let Some(info) = self.signals.read_signal()? {
+            let Ok(signal) = Signal::try_from(info.ssi_signo as i32) else { continue };
+            match (&started.terminal, signal) {
+                (Some(terminal), Signal::SIGWINCH) => terminal.follow_size(),
+                (Some(_), _) => started.handle.signal(signal)?,
+                // Who shares our terminal has it from there already.
+                (None, _) if info.ssi_code <= 0 => started.handle.signal(signal)?,
+                (None, _) => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn show(&self, terminal: Option<&Terminal>) -> io::Result<()> {
+        let Some(terminal) = terminal else { return Ok(()) };
+        let mut piece = [0; 16 * 1024];
+        let mut out = io::stdout().lock();
+        loop {
+            match nix::unistd::read(&terminal.ours, &mut piece) {
+                // The last of those who had it open has gone.
+                Ok(0) | Err(Errno::EIO | Errno::EAGAIN) => return out.flush(),
+                Ok(length) => out.write_all(&piece[..length])?,
+                Err(Errno::EINTR) => {}
+                Err(errno) => return Err(errno.into()),
+            }
+        }
+    }
+
+    fn take(&mut self) -> io::Result<()> {
+        let mut piece = [0; 4 * 1024];
+        match io::stdin().lock().read(&mut piece) {
+            Ok(0) => {
+                self.typed.push(END_OF_INPUT);
+                self.input = false;
+            }
+            Ok(length) => self.typed.extend_from_slice(&piece[..length]),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) if error.raw_os_error() == Some(libc::EIO) => self.input = false,
+            Err(error) => return Err(error),
+        }
+        Ok(())
+    }
+
+    fn give(&mut self, terminal: Option<&Terminal>) {
+        let Some(terminal) = terminal else { return };
+        match nix::unistd::write(&terminal.ours, &self.typed) {
+            Ok(length) => drop(self.typed.drain(..length)),
+            Err(Errno::EAGAIN | Errno::EINTR) => {}
+            // Nobody reads it any more.
+            Err(_) => self.typed.clear(),
+        }
+    }
+}
