@@ -159,6 +159,28 @@ fn a_copy_up_that_does_not_fit_leaves_the_view_of_the_base() {
 }
 
 #[test]
+fn a_folder_that_does_not_fit_is_not_moved_and_nothing_of_it_is_copied() {
+    let base = tempfile::tempdir().unwrap();
+    fs::create_dir_all(base.path().join("d/e")).unwrap();
+    for path in ["d/x", "d/e/y", "z"] {
+        fs::write(base.path().join(path), pattern(MIB as usize / 3, 1)).unwrap();
+    }
+    for (size, files, errno) in [(Some(MIB / 2), None, libc::ENOSPC), (None, Some(3), libc::EDQUOT)] {
+        let scratch = limited_over(base.path(), size, files);
+        let tree = scratch.tree();
+        refused(tree.rename((ROOT, name("d")), (ROOT, name("to")), Rename::Replace), errno);
+        refused(tree.rename((ROOT, name("z")), (ROOT, name("d")), Rename::Exchange), errno);
+        assert_eq!(names(&*tree, ROOT), ["d", "z"]);
+        assert!(scratch.files().readdir(ROOT).unwrap().is_empty());
+        // What is there already is not counted once more.
+        let d = tree.lookup(ROOT, name("d")).unwrap().ino;
+        tree.unlink(d, name("x")).unwrap();
+        tree.rename((ROOT, name("d")), (ROOT, name("to")), Rename::Replace).unwrap();
+        assert_eq!(names(&*tree, ROOT), ["to", "z"]);
+    }
+}
+
+#[test]
 fn names_of_the_base_go_at_the_limit_of_files_as_well() {
     let base = tempfile::tempdir().unwrap();
     fs::create_dir(base.path().join("d")).unwrap();

@@ -3,7 +3,9 @@
 
 mod support;
 
+use std::ffi::OsStr;
 use std::fs;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{FileExt, MetadataExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -482,9 +484,8 @@ fn both_shapes_of_upstreams_whiteouts_are_understood() {
 
 #[test]
 fn names_that_the_format_cannot_hold_are_seen_and_not_changed() {
-    use std::os::unix::ffi::OsStrExt;
     let base = base(&[]);
-    let odd = std::ffi::OsStr::from_bytes(b"\xff");
+    let odd = OsStr::from_bytes(b"\xff");
     fs::write(base.path().join(odd), "odd").unwrap();
     let scratch = Scratch::over(base.path());
     let tree = scratch.tree();
@@ -497,6 +498,19 @@ fn names_that_the_format_cannot_hold_are_seen_and_not_changed() {
     let mut content = [0; 3];
     file.read_exact_at(&mut content, 0).unwrap();
     assert_eq!(&content, b"odd");
+}
+
+#[test]
+fn a_folder_with_a_name_that_the_format_cannot_hold_stays_where_it_is() {
+    let base = tempfile::tempdir().unwrap();
+    fs::create_dir(base.path().join("d")).unwrap();
+    fs::write(base.path().join("d/a"), "a").unwrap();
+    fs::write(base.path().join("d").join(OsStr::from_bytes(b"\xff")), "odd").unwrap();
+    let scratch = Scratch::over(base.path());
+    let tree = scratch.tree();
+    refused(tree.rename((ROOT, name("d")), (ROOT, name("e")), Rename::Replace), libc::EILSEQ);
+    assert_eq!(names(&*tree, ROOT), ["d"]);
+    assert!(scratch.files().readdir(ROOT).unwrap().is_empty(), "something was copied");
 }
 
 #[test]

@@ -133,6 +133,20 @@ impl Files {
         self.journal.flush()
     }
 
+    /// Whether there is room for so much, before any of it is begun.
+    pub(crate) fn must_fit(&self, more: Held) -> Result<()> {
+        self.disk_must_have(more.bytes)?;
+        self.read_tree(|tree| tree.room_for(more))
+    }
+
+    fn disk_must_have(&self, bytes: u64) -> Result<()> {
+        let disk = StatFs::of(&nix::sys::statvfs::statvfs(&self.disk).map_err(std::io::Error::from)?);
+        match disk.blocks_free.saturating_mul(u64::from(disk.block_size)) < bytes {
+            true => Err(Error::Errno(libc::ENOSPC)),
+            false => Ok(()),
+        }
+    }
+
     /// For whatever makes the database larger.
     pub(crate) fn grow_tree<T>(&self, bytes: usize, change: impl FnOnce(&mut Tree<'_>) -> Result<T>) -> Result<T> {
         if self.read_only {
@@ -227,11 +241,8 @@ impl FileSystem for Files {
             }
             _ => 0,
         };
-        // What the disk has no room for at all is refused now, and not when it is written to.
-        let disk = StatFs::of(&nix::sys::statvfs::statvfs(&self.disk).map_err(std::io::Error::from)?);
-        if disk.blocks_free.saturating_mul(u64::from(disk.block_size)) < grows {
-            return Err(Error::Errno(libc::ENOSPC));
-        }
+        // Refused now, and not when it is written to.
+        self.disk_must_have(grows)?;
         self.grow_tree(0, |tree| tree.allocate(ino, offset, length, how))
     }
 

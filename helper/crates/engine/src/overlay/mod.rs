@@ -10,6 +10,7 @@ mod change;
 mod compare;
 mod copy_up;
 mod hidden;
+mod lift;
 mod nodes;
 mod rename;
 mod tables;

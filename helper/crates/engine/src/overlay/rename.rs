@@ -5,12 +5,11 @@ use std::ffi::OsStr;
 use std::sync::Arc;
 
 use super::attrs::Gone;
-use super::copy_up::ALL;
 use super::whiteouts::Whitening;
 use super::{Found, Overlay, Place, State};
 use crate::error::{Error, Result};
 use crate::files::names;
-use crate::filesystem::{Attr, FileSystem, Ino, Kind, Rename};
+use crate::filesystem::{Ino, Kind, Rename};
 
 struct Move {
     from_place: Place,
@@ -27,9 +26,7 @@ impl Overlay {
         }
         self.keep_if_open(to.0, to.1)?;
         let Some(Move { moved, .. }) = self.may_move(&self.state(), from, to, how)? else { return Ok(()) };
-        if moved.below.is_some() {
-            self.lift(from.0, from.1)?;
-        }
+        self.lift_all(&[(from, moved)])?;
         let mut state = self.state();
         let Some(Move { from_place, to_place, moved, replaced }) = self.may_move(&state, from, to, how)? else {
             return Ok(());
@@ -79,28 +76,20 @@ impl Overlay {
 
     /// Both are copied up with all that is in them; then neither covers anything but the other's former place.
     fn exchange(&self, one: (Ino, &OsStr), other: (Ino, &OsStr)) -> Result<()> {
-        if !self.may_exchange(&self.state(), one, other)? {
-            return Ok(());
-        }
-        self.lift(one.0, one.1)?;
-        self.lift(other.0, other.1)?;
+        let Some([(_, found), (_, other_found)]) = self.may_exchange(&self.state(), one, other)? else { return Ok(()) };
+        self.lift_all(&[(one, found), (other, other_found)])?;
         let mut state = self.state();
-        if !self.may_exchange(&state, one, other)? {
-            return Ok(());
+        let Some(both) = self.may_exchange(&state, one, other)? else { return Ok(()) };
+        let mut paths = Vec::new();
+        for ((place, _), (_, name)) in both.iter().zip([one, other]) {
+            paths.push(self.path_in_the_base(&state, place, name)?);
         }
-        let (mut places, mut found, mut paths) = (Vec::new(), Vec::new(), Vec::new());
-        for (directory, name) in [one, other] {
-            let place = self.place(&state, directory)?;
-            found.push(self.find(&state, &place, name)?.ok_or(Error::Errno(libc::ENOENT))?);
-            paths.push(self.path_in_the_base(&state, &place, name)?);
-            places.push(place);
-        }
-        let shares: Vec<_> = found.iter().map(|found| found.below.as_ref().map(|below| below.path.clone())).collect();
+        let shares = both.each_ref().map(|(_, found)| found.below.as_ref().map(|below| below.path.clone()));
         let mut white = Whitening::default();
         // What has come to the base since they were copied up is little.
         let opaque = self.change(&mut state, Some(0), |lift, tree| {
             let mut lifted = Vec::new();
-            for ((place, found), share) in places.iter().zip(&found).zip(&shares) {
+            for ((place, found), share) in both.iter().zip(&shares) {
                 let directory = Self::folder(lift, tree, place)?;
                 let delta = match share {
                     Some(path) => lift.all(tree, directory, path)?,
@@ -114,7 +103,7 @@ impl Overlay {
             }
             let mut opaque = Vec::new();
             for (index, path) in paths.iter().enumerate() {
-                let (moved, delta) = (&found[1 - index], lifted[1 - index].1);
+                let ((_, moved), delta) = (&both[1 - index], lifted[1 - index].1);
                 if let (Kind::Directory, Some(path)) = (moved.attr.kind, path)
                     && self.close_off(lift.state, tree, delta, Some(delta), path, &mut white)?
                 {
@@ -132,17 +121,26 @@ impl Overlay {
         Ok(())
     }
 
-    /// `false` where both names mean one file already.
-    fn may_exchange(&self, state: &State, one: (Ino, &OsStr), other: (Ino, &OsStr)) -> Result<bool> {
-        let (place, other_place) = (self.place(state, one.0)?, self.place(state, other.0)?);
-        let found = self.find(state, &place, one.1)?.ok_or(Error::Errno(libc::ENOENT))?;
-        let other_found = self.find(state, &other_place, other.1)?.ok_or(Error::Errno(libc::ENOENT))?;
-        for (moved, to) in [(&found, &other_place), (&other_found, &place)] {
+    /// `None` where both names mean one file already.
+    fn may_exchange(
+        &self,
+        state: &State,
+        one: (Ino, &OsStr),
+        other: (Ino, &OsStr),
+    ) -> Result<Option<[(Place, Found); 2]>> {
+        let look = |(directory, name)| -> Result<(Place, Found)> {
+            let place = self.place(state, directory)?;
+            let found = self.find(state, &place, name)?.ok_or(Error::Errno(libc::ENOENT))?;
+            Ok((place, found))
+        };
+        let both = [look(one)?, look(other)?];
+        let [(place, found), (other_place, other_found)] = &both;
+        for (moved, to) in [(found, other_place), (other_found, place)] {
             if moved.attr.kind == Kind::Directory && self.is_within(to, moved)? {
                 return Err(Error::Errno(libc::EINVAL));
             }
         }
-        Ok(found.attr.ino != other_found.attr.ino)
+        Ok((found.attr.ino != other_found.attr.ino).then_some(both))
     }
 
     /// What is to be moved, and what gives way to it; `None` where both names mean one file already.
@@ -167,28 +165,6 @@ impl Overlay {
         }
         self.refuse_hidden(&to_place, to.1)?;
         Ok(Some(Move { from_place, to_place, moved, replaced }))
-    }
-
-    /// Copies up an entry with everything in it, one after the other, so that nobody has to wait for all of it. Nobody
-    /// sees any of that: what is copied up is what was seen before.
-    fn lift(&self, parent: Ino, name: &OsStr) -> Result<()> {
-        let attr = match self.lookup(parent, name) {
-            Err(Error::Errno(libc::ENOENT)) => return Ok(()),
-            other => other?,
-        };
-        let lifted = self.risen(attr.ino, ALL).and_then(|_| self.lift_entries(&attr));
-        self.forget(attr.ino, 1);
-        lifted
-    }
-
-    fn lift_entries(&self, folder: &Attr) -> Result<()> {
-        let is_shared = self.state().nodes.get(folder.ino).is_some_and(|node| node.below.is_some());
-        if folder.kind == Kind::Directory && is_shared {
-            for entry in self.readdir(folder.ino)? {
-                self.lift(folder.ino, &entry.name)?;
-            }
-        }
-        Ok(())
     }
 
     fn may_be_replaced(&self, state: &State, replaced: &Found, moved: &Found, from: &Place) -> Result<()> {
