@@ -30,6 +30,15 @@ let
     }
     // lib.optionalAttrs (e.keyCommand != [ ]) { key_command = e.keyCommand; };
 
+  remote =
+    r:
+    present {
+      inherit (r) url insecure;
+      token_file = r.tokenFile;
+      token_env = r.tokenEnv;
+    }
+    // lib.optionalAttrs (r.tokenCommand != [ ]) { token_command = r.tokenCommand; };
+
   http =
     h: { inherit (h) bind port expose; } // lib.optionalAttrs (h.hosts != [ ]) { inherit (h) hosts; };
 
@@ -49,6 +58,7 @@ let
         http = if i.http == null then null else http i.http;
         inherit (i) nfs;
         encryption = if i.encryption == null then null else encryption i.encryption;
+        sync = if i.sync == null then null else present i.sync;
       }
       // filled {
         inherit (i) labels env;
@@ -58,18 +68,21 @@ let
       // lib.optionalAttrs (i.mcp.tools != null) { mcp = { inherit (i.mcp) tools; }; }
     ) i.settings;
 in
-lib.recursiveUpdate (present {
-  version = 1;
-  data_dir = cfg.dataDir;
-  runtime_dir = cfg.runtimeDir;
-  agentfs_program =
-    if
-      cfg.cliPackage or null != null && lib.any (i: i.engine == "agentfs") (lib.attrValues cfg.instances)
-    then
-      "${cfg.cliPackage}/bin/agentfs"
-    else
-      null;
-  default_instance = cfg.defaultInstance;
-  log_level = cfg.logLevel;
-  instances = lib.mapAttrs (_: instance) cfg.instances;
-}) cfg.settings
+lib.recursiveUpdate (
+  present {
+    version = 1;
+    data_dir = cfg.dataDir;
+    runtime_dir = cfg.runtimeDir;
+    agentfs_program =
+      if
+        cfg.cliPackage or null != null && lib.any (i: i.engine == "agentfs") (lib.attrValues cfg.instances)
+      then
+        "${cfg.cliPackage}/bin/agentfs"
+      else
+        null;
+    default_instance = cfg.defaultInstance;
+    log_level = cfg.logLevel;
+    instances = lib.mapAttrs (_: instance) cfg.instances;
+  }
+  // filled { remotes = lib.mapAttrs (_: remote) cfg.remotes; }
+) cfg.settings

@@ -80,7 +80,15 @@ in
             keyCommand = [ "pass" ];
             keyEnv = "K";
           };
+          sync.remote = "team";
           mcp.tools = [ "read_file" ];
+        };
+        remotes.team = {
+          url = "https://team.example.org";
+          tokenFile = "t";
+          tokenCommand = [ "pass" ];
+          tokenEnv = "T";
+          insecure = true;
         };
       })
       {
@@ -130,7 +138,15 @@ in
             key_command = [ "pass" ];
             key_env = "K";
           };
+          sync.remote = "team";
           mcp.tools = [ "read_file" ];
+        };
+        remotes.team = {
+          url = "https://team.example.org";
+          token_file = "t";
+          token_command = [ "pass" ];
+          token_env = "T";
+          insecure = true;
         };
       };
 

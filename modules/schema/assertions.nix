@@ -125,6 +125,75 @@ let
       )
     ];
 
+  remotes = document.remotes or { };
+
+  # as crates/config says it
+  isRemote =
+    url:
+    match "(libsql|https|http)://[^/@?#[:space:]:]+(:[1-9][0-9]*)?(/[^@?#[:space:]]*)?" url != null;
+  isHere = url: match "http://(localhost|127[.][0-9.]+)(:[0-9]+)?(/.*)?" url != null;
+
+  perRemote =
+    name:
+    let
+      remote = remotes.${name};
+      url = remote.url or "";
+      at' = option "remotes.${name}";
+      words = builtins.filter (word: word != null) (
+        [
+          (remote.token_file or null)
+          (remote.token_env or null)
+        ]
+        ++ remote.token_command or [ ]
+      );
+      file = remote.token_file or null;
+      sources = builtins.filter (set: set) [
+        (file != null)
+        ((remote.token_command or [ ]) != [ ])
+        ((remote.token_env or null) != null)
+      ];
+    in
+    [
+      (require (match "[a-z0-9][a-z0-9_-]{0,62}" name != null)
+        "${option "remotes"}.\"${name}\": a name is made of lower case letters, digits, - and _, starts with a letter or digit and has at most 63 characters"
+      )
+      (require (isRemote url) "${at'}.url is no address of a remote, such as \"libsql://HOST\", \"https://HOST\" or \"http://127.0.0.1:PORT\", without a user, a password or a token in it")
+      (require (!lib.hasPrefix "http://" url || isHere url || remote.insecure or false)
+        "${at'}.url: over http everybody on the way to another machine reads the token; use https, or set ${at'}.insecure = true"
+      )
+      (require (
+        builtins.length sources <= 1
+      ) "${at'}: at most one of tokenFile, tokenCommand and tokenEnv says where the token is")
+      (require (file == null || !inStore file)
+        "${at'}.tokenFile is ${toString file}: everybody can read the Nix store; use a plain string that names a file outside of it"
+      )
+      (require (!builtins.any isKey words && nixbox.literalSecrets at' words == [ ])
+        "${at'} looks like it holds the token itself, and the Nix store is readable by everyone; name a file instead (tokenFile)"
+      )
+    ];
+
+  synced =
+    name:
+    let
+      instance = instances.${name};
+      wanted = instance.sync.remote or null;
+    in
+    lib.optionals (instance ? sync) [
+      (require (remotes ? ${toString wanted})
+        "${at name "sync.remote"} is \"${toString wanted}\", which is not declared in ${option "remotes"}"
+      )
+      (require (!(instance ? encryption))
+        "${at name "sync"}: an encrypted instance is not synced: the remote would hold everything in the clear"
+      )
+      (require (!(instance ? base)) "${at name "sync"}: an instance over a base is not synced yet")
+      (require (
+        instance.mode or "overlay" == "overlay"
+      ) "${at name "sync"}: what is synced is kept in the database, and in this mode it is not")
+      (require (
+        instance.engine or "builtin" == "builtin"
+      ) "${at name "sync"}: engine = \"agentfs\" lets nobody else at the database, and so nobody sync it")
+    ];
+
   inStore = path: lib.hasPrefix builtins.storeDir path || lib.hasPrefix "/nix/store/" path;
 
   # dataDir = "${./data}" would put the databases where nothing can write.
@@ -146,6 +215,8 @@ let
 in
 concatMap perInstance names
 ++ concatMap encrypted names
+++ concatMap synced names
+++ concatMap perRemote (attrNames remotes)
 ++ import ./places.nix { inherit lib; } {
   inherit
     at

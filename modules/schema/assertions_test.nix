@@ -36,6 +36,13 @@ let
     };
   };
   encrypted = encryption: { instances.a = { inherit encryption; }; };
+  synced = instance: {
+    remotes.team.url = "libsql://team.example.org";
+    instances.a = {
+      sync.remote = "team";
+    }
+    // instance;
+  };
   long = n: builtins.concatStringsSep "" (builtins.genList (_: "a") n);
 in
 {
@@ -100,6 +107,60 @@ in
   "encryption: a key through settings" = refuses "the key itself" {
     instances.a.settings.encryption.key_file = "000102030405060708090a0b0c0d0e0f";
   };
+
+  "sync: with a remote" = accepts (synced { });
+  "sync: a remote on this machine" = accepts {
+    remotes.home.url = "http://127.0.0.1:8080";
+  };
+  "sync: an unknown remote" = refuses "not declared" { instances.a.sync.remote = "team"; };
+  "sync: encrypted" = refuses "in the clear" (synced {
+    encryption.keyEnv = "A_KEY";
+  });
+  "sync: over a base" = refuses "not synced yet" (synced {
+    base = ".";
+  });
+  "sync: ephemeral" = refuses "in this mode it is not" (synced {
+    mode = "ephemeral";
+  });
+  "sync: upstream's program" = refuses "lets nobody else" (synced {
+    engine = "agentfs";
+  });
+  "remote: no address" = refuses "no address of a remote" { remotes.team.url = "ftp://a"; };
+  "remote: a token in the address" = refuses "no address of a remote" {
+    remotes.team.url = "https://a?authToken=x";
+  };
+  "remote: http to another machine" = refuses "everybody on the way" {
+    remotes.team.url = "http://10.0.0.7";
+  };
+  "remote: http to another machine, meant" = accepts {
+    remotes.team = {
+      url = "http://10.0.0.7";
+      insecure = true;
+    };
+  };
+  "remote: two tokens" = refuses "at most one of" {
+    remotes.team = {
+      url = "https://a";
+      tokenFile = "t";
+      tokenEnv = "T";
+    };
+  };
+  "remote: a token in the store" = refuses "everybody can read" {
+    remotes.team = {
+      url = "https://a";
+      tokenFile = "/nix/store/0c5b8vw40dy178xlpddw65q9gf1h2186-token";
+    };
+  };
+  "remote: a token written out" = refuses "the token itself" {
+    remotes.team = {
+      url = "https://a";
+      tokenCommand = [
+        "echo"
+        "eyJhbGciOi.eyJzdWIiOi.SflKxwRJSM"
+      ];
+    };
+  };
+  "remote: a name" = refuses "\"Big\"" { remotes.Big.url = "https://a"; };
 
   "default instance: declared" = accepts (two { } { } // { defaultInstance = "b"; });
   "default instance: unknown" = refuses "defaultInstance is \"c\"" (
@@ -314,8 +375,8 @@ in
     instances.a.env.GITHUB_TOKEN = "abc";
   };
   "secret: in a label" = refuses "instances.a.labels.api-key" { instances.a.labels.api-key = "abc"; };
-  "secret: in settings" = refuses "settings.sync.auth_token" { settings.sync.auth_token = "abc"; };
-  "secret: in an instance's settings" = refuses "instances.a.settings.sync.auth_token" {
-    instances.a.settings.sync.auth_token = "abc";
+  "secret: in settings" = refuses "settings.other.auth_token" { settings.other.auth_token = "abc"; };
+  "secret: in an instance's settings" = refuses "instances.a.settings.other.auth_token" {
+    instances.a.settings.other.auth_token = "abc";
   };
 }

@@ -16,5 +16,5 @@ let
 in
 {
   # A tree of options rather than one submodule, so that a host can add its own.
-  options.services.agentfs = part ./agentfs.nix // part ./owner.nix;
+  options.services.agentfs = part ./agentfs.nix // part ./owner.nix // part ./remotes.nix;
 }

@@ -106,6 +106,13 @@ in
       description = "Encrypts the database. Null: it is plain.";
     };
 
+    sync = mkOption {
+      type = types.nullOr (types.submodule ./sync.nix);
+      default = null;
+      example = literalExpression ''{ remote = "team"; }'';
+      description = "Syncs the instance with a remote, when somebody says so: `nixbox-helper sync`. Null: it is on this machine alone.";
+    };
+
     settings = mkOption {
       type = data.table;
       default = { };

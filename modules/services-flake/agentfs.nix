@@ -15,7 +15,7 @@ let
   process = import ../process-compose-process.nix { inherit lib pkgs; };
 
   cfg = {
-    inherit (config) dataDir logLevel;
+    inherit (config) dataDir logLevel remotes;
     runtimeDir = null;
     defaultInstance = name;
     # `enable` and `dataDir` come from multiService
@@ -29,6 +29,7 @@ in
   imports = [
     ../schema/instance.nix
     ../schema/owner.nix
+    ../schema/remotes.nix
   ];
 
   options.configFile = lib.mkOption {

@@ -4,6 +4,7 @@ A `text` block after an `sh` block is what it prints; `[..]` in it stands for an
 A block marked `sh norun` is shown and not run.
 """
 
+import contextlib
 import os
 import re
 import shutil
@@ -13,6 +14,7 @@ from pathlib import Path
 
 import pytest
 from pages import ROOT, blocks
+from support.needs import need
 
 GUIDE = sorted((ROOT / "docs" / "guide").glob("*.md"))
 
@@ -43,6 +45,7 @@ def shell(tmp_path):
         "LC_ALL": "C.UTF-8",
     }
 
+    blocks_run = []
     # each block starts where the last one ended, as if typed into one shell
     place = [project]
 
@@ -58,6 +61,7 @@ def shell(tmp_path):
             text=True,
             start_new_session=True,
         )
+        blocks_run.append(process.pid)
         try:
             out, err = process.communicate(timeout=60)
         except subprocess.TimeoutExpired:
@@ -70,6 +74,10 @@ def shell(tmp_path):
     for folder in {project, place[0]}:
         if (folder / "nixbox.toml").exists():
             subprocess.run(["nixbox-helper", "down"], cwd=folder, env=environment, capture_output=True, timeout=60)
+    for group in blocks_run:
+        # what a page started by itself; the number is nobody else's while one of the group lives
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(group, signal.SIGKILL)
     left = [line for line in Path("/proc/self/mountinfo").read_text().splitlines() if f" {tmp_path}" in line]
     assert not left
 
@@ -78,6 +86,8 @@ def shell(tmp_path):
 def test_page(page, shell):
     if not shutil.which("nixbox-helper", path=str(helper_folder())):
         pytest.fail("nixbox-helper is not built; run `cargo build` in helper/")
+    if any(block.language == "sh" and "tursodb " in block.text for block in blocks(page)):
+        need("tursodb")
     last = None
     for block in blocks(page):
         if block.language == "sh" and block.note != "norun":

@@ -82,7 +82,7 @@ class Project:
         self.children.append(child)
         return child
 
-    def command(self, *argv, check=True, timeout=60, env=None, **options):
+    def command(self, *argv, check=True, timeout=60, env=None, text=True, **options):
         options.setdefault("cwd", self.root)
         if "input" not in options:
             options.setdefault("stdin", subprocess.DEVNULL)
@@ -90,7 +90,7 @@ class Project:
             [str(arg) for arg in argv],
             env={**self.env, **(env or {})},
             capture_output=True,
-            text=True,
+            text=text,
             timeout=timeout,
             check=False,
             **options,

@@ -80,6 +80,7 @@ pub enum Verb {
     Kv(kv::Args),
     Tool(tool::Args),
     Timeline(timeline::Args),
+    Sync(sync::Args),
     Mcp(mcp::Args),
     Export(export::Args),
     Import(import::Args),

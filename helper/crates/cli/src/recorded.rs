@@ -69,6 +69,7 @@ fn undeclared(status: Status, paths: Paths) -> Instance {
         http: None,
         nfs: None,
         encryption: None,
+        sync: None,
         mcp_tools: Vec::new(),
         paths,
     }

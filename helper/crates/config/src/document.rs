@@ -76,6 +76,10 @@ pub(crate) struct Document {
     #[schemars(extend("default" = "info"))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub log_level: Option<At<LogLevel>>,
+    /// The databases that instances are synced with, by name: lower case letters, digits, `-` and `_`, at most 63.
+    #[schemars(default, extend("propertyNames" = { "pattern": "^[a-z0-9][a-z0-9_-]*$", "maxLength": 63 }))]
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub remotes: BTreeMap<String, At<RemoteDocument>>,
     /// The instances, by name: lower case letters, digits, `-` and `_`, at most 63.
     #[schemars(default, extend("propertyNames" = { "pattern": "^[a-z0-9][a-z0-9_-]*$", "maxLength": 63 }))]
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
@@ -96,6 +100,13 @@ pub(crate) struct Document {
     {
         "if": { "required": ["mode"], "properties": { "mode": { "const": "ephemeral" } } },
         "then": { "not": { "required": ["encryption"] } },
+    },
+    {
+        "if": { "required": ["sync"] },
+        "then": {
+            "not": { "anyOf": [{ "required": ["encryption"] }, { "required": ["base"] }] },
+            "properties": { "mode": { "const": "overlay" } },
+        },
     },
 ]))]
 #[serde(deny_unknown_fields)]
@@ -149,9 +160,57 @@ pub(crate) struct InstanceDocument {
     /// Encrypts the database. Without this table it is plain.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub encryption: Option<At<EncryptionDocument>>,
+    /// Syncs the instance with a remote. Without this table it is on this machine alone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sync: Option<At<SyncDocument>>,
     /// What the instance offers to agents over MCP.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub mcp: Option<At<McpDocument>>,
+}
+
+/// A Turso or libSQL database, in the cloud or self-hosted, and where the token for it comes from: a file, a command or
+/// a variable. The owner alone reads it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+#[schemars(extend("required" = ["url"], "not" = { "anyOf": [
+    { "required": ["token_file", "token_env"] },
+    { "required": ["token_file", "token_command"], "properties": { "token_command": { "minItems": 1 } } },
+    { "required": ["token_env", "token_command"], "properties": { "token_command": { "minItems": 1 } } },
+] }))]
+#[serde(deny_unknown_fields)]
+pub(crate) struct RemoteDocument {
+    /// Where it is: `libsql://…` or `https://…`; `http://…` on this machine, elsewhere only with `insecure`.
+    #[schemars(with = "String", regex(pattern = "^(libsql|https|http)://[^/@?#\\s:]+(:[1-9][0-9]*)?(/[^@?#\\s]*)?$"))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub url: Option<At<String>>,
+    /// The file that holds the token, relative to the project root. One that everybody can read is refused.
+    #[schemars(length(min = 1))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub token_file: Option<At<String>>,
+    /// A program and its arguments, run without a shell in the project root, that prints the token.
+    #[schemars(default, inner(length(min = 1)))]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub token_command: Vec<At<String>>,
+    /// The name of the environment variable that holds the token when the owner starts. Where nothing is said it is
+    /// `TURSO_DB_AUTH_TOKEN`, and none is sent where that is not set.
+    #[schemars(regex(pattern = "^[A-Za-z_][A-Za-z0-9_]*$"))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub token_env: Option<At<String>>,
+    /// Allow `http://` to another machine. Whoever is on the way reads the token and everything else.
+    #[schemars(extend("default" = false))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub insecure: Option<At<bool>>,
+}
+
+/// With what an instance is synced. What it holds goes there and comes from there when somebody says so:
+/// `nixbox-helper sync`.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, JsonSchema)]
+#[schemars(extend("required" = ["remote"]))]
+#[serde(deny_unknown_fields)]
+pub(crate) struct SyncDocument {
+    /// The name of one of `remotes`.
+    #[schemars(length(min = 1))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub remote: Option<At<String>>,
 }
 
 /// How much an instance may hold. Of a base counts only what has been changed, and so copied.
@@ -302,6 +361,7 @@ impl Document {
             agentfs_program: None,
             default_instance: None,
             log_level: None,
+            remotes: BTreeMap::new(),
             instances: BTreeMap::new(),
         }
     }

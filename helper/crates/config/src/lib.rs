@@ -4,6 +4,7 @@
 //! problem on the way, [`resolve`] applies the environment and the defaults, and [`check`] compares the instances
 //! with each other.
 
+mod address;
 mod check;
 mod document;
 pub mod env;
@@ -25,9 +26,10 @@ mod tree;
 mod warnings;
 mod words;
 
+pub use address::{Address, AddressError};
 pub use load::{Loaded, load};
 pub use origin::{Origin, Origins, Setting};
-pub use project::{Base, Encryption, Http, Instance, KeySource, Limits, Mount, Nfs, Paths, Project};
+pub use project::{Base, Encryption, Http, Instance, KeySource, Limits, Mount, Nfs, Paths, Project, Remote};
 pub use render::{to_json, to_toml};
 pub use schema::schema;
 pub use size::Size;

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
+use crate::address::Address;
 use crate::size::Size;
 use crate::words::{Backend, Cipher, Engine, LogLevel, McpTool, Mode};
 
@@ -20,6 +21,8 @@ pub struct Project {
     /// The instance that unprefixed `AGENTFS_*` names mean.
     pub default_instance: Option<String>,
     pub log_level: LogLevel,
+    /// What instances can be synced with.
+    pub remotes: BTreeMap<String, Remote>,
     /// Every declared instance, disabled ones too.
     pub instances: BTreeMap<String, Instance>,
 }
@@ -42,6 +45,8 @@ pub struct Instance {
     pub http: Option<Http>,
     pub nfs: Option<Nfs>,
     pub encryption: Option<Encryption>,
+    /// The name of the remote that it is synced with.
+    pub sync: Option<String>,
     /// The tools that may be called over MCP.
     pub mcp_tools: Vec<McpTool>,
     pub paths: Paths,
@@ -128,7 +133,17 @@ pub struct Encryption {
     pub key: KeySource,
 }
 
-/// Where a key is to be had when it is needed. Never the key itself.
+/// A database on another machine, or at another port of this one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Remote {
+    pub address: Address,
+    /// Where the token is, if that was said.
+    pub token: Option<KeySource>,
+    /// It may be asked over `http` although it is on another machine.
+    pub insecure: bool,
+}
+
+/// Where a key or a token is to be had when it is needed. Never the thing itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum KeySource {
     File(PathBuf),

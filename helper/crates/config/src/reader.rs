@@ -11,7 +11,7 @@ use nixbox_report::{Code, Failure, codes};
 
 use crate::document::{
     At, Document, EncryptionDocument, HttpDocument, InstanceDocument, LimitsDocument, McpDocument, MountDocument,
-    NfsDocument,
+    NfsDocument, RemoteDocument, SyncDocument,
 };
 use crate::problems::Problems;
 use crate::schema;
@@ -23,7 +23,7 @@ use crate::words::Word;
 pub(crate) const VERSION: u32 = 1;
 
 pub(crate) fn document(entries: Vec<Entry<'_>>, problems: &Problems) -> Document {
-    let mut top = Table { path: String::new(), entries, asked: Vec::new(), problems };
+    let mut top = Table { path: String::new(), line: 1, entries, asked: Vec::new(), problems };
     let version = match version(&mut top) {
         Ok(version) => version,
         // Of another version nothing else can be said.
@@ -36,6 +36,7 @@ pub(crate) fn document(entries: Vec<Entry<'_>>, problems: &Problems) -> Document
         agentfs_program: top.text("agentfs_program"),
         default_instance: top.text("default_instance"),
         log_level: top.word("log_level"),
+        remotes: top.tables("remotes", remote),
         instances: top.tables("instances", instance),
     };
     top.finish();
@@ -57,8 +58,23 @@ fn instance(table: &mut Table<'_, '_>) -> InstanceDocument {
         http: table.table("http", http),
         nfs: table.table("nfs", nfs),
         encryption: table.table("encryption", encryption),
+        sync: table.table("sync", sync),
         mcp: table.table("mcp", mcp),
     }
+}
+
+fn remote(table: &mut Table<'_, '_>) -> RemoteDocument {
+    RemoteDocument {
+        url: table.needed("url", "write where the remote is, such as url = \"https://…\""),
+        token_file: table.text("token_file"),
+        token_command: table.list("token_command"),
+        token_env: table.text("token_env"),
+        insecure: table.flag("insecure"),
+    }
+}
+
+fn sync(table: &mut Table<'_, '_>) -> SyncDocument {
+    SyncDocument { remote: table.needed("remote", "name one that is declared with [remotes.NAME]") }
 }
 
 fn limits(table: &mut Table<'_, '_>) -> LimitsDocument {
@@ -141,6 +157,8 @@ fn version(top: &mut Table<'_, '_>) -> Result<At<u32>, Other> {
 /// One table of the file, while it is read.
 struct Table<'t, 'p> {
     path: String,
+    /// Where it begins.
+    line: usize,
     /// Those not yet asked for.
     entries: Vec<Entry<'t>>,
     asked: Vec<&'static str>,
@@ -156,6 +174,14 @@ impl<'t, 'p> Table<'t, 'p> {
 
     fn text(&mut self, name: &'static str) -> Option<At<String>> {
         let entry = self.take(name)?;
+        self.string(entry)
+    }
+
+    /// Text without which the table means nothing.
+    fn needed(&mut self, name: &'static str, help: &str) -> Option<At<String>> {
+        let Some(entry) = self.take(name) else {
+            return self.report(&codes::CONFIG_VALUE, self.line, name, format!("`{name}` is missing"), help);
+        };
         self.string(entry)
     }
 
@@ -284,7 +310,7 @@ impl<'t, 'p> Table<'t, 'p> {
         let path = join(&self.path, &entry.name);
         match entry {
             Entry { value: Value::Table(entries), line, .. } => {
-                let mut table = Table { path, entries, asked: Vec::new(), problems: self.problems };
+                let mut table = Table { path, line, entries, asked: Vec::new(), problems: self.problems };
                 let value = read(&mut table);
                 table.finish();
                 Some(At { value, line })

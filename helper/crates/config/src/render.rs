@@ -7,9 +7,9 @@ use nixbox_report::{Failure, Report, codes};
 
 use crate::document::{
     At, Document, EncryptionDocument, HttpDocument, InstanceDocument, LimitsDocument, McpDocument, MountDocument,
-    NfsDocument,
+    NfsDocument, RemoteDocument, SyncDocument,
 };
-use crate::project::{Encryption, Http, Instance, KeySource, Limits, Nfs, Project};
+use crate::project::{Encryption, Http, Instance, KeySource, Limits, Nfs, Project, Remote};
 use crate::reader::VERSION;
 use crate::words::Backend;
 
@@ -37,6 +37,7 @@ fn document(project: &Project) -> Document {
         agentfs_program: project.agentfs_program.as_deref().and_then(|program| given(text(program))),
         default_instance: project.default_instance.clone().map(At::nowhere),
         log_level: given(project.log_level),
+        remotes: project.remotes.iter().map(|(name, it)| (name.clone(), At::nowhere(remote(it)))).collect(),
         instances: project.instances.iter().map(|(name, i)| (name.clone(), At::nowhere(instance(i)))).collect(),
     }
 }
@@ -82,6 +83,7 @@ fn instance(instance: &Instance) -> InstanceDocument {
         http: instance.http.as_ref().map(|http| At::nowhere(self::http(http))),
         nfs: instance.nfs.as_ref().map(|nfs| At::nowhere(self::nfs(nfs))),
         encryption: instance.encryption.as_ref().map(|it| At::nowhere(encryption(it))),
+        sync: instance.sync.clone().map(|remote| At::nowhere(SyncDocument { remote: given(remote) })),
         mcp: given(McpDocument { tools: Some(instance.mcp_tools.iter().copied().map(At::nowhere).collect()) }),
     }
 }
@@ -95,6 +97,24 @@ fn encryption(encryption: &Encryption) -> EncryptionDocument {
             EncryptionDocument { key_command: words.iter().cloned().map(At::nowhere).collect(), ..none }
         }
         KeySource::Variable(name) => EncryptionDocument { key_env: given(name.clone()), ..none },
+    }
+}
+
+fn remote(remote: &Remote) -> RemoteDocument {
+    let none = RemoteDocument {
+        url: given(remote.address.to_string()),
+        token_file: None,
+        token_command: Vec::new(),
+        token_env: None,
+        insecure: given(remote.insecure),
+    };
+    match &remote.token {
+        None => none,
+        Some(KeySource::File(path)) => RemoteDocument { token_file: given(text(path)), ..none },
+        Some(KeySource::Command(words)) => {
+            RemoteDocument { token_command: words.iter().cloned().map(At::nowhere).collect(), ..none }
+        }
+        Some(KeySource::Variable(name)) => RemoteDocument { token_env: given(name.clone()), ..none },
     }
 }
 

@@ -3,7 +3,9 @@
 mod encryption;
 mod engine;
 mod nfs;
+mod secret_source;
 mod surfaces;
+mod sync;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -38,6 +40,7 @@ pub(crate) fn resolve(
     let agentfs_program = resolver.agentfs_program(document);
     let default_at = resolver.settings.len();
     let log_level = resolver.log_level(document);
+    let remotes = resolver.remotes(document);
     let instances: BTreeMap<_, _> = document
         .instances
         .iter()
@@ -55,7 +58,17 @@ pub(crate) fn resolve(
     let origins = Origins { file: located.file_origin, root: located.root_origin, settings: resolver.settings };
     let (file, root) = (located.file.clone(), located.root.clone());
     Loaded {
-        project: Project { file, root, data_dir, runtime_dir, agentfs_program, default_instance, log_level, instances },
+        project: Project {
+            file,
+            root,
+            data_dir,
+            runtime_dir,
+            agentfs_program,
+            default_instance,
+            log_level,
+            remotes,
+            instances,
+        },
         origins,
     }
 }
@@ -171,6 +184,7 @@ impl Resolver<'_> {
             http: written.http.as_ref().map(|http| self.http(&join(&key, "http"), &http.value)),
             nfs: self.nfs(&join(&key, "nfs"), written),
             encryption: self.encryption(&join(&key, "encryption"), written.encryption.as_ref()),
+            sync: self.sync(&key, written),
             mcp_tools: self.mcp_tools(&join(&key, "mcp"), written.mcp.as_ref()),
             paths: Paths::of(name, data_dir, runtime_dir),
         };

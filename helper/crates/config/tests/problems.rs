@@ -423,6 +423,43 @@ fn a_key_is_in_one_place_and_never_in_the_file() {
 }
 
 #[test]
+fn a_remote_has_an_address_that_is_one_and_no_secret_in_it() {
+    let of = |lines: &str| format!("[remotes.r]\n{lines}");
+    fails(&of(""), &[("value", 2, "remotes.r.url")]);
+    fails(&of("url = \"ftp://a\"\n"), &[("value", 3, "remotes.r.url")]);
+    fails(&of("url = \"http://10.0.0.7\"\n"), &[("exposed", 3, "remotes.r.url")]);
+    Scene::new(&format!("version = 1\n{}", of("url = \"http://10.0.0.7\"\ninsecure = true\n"))).project();
+    fails(&of("url = \"https://a\"\ntoken_file = \"t\"\ntoken_env = \"T\"\n"), &[("value", 2, "remotes.r")]);
+    let token = "eyJhbGciOi.eyJzdWIiOi.SflKxwRJSM";
+    for (line, key) in [
+        (format!("url = \"https://a?authToken={token}\"\n"), "remotes.r.url"),
+        (format!("url = \"https://me:{token}@a\"\n"), "remotes.r.url"),
+        (format!("token_env = \"{token}\"\nurl = \"https://a\"\n"), "remotes.r.token_env"),
+        (format!("token_command = [\"echo\", \"{token}\"]\nurl = \"https://a\"\n"), "remotes.r.token_command"),
+    ] {
+        fails(&of(&line), &[("secret", 3, key)]);
+        let said = format!("{:?}", Scene::new(&format!("version = 1\n{}", of(&line))).failures());
+        assert!(!said.contains(token), "{said}");
+    }
+    fails("[remotes.R]\nurl = \"https://a\"\n", &[("instance-name", 2, "remotes.R")]);
+}
+
+#[test]
+fn only_what_can_be_synced_is_declared_so() {
+    let with =
+        |lines: &str| format!("[remotes.team]\nurl = \"https://a\"\n[instances.a]\n{lines}sync.remote = \"team\"\n");
+    Scene::new(&format!("version = 1\n{}", with(""))).project();
+    fails(&with("encryption.key_env = \"K\"\n"), &[("value", 6, "instances.a.sync")]);
+    fails(&with("base = \".\"\n"), &[("value", 6, "instances.a.sync")]);
+    fails(&with("mode = \"ephemeral\"\n"), &[("value", 6, "instances.a.sync")]);
+    fails(&with("engine = \"agentfs\"\n"), &[("engine", 6, "instances.a.sync")]);
+    let unknown = "[remotes.team]\nurl = \"https://a\"\n[instances.a]\nsync.remote = \"taem\"\n";
+    fails(unknown, &[("remote", 5, "instances.a.sync.remote")]);
+    assert_eq!(help(unknown), "did you mean \"team\"?");
+    fails("[instances.a]\nsync = {}\n", &[("value", 3, "instances.a.sync.remote")]);
+}
+
+#[test]
 fn the_nearest_cipher_is_suggested() {
     let said = help("[instances.a.encryption]\ncipher = \"AES256-GCM\"\nkey_file = \"k\"\n");
     assert!(said.starts_with("did you mean \"aes256gcm\"?"), "{said}");

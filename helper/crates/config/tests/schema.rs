@@ -42,6 +42,12 @@ fn in_table(path: &str, line: &str) -> Scene {
 
 /// What must stand in a table beside `key`.
 fn beside(path: &str, key: &str) -> &'static str {
+    match (path, key) {
+        ("remotes.x", "url") => return "",
+        ("remotes.x", _) => return "\nurl = \"https://a\"",
+        (path, "") if path.ends_with(".sync") => return "\nremote = \"r\"",
+        _ => {}
+    }
     match (path.ends_with(".encryption"), key) {
         (true, "key_file") => "\nkey_env = \"K\"",
         (true, _) => "\nkey_file = \"k\"",
@@ -52,7 +58,7 @@ fn beside(path: &str, key: &str) -> &'static str {
 #[test]
 fn the_schema_has_the_keys_that_the_reader_asks_for_and_no_others() {
     let tables = tables();
-    assert_eq!(tables.len(), 8);
+    assert_eq!(tables.len(), 10);
     for (path, keys) in tables {
         let failures = in_table(&path, &format!("zzzzzzzzzzzz = 1{}", beside(&path, ""))).failures();
         let help = failures[0].help.clone().unwrap();
@@ -76,7 +82,8 @@ fn every_key_is_read_and_has_a_description() {
 
 #[test]
 fn the_defaults_of_the_schema_are_the_real_ones() {
-    let tables_of = "version = 1\n[instances.x.http]\n[instances.x.nfs]\n[instances.x.encryption]\nkey_env = \"K\"\n";
+    let tables_of = "version = 1\n[instances.x.http]\n[instances.x.nfs]\n[instances.x.encryption]\nkey_env = \"K\"\n\
+                     [remotes.x]\nurl = \"https://a\"\n";
     let scene = Scene::new(tables_of);
     let origins = scene.loaded().origins;
     let mut compared = 0;
@@ -98,10 +105,11 @@ fn the_whole_file_uses_every_key_and_the_schema_takes_it() {
     assert!(VALIDATOR.is_valid(&whole));
     for (path, keys) in tables() {
         // Some keys exclude each other; then another instance has the other one.
-        let there = ["sandbox", "second", "third"].into_iter().filter_map(|instance| {
-            let table = path.replace(".x", &format!("/{instance}")).replace('.', "/");
-            whole.pointer(&if table.is_empty() { table } else { format!("/{table}") })?.as_object()
-        });
+        let there =
+            ["sandbox", "second", "third", "fourth", "team", "home", "lan"].into_iter().filter_map(|instance| {
+                let table = path.replace(".x", &format!("/{instance}")).replace('.', "/");
+                whole.pointer(&if table.is_empty() { table } else { format!("/{table}") })?.as_object()
+            });
         assert_eq!(there.flat_map(Map::keys).collect::<BTreeSet<_>>(), keys.keys().collect(), "[{path}]");
     }
 }
@@ -228,7 +236,39 @@ fn instance() -> impl Strategy<Value = Value> {
         ("nfs", mostly(nfs).boxed()),
         ("encryption", mostly(encryption).boxed()),
         ("mcp", mostly(mcp).boxed()),
+        ("sync", mostly(select(vec![json!({ "remote": "r" }), json!({})])).boxed()),
     ])
+    // Rarely: it goes together with little else.
+    .prop_flat_map(|instance| {
+        (0..6).prop_map(move |with| {
+            let mut instance = instance.clone();
+            if let (Some(table), 1..) = (instance.as_object_mut(), with) {
+                table.remove("sync");
+            }
+            instance
+        })
+    })
+}
+
+fn remote() -> impl Strategy<Value = Value> {
+    let urls = ["libsql://a.example", "https://a:1/b", "http://127.0.0.1:8080", "ftp://a", "https://", "https://a:x"];
+    let url = move || ("url", words(&urls));
+    let file = || ("token_file", words(&["t"]));
+    let variable = || ("token_env", words(&["T", "1T"]));
+    let command = || ("token_command", mostly(Just(json!(["pass"]))).boxed());
+    let some = prop_oneof![
+        6 => table(vec![url(), ("insecure", flag()), file()]),
+        6 => table(vec![url(), variable()]),
+        6 => table(vec![url(), command()]),
+        1 => table(vec![url(), file(), variable(), command()]),
+    ];
+    // Mostly there: nothing is a remote without it.
+    (some, 0..12).prop_map(|(mut remote, with)| {
+        if let (Some(table), 1..) = (remote.as_object_mut(), with) {
+            table.entry("url").or_insert(json!("https://a"));
+        }
+        remote
+    })
 }
 
 /// JSON Schema has no word for an address that tools agree on.
@@ -243,6 +283,7 @@ fn document() -> impl Strategy<Value = Value> {
         ("agentfs_program", words(&["bin/agentfs"])),
         ("default_instance", words(&["a", "b"])),
         ("log_level", words(&["info", "trace", "loud"])),
+        ("remotes", mostly(named(&["r", "R"], mostly(remote()))).boxed()),
         ("instances", mostly(named(&["a", "b", "a_b", "B", ""], mostly(instance()))).boxed()),
     ])
     .prop_flat_map(|document| {

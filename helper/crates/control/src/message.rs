@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::apply::Applied;
 use crate::operation::{FilesRequest, KvRequest, TimelineRequest, ToolRequest};
 use crate::review::ReviewRequest;
+use crate::sync::SyncRequest;
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "request", rename_all = "kebab-case", deny_unknown_fields)]
@@ -24,6 +25,7 @@ pub enum Request {
     Timeline(TimelineRequest),
     Files(FilesRequest),
     Review(ReviewRequest),
+    Sync(SyncRequest),
     /// From the answer on, the stream carries MCP, a message a line, until either side closes.
     Mcp,
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use nix::fcntl::{RenameFlags, renameat2};
 
+use crate::agreed::Agreed;
 #[cfg(feature = "turso")]
 use crate::beside::{self, Beside};
 use crate::direct::Direct;
@@ -198,6 +199,10 @@ impl Database {
 
     pub fn tool_calls(&self) -> ToolCalls {
         ToolCalls::new(self.files.clone())
+    }
+
+    pub fn agreed(&self) -> Agreed {
+        Agreed::new(self.files.clone())
     }
 
     pub fn snapshots(&self) -> Snapshots {

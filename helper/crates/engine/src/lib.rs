@@ -1,6 +1,7 @@
 //! An AgentFS database (SPEC 0.4): the store, the file tree in it and the folder that this may lie over, its values and
 //! its tool calls. Knows no sockets, no FUSE, no configuration.
 
+mod agreed;
 #[cfg(feature = "turso")]
 mod beside;
 mod by_path;
@@ -26,6 +27,7 @@ mod store;
 mod tool_calls;
 mod upkeep;
 
+pub use agreed::Agreed;
 pub use by_path::{ByPath, Found, Links, Look, Picked, Planting, Reading, Walk, Wanted, Witness, Writing};
 pub use database::{DEFAULT_CHUNK_SIZE, Database, Gauges, Mode, Options};
 pub use direct::Direct;

@@ -6,6 +6,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use crate::agreed::Agreed;
 use crate::database::{Mode, Options};
 use crate::direct::Direct;
 use crate::error::{Error, Result};
@@ -126,6 +127,10 @@ impl Taken {
 
     pub fn kv(&self) -> Kv {
         Kv::new(self.files.clone())
+    }
+
+    pub fn agreed(&self) -> Agreed {
+        Agreed::new(self.files.clone())
     }
 
     pub fn tool_calls(&self) -> ToolCalls {

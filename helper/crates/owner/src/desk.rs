@@ -7,12 +7,14 @@ use std::time::Duration;
 
 use nixbox_engine::{ByPath, Caller, Kv, Review, Snapshots, ToolCalls};
 use nixbox_report::{Failure, Report, codes};
+use nixbox_sync::Local;
 use tokio::sync::{Semaphore, broadcast, watch};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 use crate::metrics::Metrics;
 use crate::stop::Stop;
+use crate::sync::Syncing;
 
 /// Threads that work for requests. The database has one lock; more would only wait for it.
 const WORKERS: usize = 4;
@@ -30,6 +32,9 @@ pub(crate) struct Open {
     /// What is changed is the base itself.
     pub(crate) in_place: bool,
     pub(crate) snapshots: Snapshots,
+    /// With its remote, where it has one.
+    pub(crate) sync: Option<Arc<Syncing>>,
+    pub(crate) local: Local,
     /// Where the instance keeps what is its own beside the database.
     pub(crate) folder: PathBuf,
     /// Who the owner is.

@@ -84,6 +84,7 @@ mod tests {
             http: None,
             nfs: None,
             encryption: None,
+            sync: None,
             mcp_tools: Vec::new(),
             paths: Paths {
                 db: path("a.db"),

@@ -26,11 +26,7 @@ pub(crate) fn backing(instance: &Instance, root: &Path) -> Result<Backing, Repor
 }
 
 pub(crate) fn read(source: &KeySource, cipher: Cipher, root: &Path) -> Result<Encryption, Report> {
-    let text = match source {
-        KeySource::File(path) => from_file(path)?,
-        KeySource::Command(words) => command::output(words, root)?,
-        KeySource::Variable(name) => variable::take(name)?,
-    };
+    let text = text_of(source, root)?;
     Encryption::new(engine_cipher(cipher)?, &text).map_err(|error| {
         Failure::new(&codes::KEY_INVALID, format!("{} holds no key for {cipher}", named(source)))
             .why(error)
@@ -39,13 +35,22 @@ pub(crate) fn read(source: &KeySource, cipher: Cipher, root: &Path) -> Result<En
     })
 }
 
+/// What is there. Its failures speak of a key.
+pub(crate) fn text_of(source: &KeySource, root: &Path) -> Result<Zeroizing<String>, Report> {
+    match source {
+        KeySource::File(path) => from_file(path),
+        KeySource::Command(words) => command::output(words, root),
+        KeySource::Variable(name) => variable::take(name),
+    }
+}
+
 pub(crate) fn engine_cipher(cipher: Cipher) -> Result<nixbox_engine::Cipher, Report> {
     let unknown = |error| Failure::new(&codes::UNEXPECTED, format!("the cipher {cipher} is not known")).why(error);
     Ok(cipher.as_str().parse().map_err(unknown)?)
 }
 
 /// For messages.
-fn named(source: &KeySource) -> String {
+pub(crate) fn named(source: &KeySource) -> String {
     match source {
         KeySource::File(path) => path.display().to_string(),
         KeySource::Command(words) => format!("the output of `{}`", words.join(" ")),

@@ -24,6 +24,7 @@ mod signals;
 mod status;
 mod stop;
 mod surfaces;
+mod sync;
 mod token;
 mod upkeep;
 mod upstream;

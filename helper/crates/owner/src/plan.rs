@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use nixbox_config::{Environment, Instance, LogLevel, Mode, Sources};
+use nixbox_config::{Environment, Instance, LogLevel, Mode, Remote, Sources};
 use nixbox_engine::{BaseOptions, Limits, Options};
 use nixbox_report::{Failure, Report, codes};
 
@@ -16,6 +16,8 @@ pub(crate) struct Plan {
     /// Where upstream's program was said to be.
     pub(crate) agentfs_program: Option<PathBuf>,
     pub(crate) root: PathBuf,
+    /// What the instance is synced with.
+    pub(crate) remote: Option<Remote>,
     /// The mount and HTTP, where they are declared.
     pub(crate) surfaces: bool,
     /// What no view over a base may show: the project's mountpoints and nixbox's own folders. A view that leads into
@@ -53,6 +55,7 @@ impl Plan {
                 .help("enable it there")
                 .into());
         }
+        let remote = instance.sync.as_ref().and_then(|name| project.remotes.get(name)).cloned();
         let mountpoints = project.instances.values().filter_map(|instance| instance.mount.as_ref());
         let hidden = mountpoints.map(|mount| &mount.path).chain([&project.data_dir, &project.runtime_dir]);
         Ok(Self {
@@ -63,6 +66,7 @@ impl Plan {
             runtime_dir: project.runtime_dir,
             agentfs_program: project.agentfs_program,
             root: project.root,
+            remote,
         })
     }
 

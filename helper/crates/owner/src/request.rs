@@ -22,6 +22,7 @@ use crate::serve;
 use crate::signals;
 use crate::stop::Stop;
 use crate::surfaces::control::{self, Conversation};
+use crate::sync::Syncing;
 
 /// For a request that a signal breaks off.
 const PATIENCE: Duration = Duration::from_millis(500);
@@ -53,7 +54,8 @@ async fn answer(plan: &Plan, conversation: Conversation, stop: &Stop) -> Result<
         .answer(&desk, stop, || {
             there(plan)?;
             let (lock, database) = hold(plan)?;
-            desk.open(serve::open(&database, database.tree(), &plan.instance.paths.dir, Arc::new(())));
+            let sync = Syncing::of(plan);
+            desk.open(serve::open(&database, database.tree(), &plan.instance.paths.dir, Arc::new(()), sync));
             held = Some((lock, database));
             Ok(())
         })

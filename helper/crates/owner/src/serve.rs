@@ -12,6 +12,7 @@ use nixbox_engine::{ByPath, Caller, Database, FileSystem, Options, Witness};
 use nixbox_mount::nfs::Served;
 use nixbox_report::{Failure, Report, codes};
 use nixbox_state::{Lock, Process};
+use nixbox_sync::Local;
 use sd_notify::NotifyState;
 use tokio::time::{sleep, timeout};
 
@@ -30,6 +31,7 @@ use crate::status::Board;
 use crate::stop::{self, Reason, Stop};
 use crate::surfaces::mount::{By, Folder, Wanted};
 use crate::surfaces::{control, http, nfs};
+use crate::sync::Syncing;
 use crate::token::Token;
 use crate::upstream::{Order, Upstream};
 
@@ -110,6 +112,7 @@ struct Owner {
     folder: Option<Folder>,
     nfs: Option<Served>,
     upstream: Option<Upstream>,
+    syncing: Option<Arc<Syncing>>,
 }
 
 impl Owner {
@@ -118,6 +121,7 @@ impl Owner {
         folders::make(&plan)?;
         let since = moment::now();
         let options = plan.database_options();
+        let syncing = Syncing::of(&plan);
         let agentfs_program = plan.agentfs_program;
         let root = plan.root;
         let mut instance = plan.instance;
@@ -151,6 +155,7 @@ impl Owner {
             folder: None,
             nfs: None,
             upstream: None,
+            syncing,
             instance,
             root,
             options,
@@ -214,7 +219,7 @@ impl Owner {
             if let (None, Some(nfs)) = (&self.nfs, nfs::wanted(&self.instance, None)) {
                 self.nfs = Some(nfs::offer(&nfs, database, tree.clone(), witness.clone())?);
             }
-            self.desk.open(open(database, tree, &self.instance.paths.dir, witness));
+            self.desk.open(open(database, tree, &self.instance.paths.dir, witness, self.syncing.clone()));
         }
         self.tell_ready(address);
         Ok(())
@@ -354,12 +359,36 @@ fn keep(database: &Database) -> Result<(), Report> {
 }
 
 /// What requests may ask of a database. `witness`: the mount that shows it, if there is one.
-pub(crate) fn open(database: &Database, tree: Arc<dyn FileSystem>, folder: &Path, witness: Arc<dyn Witness>) -> Open {
+pub(crate) fn open(
+    database: &Database,
+    tree: Arc<dyn FileSystem>,
+    folder: &Path,
+    witness: Arc<dyn Witness>,
+    sync: Option<Arc<Syncing>>,
+) -> Open {
     let caller = Caller { uid: geteuid().as_raw(), gid: getegid().as_raw() };
+    let local = Local {
+        tree: tree.clone(),
+        kv: database.kv(),
+        agreed: database.agreed(),
+        snapshots: database.snapshots(),
+        witness: witness.clone(),
+    };
     let files = ByPath::new(tree, witness, caller);
     let (snapshots, folder) = (database.snapshots(), folder.to_owned());
     let (review, in_place) = (database.review(), database.direct().is_some());
-    Open { files, kv: database.kv(), calls: database.tool_calls(), review, in_place, snapshots, folder, caller }
+    Open {
+        files,
+        kv: database.kv(),
+        calls: database.tool_calls(),
+        review,
+        in_place,
+        snapshots,
+        sync,
+        local,
+        folder,
+        caller,
+    }
 }
 
 fn first_status(instance: &Instance, since: u64) -> std::io::Result<Status> {

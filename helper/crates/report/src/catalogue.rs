@@ -62,7 +62,8 @@ catalogue! {
     CONFIG_BASE_IN_MOUNT = "nixbox::config::base-in-mount", Usage, "A `base` is a mountpoint or lies below one: it would be read through the mount.";
     CONFIG_BASE_IN_DATA = "nixbox::config::base-in-data", Usage, "A `base` lies in the data folder or in the runtime folder.";
     CONFIG_PORT_CLASH = "nixbox::config::port-clash", Usage, "Two instances listen on one address and port.";
-    CONFIG_EXPOSED = "nixbox::config::exposed", Usage, "`http.bind` or `nfs.bind` is not a loopback address.";
+    CONFIG_EXPOSED = "nixbox::config::exposed", Usage, "`http.bind` or `nfs.bind` is not a loopback address, or a remote on another machine is asked over plain `http`.";
+    CONFIG_REMOTE = "nixbox::config::remote", Usage, "An instance is to be synced with a remote that is not declared.";
     CONFIG_ENGINE = "nixbox::config::engine", Usage, "The instance asks upstream's program, which is its `engine`, for something that this does not have.";
     CONFIG_SOCKET_PATH = "nixbox::config::socket-path", Usage, "The control socket's path is longer than the kernel allows (107 bytes). Choose a shorter `runtime_dir`.";
 
@@ -178,6 +179,20 @@ catalogue! {
     UPSTREAM_ALONE = "nixbox::upstream::alone", Held, "Upstream's program has the database, and lets nobody else at it. Stop the instance first, or give it `engine = \"builtin\"`.";
     UPSTREAM_NUMBERS = "nixbox::upstream::numbers", Refused, "The database lacks what keeps upstream's program from using the number of a removed file again, which over a base shows files where there are none.";
     UPSTREAM_BASE = "nixbox::upstream::base-too-large", Refused, "The base has more entries than upstream's program may have files open.";
+
+    SYNC_BUSY = "nixbox::sync::busy", Held, "The owner is at another sync of this instance. Ask again when it is done.";
+    SYNC_CONFLICT = "nixbox::sync::conflict", Conflict, "Both sides changed something, each in its own way. Nothing was changed; `nixbox-helper sync conflicts` lists it, and `sync resolve` settles it.";
+    SYNC_FAILED = "nixbox::sync::failed", Unavailable, "The instance, or the copy that is kept of its remote, could not be worked on. The message says why.";
+    SYNC_FOREIGN = "nixbox::sync::foreign", Refused, "The remote holds something that is no AgentFS database of version 0.4. It was left as it is.";
+    SYNC_LEASE = "nixbox::sync::lease", Held, "Another machine has the remote's lease. The message names it, and since when.";
+    SYNC_NOT_ALLOWED = "nixbox::sync::not-allowed", Refused, "The remote wants a token, or does not take the one that it was sent.";
+    SYNC_NOT_DECLARED = "nixbox::sync::not-declared", NotFound, "The instance is declared without `sync`.";
+    SYNC_NO_CONFLICT = "nixbox::sync::no-conflict", NotFound, "Nothing at that path is in conflict.";
+    SYNC_OVERTAKEN = "nixbox::sync::overtaken", Conflict, "One of the two sides was changed again and again while they were brought together. Nothing was lost; try again.";
+    SYNC_REFUSED = "nixbox::sync::refused", Unavailable, "The remote answers with an error, something else than a Turso database, or a redirect. Nothing was changed there.";
+    SYNC_TOKEN = "nixbox::sync::token", Refused, "The token for the remote could not be had from where the configuration says.";
+    SYNC_UNKNOWN = "nixbox::sync::unknown", Unavailable, "A push went out and no answer came. The next sync finds out what came of it; nothing is lost.";
+    SYNC_UNREACHABLE = "nixbox::sync::unreachable", Unavailable, "The remote does not answer: no such host, nothing listens, no trusted certificate, or silence.";
 
     TEMPLATE_UNKNOWN = "nixbox::template::unknown", NotFound, "No template has that name.";
     TEMPLATE_OCCUPIED = "nixbox::template::occupied", Conflict, "The template would overwrite files that exist. Nothing was written.";

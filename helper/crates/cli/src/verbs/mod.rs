@@ -29,6 +29,7 @@ pub mod schema;
 pub mod serve;
 pub mod status;
 pub mod stop;
+pub mod sync;
 pub mod timeline;
 pub mod tool;
 pub mod unmount;
@@ -68,6 +69,7 @@ pub fn run(verb: Verb, context: &Context) -> Result<u8, Report> {
         Verb::Fs(args) => fs::run(args, context),
         Verb::Instance(args) => instance::run(args, context),
         Verb::Kv(args) => kv::run(args, context),
+        Verb::Sync(args) => sync::run(args, context),
         Verb::Rekey(args) => rekey::run(args, context),
         Verb::Tool(args) => tool::run(args, context),
         Verb::Timeline(args) => timeline::run(args, context),

@@ -39,6 +39,11 @@ fn every_verb_explains_itself_with_examples() {
         "tool record",
         "tool start",
         "tool finish",
+        "sync status",
+        "sync pull",
+        "sync push",
+        "sync conflicts",
+        "sync resolve",
     ];
     for verb in verbs.into_iter().chain(inner) {
         let text = test.run(&format!("{verb} --help")).success().stdout;

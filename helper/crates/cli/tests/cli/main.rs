@@ -19,5 +19,6 @@ mod readiness;
 mod reviewing;
 mod starting;
 mod surfaces;
+mod syncing;
 mod templates;
 mod tools;

@@ -66,7 +66,7 @@ registry! {
     AGENTFS_SESSION: false, Read, Upstream, "The session of `agentfs run` that this shell belongs to.";
     AGENTFS_KEY: false, Read, Upstream, "The encryption key that the `agentfs` command reads. A secret.";
     AGENTFS_CIPHER: false, Read, Upstream, "The cipher that goes with `AGENTFS_KEY`.";
-    TURSO_DB_AUTH_TOKEN: false, Read, Upstream, "The token that the `agentfs` command syncs with. A secret.";
+    TURSO_DB_AUTH_TOKEN: false, Read, Upstream, "The token that the `agentfs` command syncs with, and nixbox where a remote names none of its own. A secret.";
 
     DEVENV_ROOT: false, Read, Upstream, "The project root, where the configuration lies in the Nix store. Only while it is this project's does nixbox heed the next two.";
     DEVENV_STATE: false, Read, Upstream, "`data_dir` is `$DEVENV_STATE/agentfs` where nothing else is said.";

@@ -9,6 +9,20 @@ agentfs_program = "bin/agentfs"
 default_instance = "sandbox"
 log_level = "info"
 
+[remotes.team]
+url = "libsql://team.example.org"
+token_file = "/run/keys/team"
+insecure = false
+
+[remotes.home]
+url = "http://127.0.0.1:8080"
+token_command = ["pass", "show", "home"]
+
+[remotes.lan]
+url = "http://10.0.0.7/agents"
+token_env = "LAN_TOKEN"
+insecure = true
+
 [instances.sandbox]
 enable = true
 description = "scratch space for the code agent"
@@ -66,6 +80,10 @@ encryption = { key_command = ["pass", "show", "second"] }
 [instances.third]
 mount = { path = "third" }
 encryption = { key_env = "THIRD_KEY" }
+
+[instances.fourth]
+mount = { path = "fourth" }
+sync = { remote = "team" }
 "#;
 
 /// Marsaglia's xorshift: one seed, one file, forever.

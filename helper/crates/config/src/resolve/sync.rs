@@ -1,0 +1,117 @@
+//! Remotes, and which instance is synced with which.
+
+use std::collections::BTreeMap;
+
+use nixbox_report::{Failure, codes};
+
+use super::Resolver;
+use super::secret_source::{Places, TOKEN};
+use crate::address::{Address, AddressError};
+use crate::document::{At, Document, InstanceDocument, RemoteDocument};
+use crate::origin::Origin;
+use crate::project::Remote;
+use crate::schema;
+use crate::secret;
+use crate::tree::join;
+use crate::words::{Engine, Mode};
+
+impl Resolver<'_> {
+    pub(super) fn remotes(&mut self, document: &Document) -> BTreeMap<String, Remote> {
+        let mut remotes = BTreeMap::new();
+        for (name, at) in &document.remotes {
+            let key = join("remotes", name);
+            self.name(name, &key, at.line);
+            if let Some(remote) = self.remote(&key, at) {
+                remotes.insert(name.clone(), remote);
+            }
+        }
+        self.synced_with_what_there_is(document);
+        remotes
+    }
+
+    fn remote(&mut self, table: &str, At { value, line }: &At<RemoteDocument>) -> Option<Remote> {
+        let places = Places {
+            file: value.token_file.as_ref(),
+            command: &value.token_command,
+            variable: value.token_env.as_ref(),
+        };
+        let token = self.secret_source(table, *line, &TOKEN, &places);
+        let insecure = self.pick(table, "insecure", value.insecure.as_ref(), false);
+        let address = self.address(&join(table, "url"), value.url.as_ref()?, insecure)?;
+        Some(Remote { address, token, insecure })
+    }
+
+    fn address(&mut self, key: &str, At { value, line }: &At<String>, insecure: bool) -> Option<Address> {
+        // What is secret in it must not come up in any message.
+        let has_secret = matches!(value.parse::<Address>(), Err(AddressError::Credentials));
+        if has_secret || secret::looks_like_one("", value) {
+            let failure = Failure::new(&codes::CONFIG_SECRET, "The address holds a token or a password")
+                .why("this file and the Nix store are read by others")
+                .help("put the token into a file that only you can read, and name that: token_file = \"…\"");
+            self.problems.at(*line, key, failure);
+            return None;
+        }
+        let address: Address = match value.parse() {
+            Ok(address) => address,
+            Err(why) => {
+                let failure = Failure::new(&codes::CONFIG_VALUE, format!("{value:?} is no address of a remote"));
+                let help = "write \"libsql://HOST\", \"https://HOST\" or \"http://127.0.0.1:PORT\"";
+                self.problems.at(*line, key, failure.why(why).help(help));
+                return None;
+            }
+        };
+        self.setting(key, Some(address.to_string()), Origin::File { line: *line });
+        if address.is_plain() && !address.is_loopback() && !insecure {
+            let failure = Failure::new(&codes::CONFIG_EXPOSED, format!("{address} is on another machine"))
+                .why("over `http` everybody on the way reads the token, and can change what comes")
+                .help("use `https`, or set `insecure = true` where nobody is on the way");
+            self.problems.at(*line, key, failure);
+        }
+        Some(address)
+    }
+
+    fn synced_with_what_there_is(&self, document: &Document) {
+        for (name, at) in &document.instances {
+            let Some(At { value, line }) = at.value.sync.as_ref().and_then(|sync| sync.value.remote.as_ref()) else {
+                continue;
+            };
+            if document.remotes.contains_key(value) {
+                continue;
+            }
+            let names = || document.remotes.keys().map(String::as_str);
+            let help = match schema::nearest(value, names()) {
+                Some(near) => format!("did you mean {near:?}?"),
+                None if document.remotes.is_empty() => format!("declare it with [remotes.{value}] and its `url`"),
+                None => format!("declared are {}", names().collect::<Vec<_>>().join(", ")),
+            };
+            let key = join(&join(&join("instances", name), "sync"), "remote");
+            self.report(&codes::CONFIG_REMOTE, *line, &key, format!("No remote is named {value:?}"), &help);
+        }
+    }
+
+    /// The remote's name. What cannot be synced is refused here, and not in the middle of a sync.
+    pub(super) fn sync(&mut self, table: &str, written: &InstanceDocument) -> Option<String> {
+        let At { value, line } = written.sync.as_ref()?;
+        let key = join(table, "sync");
+        let refuse = |what: &str, help: &str| self.report(&codes::CONFIG_VALUE, *line, &key, what.into(), help);
+        if written.encryption.is_some() {
+            let what = "An encrypted instance is not synced: the remote would hold everything in the clear";
+            refuse(what, "leave `sync` out, or `encryption`");
+        }
+        if written.base.is_some() {
+            refuse("An instance over a base is not synced yet", "leave `sync` out, or `base`");
+        } else if written.mode.as_ref().is_some_and(|mode| mode.value != Mode::Overlay) {
+            refuse(
+                "What is synced is kept in the database, and in this `mode` it is not",
+                "leave `mode` out, or `sync`",
+            );
+        }
+        if written.engine.as_ref().is_some_and(|engine| engine.value == Engine::Agentfs) {
+            let what = "Upstream's program lets nobody else at the database, and so nobody sync it";
+            self.report(&codes::CONFIG_ENGINE, *line, &key, what.into(), "leave `engine` out, or `sync`");
+        }
+        let At { value, line } = value.remote.as_ref()?;
+        self.setting(join(&key, "remote"), Some(value.clone()), Origin::File { line: *line });
+        Some(value.clone())
+    }
+}

@@ -1,0 +1,55 @@
+//! How conflicts were settled. A settlement holds for both sides as they were then: when either changes once more, it is
+//! asked about again.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use nixbox_control::SyncSide;
+use nixbox_report::Report;
+use nixbox_sync::{Conflict, Look, Settled};
+use serde::{Deserialize, Serialize};
+
+use crate::failure;
+
+const FILE: &str = "settled.json";
+
+pub(super) struct Settlements {
+    path: PathBuf,
+    all: BTreeMap<String, Settlement>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Settlement {
+    ours: Option<Look>,
+    theirs: Option<Look>,
+    take: Settled,
+}
+
+impl Settlements {
+    pub(super) fn of(folder: &Path) -> Result<Self, Report> {
+        let path = folder.join(FILE);
+        let all = match std::fs::read(&path) {
+            // What cannot be read settles nothing: it is asked again.
+            Ok(text) => serde_json::from_slice(&text).unwrap_or_default(),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => BTreeMap::new(),
+            Err(error) => return Err(failure::io(&path, &error).into()),
+        };
+        Ok(Self { path, all })
+    }
+
+    pub(super) fn of_conflict(&self, conflict: &Conflict) -> Option<Settled> {
+        let settlement = self.all.get(&conflict.key.to_string())?;
+        (settlement.ours == conflict.ours && settlement.theirs == conflict.theirs).then_some(settlement.take)
+    }
+
+    pub(super) fn settle(&mut self, conflict: &Conflict, take: SyncSide) -> Result<(), Report> {
+        let take = match take {
+            SyncSide::Ours => Settled::Ours,
+            SyncSide::Theirs => Settled::Theirs,
+        };
+        let settlement = Settlement { ours: conflict.ours.clone(), theirs: conflict.theirs.clone(), take };
+        self.all.insert(conflict.key.to_string(), settlement);
+        let text = serde_json::to_vec(&self.all).map_err(std::io::Error::from)?;
+        nixbox_state::write_atomic(&self.path, &text, 0o600).map_err(|error| failure::io(&self.path, &error).into())
+    }
+}

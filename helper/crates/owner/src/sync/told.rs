@@ -1,0 +1,58 @@
+//! What a sync has found and done, in the words of the control socket.
+
+use nixbox_control::{SyncChange, SyncDone, SyncLease, SyncLine, SyncLook};
+use nixbox_sync::{Difference, Done, Look, State, What};
+
+/// `holder`: who we are.
+pub(super) fn state(state: State, holder: &str) -> Vec<SyncLine> {
+    let State { to_push, to_pull, conflicts, lease } = state;
+    let lease = lease.map(|standing| {
+        SyncLine::Lease(SyncLease {
+            ours: standing.holder == holder,
+            since: standing.since,
+            left: standing.left.map(|left| left.as_secs_f64()),
+            fence: standing.fence,
+            who: standing.who,
+            host: standing.host,
+        })
+    });
+    let change = |Difference { key, before, after }: Difference| SyncChange {
+        name: key.to_string(),
+        before: before.as_ref().map(look),
+        after: after.as_ref().map(look),
+    };
+    let push = to_push.into_iter().map(change).map(SyncLine::ToPush);
+    let pull = to_pull.into_iter().map(change).map(SyncLine::ToPull);
+    let conflicts = conflicts.into_iter().map(|conflict| {
+        SyncLine::Conflict(SyncChange {
+            name: conflict.key.to_string(),
+            before: conflict.ours.as_ref().map(look),
+            after: conflict.theirs.as_ref().map(look),
+        })
+    });
+    lease.into_iter().chain(push).chain(pull).chain(conflicts).collect()
+}
+
+pub(super) fn done(done: Done) -> SyncLine {
+    SyncLine::Done(SyncDone {
+        pulled: done.pulled as u64,
+        pushed: done.pushed as u64,
+        bytes_in: done.bytes_in,
+        bytes_out: done.bytes_out,
+    })
+}
+
+fn look(look: &Look) -> SyncLook {
+    let (kind, size) = match &look.what {
+        What::Folder => ("folder", None),
+        What::File { size, .. } => ("file", Some(*size)),
+        What::Link { .. } => ("link", None),
+        What::Fifo => ("fifo", None),
+        What::Socket => ("socket", None),
+        What::CharDevice { .. } | What::BlockDevice { .. } => ("device", None),
+        What::Same { .. } => ("name", None),
+        What::Value { .. } => ("value", None),
+    };
+    let timed = !matches!(look.what, What::Folder | What::Value { .. } | What::Same { .. });
+    SyncLook { kind: kind.into(), mode: look.perm, size, mtime: timed.then_some(look.mtime.0) }
+}

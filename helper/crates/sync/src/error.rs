@@ -1,0 +1,29 @@
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    #[error("the remote: {0}")]
+    Remote(#[from] nixbox_remote::Error),
+    /// Of the instance, or of the copy that is kept of the remote.
+    #[error("{0}")]
+    Engine(#[from] nixbox_engine::Error),
+    #[error("the copy that is kept of the remote: {0}")]
+    Mirror(#[from] rusqlite::Error),
+    #[error("{0}")]
+    Io(#[from] std::io::Error),
+    /// Both sides changed these, each in its own way. Nothing was changed.
+    #[error("{} paths were changed on both sides", .0.len())]
+    Conflicts(Vec<crate::merge::Conflict>),
+    /// Somebody went on changing it for as long as it was tried.
+    #[error("it was changed again and again meanwhile")]
+    Moved,
+    /// The remote is not what was pulled any more, or the lease has changed hands: nothing was written there.
+    #[error("the remote has changed since it was read")]
+    Overtaken,
+    /// It went out, and no answer came; looking again did not tell, either.
+    #[error("whether the push has happened is not known: {0}")]
+    Unknown(nixbox_remote::Error),
+    #[error("the remote holds something that is no AgentFS database of version 0.4: {0}")]
+    Foreign(String),
+}

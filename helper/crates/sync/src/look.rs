@@ -1,0 +1,140 @@
+//! What a thing looks like, so that two sides can tell whether they have the same one: everything that a program in the
+//! instance can see of it, but the time at which a folder changed.
+
+use std::fmt;
+
+use nixbox_engine::Time;
+use serde::{Deserialize, Serialize};
+
+/// What is synced: a file tree by path, and values by key.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Key {
+    /// From the root, without the leading slash.
+    File(String),
+    Value(String),
+}
+
+impl Key {
+    /// As it is kept.
+    pub(crate) fn kept(&self) -> String {
+        match self {
+            Self::File(path) => format!("f{path}"),
+            Self::Value(key) => format!("k{key}"),
+        }
+    }
+
+    pub(crate) fn of_kept(kept: &str) -> Option<Self> {
+        match (kept.get(..1)?, kept.get(1..)?) {
+            ("f", path) => Some(Self::File(path.to_owned())),
+            ("k", key) => Some(Self::Value(key.to_owned())),
+            _ => None,
+        }
+    }
+
+    /// The folders above, innermost first.
+    pub(crate) fn above(&self) -> impl Iterator<Item = Self> + '_ {
+        let path = match self {
+            Self::File(path) => path.as_str(),
+            Self::Value(_) => "",
+        };
+        path.rmatch_indices('/').map(|(slash, _)| Self::File(path[..slash].to_owned()))
+    }
+}
+
+impl fmt::Display for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File(path) => write!(f, "/{path}"),
+            Self::Value(key) => write!(f, "kv:{key}"),
+        }
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Look {
+    pub perm: u16,
+    pub uid: u32,
+    pub gid: u32,
+    pub mtime: (i64, u32),
+    pub what: What,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum What {
+    Folder,
+    File {
+        size: u64,
+        hash: String,
+    },
+    Link {
+        target: String,
+    },
+    Fifo,
+    Socket,
+    CharDevice {
+        rdev: u32,
+    },
+    BlockDevice {
+        rdev: u32,
+    },
+    /// Another name for the file at this path, which comes before it.
+    Same {
+        first: String,
+    },
+    Value {
+        hash: String,
+    },
+}
+
+impl Look {
+    pub(crate) fn of_value(value: &str) -> Self {
+        let hash = blake3::hash(value.as_bytes()).to_hex().to_string();
+        Self { perm: 0, uid: 0, gid: 0, mtime: (0, 0), what: What::Value { hash } }
+    }
+
+    pub fn is_folder(&self) -> bool {
+        self.what == What::Folder
+    }
+
+    /// Whether one becomes the other without being made anew.
+    pub(crate) fn is_of_kind(&self, other: &Self) -> bool {
+        match (&self.what, &other.what) {
+            (What::File { .. }, What::File { .. }) => true,
+            (one, two) => one == two,
+        }
+    }
+
+    /// A look that differs in its time alone is no reason to ask anybody.
+    pub(crate) fn differs_only_in_time(&self, other: &Self) -> bool {
+        Self { mtime: other.mtime, ..self.clone() } == *other
+    }
+}
+
+/// By what a side knows a file again without reading it: no program can change content and leave all of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Mark {
+    pub ino: u64,
+    pub size: u64,
+    pub mtime: (i64, u32),
+    pub ctime: (i64, u32),
+}
+
+impl Mark {
+    pub(crate) fn of(attr: &nixbox_engine::Attr) -> Self {
+        Self { ino: attr.ino, size: attr.size, mtime: pair(attr.mtime), ctime: pair(attr.ctime) }
+    }
+}
+
+pub(crate) fn pair(time: Time) -> (i64, u32) {
+    (time.sec, time.nsec)
+}
+
+/// One line of what was agreed on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Entry {
+    pub(crate) look: Look,
+    /// How either side knows it again.
+    pub(crate) local: Option<Mark>,
+    pub(crate) remote: Option<Mark>,
+}

@@ -1,0 +1,214 @@
+//! Three states, what was agreed on and the two that came of it, become one, path by path. What only one side changed is
+//! taken; what both changed alike is agreed; what each changed in its own way is a conflict, and somebody's to settle.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+
+use crate::look::{Key, Look};
+use crate::scan::Looks;
+
+/// Something that both sides changed, as it is on either; none where it is gone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Conflict {
+    pub key: Key,
+    pub ours: Option<Look>,
+    pub theirs: Option<Look>,
+}
+
+/// How somebody has settled a conflict.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Settled {
+    Ours,
+    Theirs,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Side {
+    Local,
+    Remote,
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Merged {
+    /// What both sides are to have, and which has it.
+    pub(crate) wanted: BTreeMap<Key, (Look, Side)>,
+    pub(crate) conflicts: Vec<Conflict>,
+}
+
+pub(crate) fn merge(
+    agreed: &Looks,
+    local: &Looks,
+    remote: &Looks,
+    settled: impl Fn(&Conflict) -> Option<Settled>,
+) -> Merged {
+    let mut merged = Merged::default();
+    let keys: BTreeSet<&Key> = agreed.keys().chain(local.keys()).chain(remote.keys()).collect();
+    for key in keys {
+        let (base, ours, theirs) = (agreed.get(key), local.get(key), remote.get(key));
+        let side = match choose(base, ours, theirs) {
+            Some(side) => side,
+            None => {
+                let conflict = Conflict { key: key.clone(), ours: ours.cloned(), theirs: theirs.cloned() };
+                match settled(&conflict) {
+                    Some(Settled::Ours) => Side::Local,
+                    Some(Settled::Theirs) => Side::Remote,
+                    None => {
+                        merged.conflicts.push(conflict);
+                        continue;
+                    }
+                }
+            }
+        };
+        let look = if side == Side::Local { ours } else { theirs };
+        if let Some(look) = look {
+            merged.wanted.insert(key.clone(), (look.clone(), side));
+        }
+    }
+    keep_folders(&mut merged, agreed, local, remote, settled);
+    merged
+}
+
+fn choose(base: Option<&Look>, ours: Option<&Look>, theirs: Option<&Look>) -> Option<Side> {
+    if ours == theirs || theirs == base {
+        return Some(Side::Local);
+    }
+    if ours == base {
+        return Some(Side::Remote);
+    }
+    match (base, ours, theirs) {
+        // Folders have no content that could be lost.
+        (_, Some(ours), Some(theirs)) if ours.is_folder() && theirs.is_folder() => Some(Side::Local),
+        (_, Some(ours), Some(theirs)) if ours.differs_only_in_time(theirs) => Some(Side::Local),
+        (Some(base), Some(ours), Some(_)) if ours.differs_only_in_time(base) => Some(Side::Remote),
+        (Some(base), Some(_), Some(theirs)) if theirs.differs_only_in_time(base) => Some(Side::Local),
+        // A folder that one side removed and the other only chmodded stays only if something is in it.
+        (Some(base), None, Some(theirs)) if base.is_folder() && theirs.is_folder() => Some(Side::Local),
+        (Some(base), Some(ours), None) if base.is_folder() && ours.is_folder() => Some(Side::Remote),
+        _ => None,
+    }
+}
+
+/// A folder that one side removed and into which the other put something stays. Where a folder became something else,
+/// that is a conflict.
+fn keep_folders(
+    merged: &mut Merged,
+    agreed: &Looks,
+    local: &Looks,
+    remote: &Looks,
+    settled: impl Fn(&Conflict) -> Option<Settled>,
+) {
+    let above: BTreeSet<Key> = merged.wanted.keys().flat_map(|key| key.above().collect::<Vec<_>>()).collect();
+    for key in above {
+        match merged.wanted.get(&key) {
+            Some((look, _)) if look.is_folder() => continue,
+            None if merged.conflicts.iter().any(|conflict| conflict.key == key) => continue,
+            None => {
+                let folder = |looks: &Looks| looks.get(&key).filter(|look| look.is_folder()).cloned();
+                let there = (folder(local).map(|look| (look, Side::Local)))
+                    .or_else(|| folder(remote).map(|look| (look, Side::Remote)))
+                    .or_else(|| folder(agreed).map(|look| (look, Side::Local)));
+                if let Some(there) = there {
+                    merged.wanted.insert(key, there);
+                }
+            }
+            Some(_) => {
+                let conflict =
+                    Conflict { ours: local.get(&key).cloned(), theirs: remote.get(&key).cloned(), key: key.clone() };
+                let side = match settled(&conflict) {
+                    Some(Settled::Ours) => Side::Local,
+                    Some(Settled::Theirs) => Side::Remote,
+                    None => {
+                        merged.wanted.remove(&key);
+                        merged.conflicts.push(conflict);
+                        continue;
+                    }
+                };
+                let look = if side == Side::Local { conflict.ours } else { conflict.theirs };
+                match look {
+                    Some(look) => {
+                        if !look.is_folder() {
+                            merged.wanted.retain(|below, _| !below.above().any(|above| above == key));
+                        }
+                        merged.wanted.insert(key, (look, side));
+                    }
+                    None => merged.wanted.retain(|below, _| *below != key && !below.above().any(|above| above == key)),
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::look::What;
+
+    fn file(content: &str, time: i64) -> Look {
+        let what = What::File { size: content.len() as u64, hash: content.into() };
+        Look { perm: 0o644, uid: 0, gid: 0, mtime: (time, 0), what }
+    }
+
+    fn folder() -> Look {
+        Look { perm: 0o755, uid: 0, gid: 0, mtime: (0, 0), what: What::Folder }
+    }
+
+    fn looks(things: &[(&str, Look)]) -> Looks {
+        things.iter().map(|(path, look)| (Key::File((*path).into()), look.clone())).collect()
+    }
+
+    fn merged(agreed: &Looks, local: &Looks, remote: &Looks) -> (Vec<String>, Vec<String>) {
+        let merged = merge(agreed, local, remote, |_| None);
+        let wanted = merged.wanted.iter().map(|(key, (look, _))| match &look.what {
+            What::File { hash, .. } => format!("{key}={hash}"),
+            _ => key.to_string(),
+        });
+        (wanted.collect(), merged.conflicts.iter().map(|conflict| conflict.key.to_string()).collect())
+    }
+
+    #[test]
+    fn what_one_side_did_is_taken() {
+        let base = looks(&[("a", file("1", 1)), ("b", file("1", 1)), ("c", file("1", 1)), ("d", file("1", 1))]);
+        let ours = looks(&[("a", file("2", 2)), ("b", file("1", 1)), ("d", file("1", 1)), ("n", file("n", 2))]);
+        let theirs = looks(&[("a", file("1", 1)), ("b", file("3", 3)), ("c", file("1", 1)), ("m", file("m", 3))]);
+        assert_eq!(merged(&base, &ours, &theirs).0, ["/a=2", "/b=3", "/m=m", "/n=n"]);
+        assert!(merged(&base, &ours, &theirs).1.is_empty());
+    }
+
+    #[test]
+    fn what_both_did_is_a_conflict_unless_it_is_the_same() {
+        let base = looks(&[("a", file("1", 1)), ("b", file("1", 1)), ("c", file("1", 1))]);
+        let ours = looks(&[("a", file("2", 2)), ("b", file("2", 2)), ("n", file("x", 1)), ("m", file("x", 1))]);
+        let theirs = looks(&[("a", file("3", 3)), ("b", file("2", 2)), ("c", file("4", 1)), ("n", file("y", 1))]);
+        let (wanted, conflicts) = merged(&base, &ours, &theirs);
+        assert_eq!(conflicts, ["/a", "/c", "/n"]);
+        assert_eq!(wanted, ["/b=2", "/m=x"]);
+    }
+
+    #[test]
+    fn a_time_alone_is_no_conflict() {
+        let base = looks(&[("a", file("1", 1))]);
+        let (touched, changed) = (looks(&[("a", file("1", 9))]), looks(&[("a", file("2", 2))]));
+        assert_eq!(merged(&base, &touched, &changed), (vec!["/a=2".into()], vec![]));
+        assert_eq!(merged(&base, &changed, &touched), (vec!["/a=2".into()], vec![]));
+        assert_eq!(merged(&base, &touched, &looks(&[("a", file("1", 5))])).1, [""; 0]);
+    }
+
+    #[test]
+    fn a_folder_stays_for_what_is_in_it() {
+        let base = looks(&[("d", folder()), ("d/a", file("1", 1))]);
+        let theirs = looks(&[("d", folder()), ("d/a", file("1", 1)), ("d/e", folder()), ("d/e/n", file("n", 1))]);
+        assert_eq!(merged(&base, &looks(&[]), &theirs), (vec!["/d".into(), "/d/e".into(), "/d/e/n=n".into()], vec![]));
+        assert_eq!(merged(&base, &theirs, &looks(&[])).0, ["/d", "/d/e", "/d/e/n=n"]);
+        let ours = looks(&[("d", file("x", 1))]);
+        assert_eq!(merged(&base, &ours, &theirs).1, ["/d"]);
+    }
+
+    #[test]
+    fn nothing_agreed_means_that_both_are_kept() {
+        let ours = looks(&[("a", file("1", 1)), ("b", file("1", 1))]);
+        let theirs = looks(&[("b", file("1", 1)), ("c", file("2", 2))]);
+        assert_eq!(merged(&looks(&[]), &ours, &theirs), (vec!["/a=1".into(), "/b=1".into(), "/c=2".into()], vec![]));
+    }
+}

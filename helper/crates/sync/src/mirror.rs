@@ -1,0 +1,301 @@
+//! A copy of the remote on this machine: what it held when it was last read, as a database that the engine reads. It is
+//! brought up to date by rows, in one transaction, and proved to be the remote by a sum over both; it can be thrown away
+//! at any time.
+
+use std::collections::{BTreeSet, HashMap};
+use std::path::{Path, PathBuf};
+
+use nixbox_engine::{Database, Options};
+use nixbox_remote::{Batch, Remote, Rows, Step, Value};
+use rusqlite::types::ValueRef;
+use rusqlite::{Connection, OptionalExtension};
+
+use crate::error::{Error, Result};
+
+/// The tables that are synced, with their columns; the first is the key, but for `fs_data`, where two are.
+pub(crate) const TABLES: &[(&str, &[&str])] = &[
+    ("fs_config", &["key", "value"]),
+    (
+        "fs_inode",
+        &[
+            "ino",
+            "mode",
+            "nlink",
+            "uid",
+            "gid",
+            "size",
+            "atime",
+            "mtime",
+            "ctime",
+            "rdev",
+            "atime_nsec",
+            "mtime_nsec",
+            "ctime_nsec",
+        ],
+    ),
+    ("fs_dentry", &["id", "name", "parent_ino", "ino"]),
+    ("fs_symlink", &["ino", "target"]),
+    ("kv_store", &["key", "value", "created_at", "updated_at"]),
+    ("fs_data", &["ino", "chunk_index", "data"]),
+];
+const DATA: &str = "fs_data";
+const SEQUENCES: &str = "'fs_inode', 'fs_dentry'";
+
+/// A sum over everything but content, which no change of content leaves as it is. The same in both places.
+pub(crate) const SUM: &str = "\
+(SELECT count(*) || ':' || coalesce(sum((ino % 9973) * ((mtime_nsec + 3 * ctime_nsec + 5 * (size % 1000003) \
++ 7 * (mtime % 1000003) + 11 * (ctime % 1000003) + 13 * mode + 17 * uid + 19 * gid + 23 * nlink) % 1000003)), 0) \
+FROM fs_inode) || ' ' || \
+(SELECT count(*) || ':' || coalesce(sum((id % 9973) * ((ino % 1000003 + 3 * (parent_ino % 1000003) \
++ 5 * length(name) + 7 * unicode(name) + 11 * unicode(substr(name, -1))) % 1000003)), 0) FROM fs_dentry) || ' ' || \
+(SELECT count(*) || ':' || coalesce(sum(length(target)), 0) FROM fs_symlink) || ' ' || \
+(SELECT count(*) || ':' || coalesce(sum(length(key) * 31 + length(value)), 0) || ':' || \
+coalesce(sum(coalesce(updated_at, 0) % 1000003), 0) FROM kv_store)";
+
+/// What is asked for of content at a time.
+const DATA_AT_ONCE: u64 = 8 << 20;
+const INODES_AT_ONCE: usize = 200;
+
+pub(crate) struct Mirror {
+    path: PathBuf,
+}
+
+/// How a remote was found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Found {
+    /// It has no AgentFS database yet.
+    Empty,
+    Same,
+    Changed {
+        bytes: u64,
+    },
+}
+
+impl Mirror {
+    pub(crate) fn at(path: PathBuf) -> Self {
+        Self { path }
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Becomes what the remote is.
+    pub(crate) fn pull(&self, remote: &Remote) -> Result<Found> {
+        let Some(sum) = remote_sum(remote)? else {
+            self.throw_away()?;
+            return Ok(Found::Empty);
+        };
+        if self.path.exists() && self.sum().ok().as_ref() == Some(&sum) {
+            return Ok(Found::Same);
+        }
+        for _ in 0..TRIES {
+            match self.pull_rows(remote) {
+                Err(Error::Overtaken) => continue,
+                Err(Error::Mirror(error)) => {
+                    tracing::warn!(%error, "the copy of the remote is made anew");
+                    self.throw_away()?;
+                }
+                pulled => return pulled.map(|bytes| Found::Changed { bytes }),
+            }
+        }
+        Err(Error::Moved)
+    }
+
+    /// As a remote without a database looks: nothing in it, not even the root.
+    pub(crate) fn throw_away(&self) -> Result<()> {
+        for end in ["", "-wal", "-shm"] {
+            let mut name = self.path.as_os_str().to_owned();
+            name.push(end);
+            match std::fs::remove_file(PathBuf::from(name)) {
+                Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error.into()),
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    pub(crate) fn sum(&self) -> Result<String> {
+        Ok(self.open()?.query_row(&format!("SELECT {SUM}"), [], |row| row.get(0))?)
+    }
+
+    fn open(&self) -> Result<Connection> {
+        if !self.path.exists() {
+            Database::open_or_create(&self.path, &Options::default())?.close()?;
+        }
+        let connection = Connection::open(&self.path)?;
+        connection.pragma_update(None, "synchronous", "NORMAL")?;
+        Ok(connection)
+    }
+
+    fn pull_rows(&self, remote: &Remote) -> Result<u64> {
+        let (sum, tables, sequences) = ask_for_tables(remote)?;
+        let mut connection = self.open()?;
+        let change = connection.transaction()?;
+        let inodes = TABLES.iter().position(|(name, _)| *name == "fs_inode").and_then(|at| tables.get(at));
+        let changed = changed_inodes(&change, inodes.map_or(&[], |rows| &rows.rows))?;
+        for ((name, columns), rows) in TABLES.iter().zip(&tables) {
+            change.execute(&format!("DELETE FROM {name}"), [])?;
+            let mut insert = change.prepare(&insert(name, columns))?;
+            for row in &rows.rows {
+                insert.execute(rusqlite::params_from_iter(row.iter().map(Bound)))?;
+            }
+        }
+        change.execute(&format!("DELETE FROM sqlite_sequence WHERE name IN ({SEQUENCES})"), [])?;
+        for row in &sequences.rows {
+            let bound = rusqlite::params_from_iter(row.iter().map(Bound));
+            change.execute("INSERT INTO sqlite_sequence (name, seq) VALUES (?, ?)", bound)?;
+        }
+        change.execute("DELETE FROM fs_data WHERE ino NOT IN (SELECT ino FROM fs_inode)", [])?;
+        let bytes = pull_content(remote, &change, &changed, &sum)?;
+        let copied: String = change.query_row(&format!("SELECT {SUM}"), [], |row| row.get(0))?;
+        if copied != sum {
+            return Err(Error::Foreign(format!("its rows add up to {sum}, and their copies to {copied}")));
+        }
+        change.commit()?;
+        Ok(bytes)
+    }
+}
+
+const TRIES: usize = 5;
+
+/// None where there is no AgentFS database.
+pub(crate) fn remote_sum(remote: &Remote) -> Result<Option<String>> {
+    let rows = match remote.ask(&Step::new(format!("SELECT {SUM}"))) {
+        Err(nixbox_remote::Error::Refused { message, .. }) if message.contains("no such table") => {
+            let begun = "SELECT count(*) FROM sqlite_master WHERE name IN ('fs_inode', 'fs_dentry')";
+            let begun = remote.ask(&Step::new(begun))?;
+            let row = begun.rows.first().map(Vec::as_slice).unwrap_or_default();
+            return if Rows::int(row, 0)? == 0 { Ok(None) } else { Err(Error::Foreign(message)) };
+        }
+        Err(nixbox_remote::Error::Refused { message, .. }) if message.contains("no such column") => {
+            return Err(Error::Foreign(message));
+        }
+        answered => answered?,
+    };
+    match rows.value() {
+        Some(Value::Text { value }) => Ok(Some(value.clone())),
+        other => Err(nixbox_remote::Error::Junk(format!("a sum was expected, and {other:?} came")).into()),
+    }
+}
+
+/// Everything but content, as it was at one moment.
+fn ask_for_tables(remote: &Remote) -> Result<(String, Vec<Rows>, Rows)> {
+    let all = TABLES.iter().filter(|(name, _)| *name != DATA);
+    let select = |(name, columns): &(&str, &[&str])| Step::new(format!("SELECT {} FROM {name}", columns.join(", ")));
+    let mut batch = Batch::of([Step::new(format!("SELECT {SUM}"))]);
+    batch.push(Step::new(format!("SELECT name, seq FROM sqlite_sequence WHERE name IN ({SEQUENCES})")));
+    all.map(select).for_each(|step| batch.push(step));
+    let mut answers = remote.ask_all(&batch)?.into_iter();
+    let (Some(sum), Some(sequences)) = (answers.next(), answers.next()) else {
+        return Err(nixbox_remote::Error::Junk("tables were asked for and did not come".into()).into());
+    };
+    Ok((text(&sum)?, answers.collect(), sequences))
+}
+
+fn text(rows: &Rows) -> Result<String> {
+    let row = rows.rows.first().map(Vec::as_slice).unwrap_or_default();
+    Ok(Rows::text(row, 0)?.to_owned())
+}
+
+/// Those whose content may be another than the copy's, with their sizes.
+fn changed_inodes(connection: &Connection, rows: &[Vec<Value>]) -> Result<Vec<(i64, u64)>> {
+    let (_, columns) = TABLES[1];
+    let mut known: HashMap<i64, Vec<i64>> = HashMap::new();
+    let mut select = connection.prepare(&format!("SELECT {} FROM fs_inode", columns.join(", ")))?;
+    let mut there = select.query([])?;
+    while let Some(row) = there.next()? {
+        let values = (0..columns.len()).map(|column| row.get::<_, Option<i64>>(column).map(Option::unwrap_or_default));
+        known.insert(row.get(0)?, values.collect::<rusqlite::Result<_>>()?);
+    }
+    const REGULAR: i64 = 0o100_000;
+    let mut changed = Vec::new();
+    for row in rows {
+        let values = (0..columns.len()).map(|column| Rows::int(row, column)).collect::<Result<Vec<_>, _>>()?;
+        let (ino, mode, size) = (values[0], values[1], values[5]);
+        if mode & 0o170_000 == REGULAR && known.get(&ino) != Some(&values) {
+            changed.push((ino, u64::try_from(size).unwrap_or_default()));
+        }
+    }
+    Ok(changed)
+}
+
+fn pull_content(remote: &Remote, change: &Connection, changed: &[(i64, u64)], sum: &str) -> Result<u64> {
+    let chunk: u64 = change
+        .query_row("SELECT CAST(value AS INTEGER) FROM fs_config WHERE key = 'chunk_size'", [], |row| row.get(0))
+        .optional()?
+        .and_then(|size: i64| u64::try_from(size).ok())
+        .filter(|size| (1..=16 << 20).contains(size))
+        .unwrap_or(4096);
+    let mut insert = change.prepare(&insert(DATA, &["ino", "chunk_index", "data"]))?;
+    let mut store = |steps: Vec<Step>| -> Result<u64> {
+        let mut batch = Batch::of([Step::new(format!("SELECT {SUM}"))]);
+        steps.into_iter().for_each(|step| batch.push(step));
+        let mut answers = remote.ask_all(&batch)?.into_iter();
+        // What was changed since the tables were read is read anew, with them.
+        if answers.next().map(|now| text(&now)).transpose()?.as_deref() != Some(sum) {
+            return Err(Error::Overtaken);
+        }
+        let mut bytes = 0;
+        for row in answers.flat_map(|rows| rows.rows) {
+            insert.execute(rusqlite::params_from_iter(row.iter().map(Bound)))?;
+            if let Some(Value::Blob { base64 }) = row.get(2) {
+                bytes += base64.len() as u64;
+            }
+        }
+        Ok(bytes)
+    };
+    let mut bytes = 0;
+    let mut left = changed;
+    while let Some(((first, size), rest)) = left.split_first() {
+        change.execute("DELETE FROM fs_data WHERE ino = ?", [first])?;
+        if *size > DATA_AT_ONCE {
+            let (chunks, at_once) = (size.div_ceil(chunk), (DATA_AT_ONCE / chunk).max(1));
+            for begin in (0..chunks).step_by(usize::try_from(at_once).unwrap_or(1)) {
+                let range = format!(
+                    "SELECT ino, chunk_index, data FROM fs_data WHERE ino = {first} AND chunk_index >= {begin} \
+                     AND chunk_index < {}",
+                    begin + at_once
+                );
+                bytes += store(vec![Step::new(range)])?;
+            }
+            left = rest;
+            continue;
+        }
+        let mut sum_of_sizes = 0;
+        let together = left.iter().take(INODES_AT_ONCE).take_while(|(_, size)| {
+            sum_of_sizes += size;
+            sum_of_sizes <= DATA_AT_ONCE
+        });
+        let inodes: BTreeSet<i64> = together.map(|(ino, _)| *ino).collect();
+        let mut steps = Vec::new();
+        for ino in &inodes {
+            change.execute("DELETE FROM fs_data WHERE ino = ?", [ino])?;
+            steps.push(Step::with("SELECT ino, chunk_index, data FROM fs_data WHERE ino = ?", [(*ino).into()]));
+        }
+        bytes += store(steps)?;
+        left = left.get(inodes.len()..).unwrap_or_default();
+    }
+    Ok(bytes)
+}
+
+pub(crate) fn insert(table: &str, columns: &[&str]) -> String {
+    let marks = vec!["?"; columns.len()].join(", ");
+    format!("INSERT OR REPLACE INTO {table} ({}) VALUES ({marks})", columns.join(", "))
+}
+
+/// A value of the remote's on its way into a statement.
+struct Bound<'a>(&'a Value);
+
+impl rusqlite::ToSql for Bound<'_> {
+    fn to_sql(&self) -> rusqlite::Result<rusqlite::types::ToSqlOutput<'_>> {
+        let value = match self.0 {
+            Value::Null => ValueRef::Null,
+            Value::Integer { value } => ValueRef::Integer(*value),
+            Value::Float { value } => ValueRef::Real(*value),
+            Value::Text { value } => ValueRef::Text(value.as_bytes()),
+            Value::Blob { base64 } => ValueRef::Blob(base64),
+        };
+        Ok(rusqlite::types::ToSqlOutput::Borrowed(value))
+    }
+}

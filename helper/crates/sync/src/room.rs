@@ -1,0 +1,333 @@
+//! Where an instance meets its remote.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use nixbox_engine::{Agreed, Backing, Database, FileSystem, Kv, Options, ROOT, Snapshots, Taken, Witness};
+use nixbox_remote::{Batch, Claim, Held, Remote, Standing, Step, guard};
+
+use crate::apply::{Order, Source, Target};
+use crate::error::{Error, Result};
+use crate::look::{Entry, Key, Look, What};
+use crate::merge::{Conflict, Merged, Settled, merge};
+use crate::mirror::{Found, Mirror, SUM, remote_sum};
+use crate::rows;
+use crate::scan::{Known, Looks, Scan, scan};
+
+/// How often to begin anew where somebody goes on changing either side.
+const TRIES: usize = 5;
+
+/// The instance, open and perhaps at work.
+#[derive(Clone)]
+pub struct Local {
+    pub tree: Arc<dyn FileSystem>,
+    pub kv: Kv,
+    pub agreed: Agreed,
+    pub snapshots: Snapshots,
+    /// Who shows it.
+    pub witness: Arc<dyn Witness>,
+}
+
+/// What was done, in things: files, folders, links and values.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Done {
+    pub pulled: usize,
+    pub pushed: usize,
+    /// Of content that came, and of all that went.
+    pub bytes_in: u64,
+    pub bytes_out: u64,
+}
+
+/// What there is to do.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct State {
+    /// What is here and not there.
+    pub to_push: Vec<Difference>,
+    /// What is there and not here.
+    pub to_pull: Vec<Difference>,
+    pub conflicts: Vec<Conflict>,
+    pub lease: Option<Standing>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Difference {
+    pub key: Key,
+    pub before: Option<Look>,
+    pub after: Option<Look>,
+}
+
+pub struct Room {
+    /// For what belongs to this remote and this instance; may be removed when nobody is at it.
+    folder: PathBuf,
+    remote: Remote,
+}
+
+/// Both sides and what they had in common, at one moment.
+struct Scene {
+    agreed: Looks,
+    here: Taken,
+    local: Scan,
+    /// None where the remote is empty.
+    there: Option<Taken>,
+    theirs: Scan,
+}
+
+impl Room {
+    pub fn open(folder: &Path, remote: Remote) -> Result<Self> {
+        std::fs::create_dir_all(folder)?;
+        for name in [HERE, CANDIDATE] {
+            Mirror::at(folder.join(name)).throw_away()?;
+        }
+        Ok(Self { folder: folder.to_owned(), remote })
+    }
+
+    pub fn remote(&self) -> &Remote {
+        &self.remote
+    }
+
+    fn mirror(&self) -> Mirror {
+        Mirror::at(self.folder.join("mirror.db"))
+    }
+
+    /// Reads both and changes neither.
+    pub fn look(&self, local: &Local, settled: &dyn Fn(&Conflict) -> Option<Settled>) -> Result<State> {
+        let lease = Standing::of(&self.remote)?;
+        self.mirror().pull(&self.remote)?;
+        let scene = self.scene(local)?;
+        let merged = scene.merged(settled);
+        let wanted = looks(&merged);
+        let mut state = State { lease, ..State::default() };
+        let conflicting = |key: &Key| merged.conflicts.iter().any(|conflict| conflict.key == *key);
+        for (differences, now) in [(&mut state.to_pull, &scene.local), (&mut state.to_push, &scene.theirs)] {
+            let keys = now.looks.keys().chain(wanted.keys()).collect::<std::collections::BTreeSet<_>>();
+            for key in keys.into_iter().filter(|key| !conflicting(key)) {
+                let (before, after) = (now.looks.get(key).cloned(), wanted.get(key).cloned());
+                if before != after {
+                    differences.push(Difference { key: key.clone(), before, after });
+                }
+            }
+        }
+        state.conflicts = merged.conflicts;
+        Ok(state)
+    }
+
+    /// What the remote has comes here.
+    pub fn pull(&self, local: &Local, settled: &dyn Fn(&Conflict) -> Option<Settled>) -> Result<Done> {
+        self.again_while_moved(|| self.pull_once(local, settled).map(|(done, _, _)| done))
+    }
+
+    /// The same, and then what is here goes there. `held`: our lease, good at this moment.
+    pub fn push(
+        &self,
+        local: &Local,
+        claim: &Claim,
+        held: Held,
+        settled: &dyn Fn(&Conflict) -> Option<Settled>,
+    ) -> Result<Done> {
+        self.again_while_moved(|| {
+            let (done, scene, wanted) = self.pull_once(local, settled)?;
+            self.push_once(local, claim, held, done, &scene, &wanted)
+        })
+    }
+
+    fn again_while_moved(&self, work: impl Fn() -> Result<Done>) -> Result<Done> {
+        let mut tries = TRIES;
+        loop {
+            tries -= 1;
+            match work() {
+                Err(error @ (Error::Moved | Error::Overtaken)) if tries > 0 => tracing::debug!(%error, "once more"),
+                done => return done,
+            }
+        }
+    }
+
+    fn pull_once(
+        &self,
+        local: &Local,
+        settled: &dyn Fn(&Conflict) -> Option<Settled>,
+    ) -> Result<(Done, Scene, BTreeMap<Key, Look>)> {
+        let found = self.mirror().pull(&self.remote)?;
+        let scene = self.scene(local)?;
+        let merged = scene.merged(settled);
+        if !merged.conflicts.is_empty() {
+            return Err(Error::Conflicts(merged.conflicts));
+        }
+        let wanted = looks(&merged);
+        let order = Order::of(&scene.local, &wanted);
+        let mut done = Done { pulled: order.len(), ..Done::default() };
+        if let Found::Changed { bytes } = found {
+            done.bytes_in = bytes;
+        }
+        let target = Target { tree: &local.tree, kv: &local.kv, news: RefCell::default(), alone: false };
+        if let Some(there) = scene.there.as_ref().filter(|_| !order.is_empty()) {
+            let (tree, kv) = (there.tree(), there.kv());
+            let source = Source { tree: &tree, kv: &kv };
+            let mut applied = Ok(());
+            let together = local.tree.together(&mut || {
+                applied = target.apply_files(&order, &scene.local, &source);
+                // All of it is taken back then.
+                if applied.is_ok() { Ok(()) } else { Err(nixbox_engine::Error::Errno(libc::ECANCELED)) }
+            });
+            applied?;
+            together?;
+            // Nothing is held any more: a kernel that is told may ask first.
+            target.tell(&*local.witness);
+            target.apply_values(&order, &source)?;
+        }
+        self.agree(local, &scene.agreed, &scene.theirs, &scene.local)?;
+        Ok((done, scene, wanted))
+    }
+
+    fn push_once(
+        &self,
+        local: &Local,
+        claim: &Claim,
+        held: Held,
+        mut done: Done,
+        scene: &Scene,
+        wanted: &BTreeMap<Key, Look>,
+    ) -> Result<Done> {
+        let order = Order::of(&scene.theirs, wanted);
+        if order.is_empty() {
+            return Ok(done);
+        }
+        let (mirror, candidate) = (self.mirror(), Mirror::at(self.folder.join(CANDIDATE)));
+        candidate.throw_away()?;
+        let before = scene.there.is_some().then(|| mirror.sum()).transpose()?;
+        if before.is_some() {
+            std::fs::copy(mirror.path(), candidate.path())?;
+        }
+        self.change_candidate(candidate.path(), &order, scene)?;
+        let steps = rows::difference(before.is_some().then(|| mirror.path()), candidate.path())?;
+        let after = candidate.sum()?;
+        let [is_held, clean] = guard(claim, held);
+        let mut batch = Batch::of([is_held, clean.clone(), is_still(before.as_deref()), clean]);
+        done.bytes_out = steps.iter().map(|step| step.weight() as u64).sum();
+        steps.into_iter().for_each(|step| batch.push(step));
+        match self.remote.change(&batch) {
+            Ok(_) => {}
+            Err(nixbox_remote::Error::Refused { step: 0, .. }) => {
+                return Err(nixbox_remote::Error::Lost(Standing::of(&self.remote)?.map(Box::new)).into());
+            }
+            Err(nixbox_remote::Error::Refused { step: 2, .. }) => return Err(Error::Overtaken),
+            Err(error) if error.may_have_happened() => match remote_sum(&self.remote) {
+                Ok(now) if now.as_ref() == Some(&after) => {}
+                Ok(now) if now == before => return Err(error.into()),
+                _ => return Err(Error::Unknown(error)),
+            },
+            Err(error) => return Err(error.into()),
+        }
+        done.pushed = order.len();
+        // What was sent is what the remote has now; where it is not, it is read anew the next time.
+        mirror.throw_away()?;
+        std::fs::rename(candidate.path(), mirror.path())?;
+        let there = Taken::foreign(mirror.path(), &Backing::Sqlite)?;
+        let known = known(&local.agreed, [&scene.local, &scene.theirs])?;
+        let theirs = scan(&there.tree(), &there.kv(), &known)?;
+        self.agree(local, &scene.theirs.looks, &theirs, &scene.local)?;
+        Ok(done)
+    }
+
+    fn change_candidate(&self, candidate: &Path, order: &Order, scene: &Scene) -> Result<()> {
+        let database = Database::open_or_create(candidate, &Options::default())?;
+        let (tree, kv) = (database.tree(), database.kv());
+        let target = Target { tree: &tree, kv: &kv, news: RefCell::default(), alone: true };
+        let (from, values) = (scene.here.tree(), scene.here.kv());
+        let source = Source { tree: &from, kv: &values };
+        let changed = target.apply_files(order, &scene.theirs, &source);
+        let changed = changed.and_then(|()| target.apply_values(order, &source));
+        drop(tree);
+        let closed = database.close();
+        changed?;
+        Ok(closed?)
+    }
+
+    /// From here on what the remote has is what both had last. `ours`: as it was before it was changed.
+    fn agree(&self, local: &Local, before: &Looks, theirs: &Scan, ours: &Scan) -> Result<()> {
+        let known = local.agreed.all()?;
+        let mut changes = Vec::new();
+        for (key, look) in &theirs.looks {
+            let mark = ours.marks.get(key).filter(|_| ours.looks.get(key) == Some(look)).copied();
+            let entry = Entry { look: look.clone(), local: mark, remote: theirs.marks.get(key).copied() };
+            let kept = serde_json::to_string(&entry).map_err(std::io::Error::from)?;
+            let name = key.kept();
+            if known.get(&name) != Some(&kept) {
+                changes.push((name, Some(kept)));
+            }
+        }
+        let gone = before.keys().filter(|key| !theirs.looks.contains_key(key));
+        changes.extend(gone.map(|key| (key.kept(), None)));
+        local.agreed.change(&changes)?;
+        Ok(local.tree.fsync(ROOT)?)
+    }
+
+    fn scene(&self, local: &Local) -> Result<Scene> {
+        let mut agreed = Looks::new();
+        for (name, entry) in local.agreed.all()? {
+            // What a newer version has written is not known here, and so not agreed on.
+            if let (Some(key), Ok(entry)) = (Key::of_kept(&name), serde_json::from_str::<Entry>(&entry)) {
+                agreed.insert(key, entry.look);
+            }
+        }
+        let known = known(&local.agreed, [])?;
+        local.witness.settle(None);
+        let here = local.snapshots.take(&self.folder.join(HERE))?;
+        let ours = scan(&here.tree(), &here.kv(), &known)?;
+        let mirror = self.mirror();
+        let there = mirror.path().exists().then(|| Taken::foreign(mirror.path(), &Backing::Sqlite)).transpose()?;
+        let theirs = match &there {
+            Some(there) => scan(&there.tree(), &there.kv(), &known)?,
+            None => Scan::default(),
+        };
+        Ok(Scene { agreed, here, local: ours, there, theirs })
+    }
+}
+
+const HERE: &str = "here.db";
+const CANDIDATE: &str = "candidate.db";
+
+impl Scene {
+    fn merged(&self, settled: &dyn Fn(&Conflict) -> Option<Settled>) -> Merged {
+        merge(&self.agreed, &self.local.looks, &self.theirs.looks, settled)
+    }
+}
+
+fn looks(merged: &Merged) -> BTreeMap<Key, Look> {
+    merged.wanted.iter().map(|(key, (look, _))| (key.clone(), look.clone())).collect()
+}
+
+/// What need not be read again.
+fn known<'a>(agreed: &Agreed, scans: impl IntoIterator<Item = &'a Scan>) -> Result<Known> {
+    let mut known = Known::new();
+    for entry in agreed.all()?.values() {
+        if let Ok(Entry { look: Look { what: What::File { hash, .. }, .. }, local, remote }) =
+            serde_json::from_str(entry)
+        {
+            known.extend([local, remote].into_iter().flatten().map(|mark| (mark, hash.clone())));
+        }
+    }
+    for scan in scans {
+        for (key, mark) in &scan.marks {
+            if let Some(What::File { hash, .. }) = scan.looks.get(key).map(|look| &look.what) {
+                known.insert(*mark, hash.clone());
+            }
+        }
+    }
+    Ok(known)
+}
+
+/// Refuses the batch where the remote is not what was read.
+fn is_still(sum: Option<&str>) -> Step {
+    match sum {
+        Some(sum) => {
+            let sql = format!("INSERT INTO nixbox_guard (held) VALUES ((SELECT 1 WHERE ({SUM}) = ?))");
+            Step::with(sql, [sum.into()])
+        }
+        None => Step::new(
+            "INSERT INTO nixbox_guard (held) VALUES \
+             ((SELECT 1 WHERE NOT EXISTS (SELECT 1 FROM sqlite_master WHERE name = 'fs_inode')))",
+        ),
+    }
+}

@@ -1,0 +1,400 @@
+//! Two machines and the real server between them.
+#![allow(clippy::unwrap_used)]
+
+#[path = "../../remote/tests/common/mod.rs"]
+mod common;
+
+use std::collections::BTreeMap;
+use std::ffi::OsStr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use common::{Fate, Network, Server, claim, remote};
+use nixbox_engine::{AttrChange, ByPath, Caller, Database, Kind, NewNode, Options, Time, TimeChange};
+use nixbox_remote::{Claim, Held, Lease};
+use nixbox_sync::{Conflict, Done, Error, Local, Room, Settled};
+
+const OWNER: Caller = Caller { uid: 1000, gid: 1000 };
+
+struct Machine {
+    folder: tempfile::TempDir,
+    database: Option<Database>,
+    url: String,
+    claim: Claim,
+}
+
+type Tree = BTreeMap<String, (Kind, u16, u32, Time, Vec<u8>)>;
+
+impl Machine {
+    fn new(name: &str, url: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let database = Database::open_or_create(&folder.path().join("a.db"), &Options::default()).unwrap();
+        let claim = claim(name, Duration::from_secs(60));
+        Self { folder, database: Some(database), url: url.into(), claim }
+    }
+
+    fn database(&self) -> &Database {
+        self.database.as_ref().unwrap()
+    }
+
+    fn files(&self) -> ByPath {
+        ByPath::new(self.database().tree(), Arc::new(()), OWNER)
+    }
+
+    fn local(&self) -> Local {
+        let database = self.database();
+        Local {
+            tree: database.tree(),
+            kv: database.kv(),
+            agreed: database.agreed(),
+            snapshots: database.snapshots(),
+            witness: Arc::new(()),
+        }
+    }
+
+    fn room(&self) -> Room {
+        Room::open(&self.folder.path().join("sync"), remote(&self.url)).unwrap()
+    }
+
+    fn lease(&self) -> Held {
+        match self.claim.take(&remote(&self.url), false).unwrap() {
+            Lease::Ours(held) => held,
+            Lease::Theirs(standing) => panic!("{standing}"),
+        }
+    }
+
+    fn pull(&self) -> Result<Done, Error> {
+        self.room().pull(&self.local(), &|_| None)
+    }
+
+    fn push(&self) -> Result<Done, Error> {
+        self.push_settled(&|_| None)
+    }
+
+    fn push_settled(&self, settled: &dyn Fn(&Conflict) -> Option<Settled>) -> Result<Done, Error> {
+        let held = self.lease();
+        let done = self.room().push(&self.local(), &self.claim, held, settled);
+        self.claim.release(&remote(&self.url), held).unwrap();
+        done
+    }
+
+    fn write(&self, path: &str, content: &[u8]) {
+        let mut writing = self.files().write(OsStr::new(path), false).unwrap();
+        writing.push(content).unwrap();
+        writing.finish().unwrap();
+    }
+
+    fn read(&self, path: &str) -> Option<Vec<u8>> {
+        let mut reading = self.files().read(OsStr::new(path)).ok()?;
+        let mut content = Vec::new();
+        loop {
+            match reading.next(1 << 20).unwrap() {
+                piece if piece.is_empty() => return Some(content),
+                piece => content.extend(piece),
+            }
+        }
+    }
+
+    fn tree(&self) -> Tree {
+        let mut walk = self.files().list(OsStr::new("/"), true).unwrap();
+        let found = walk.next(usize::MAX, |_| true).unwrap();
+        let entry = |found: nixbox_engine::Found| {
+            let path = found.path.to_str().unwrap().to_owned();
+            let content = match found.attr.kind {
+                Kind::File => self.read(&format!("/{path}")).unwrap(),
+                _ => found.target.map(|target| target.to_str().unwrap().as_bytes().to_vec()).unwrap_or_default(),
+            };
+            let time = if found.attr.kind == Kind::Directory { Time::default() } else { found.attr.mtime };
+            (path, (found.attr.kind, found.attr.perm, found.attr.nlink, time, content))
+        };
+        found.into_iter().map(entry).collect()
+    }
+
+    fn paths(&self) -> Vec<String> {
+        self.tree().into_keys().collect()
+    }
+}
+
+fn two(url: &str) -> (Machine, Machine) {
+    (Machine::new("ada", url), Machine::new("bob", url))
+}
+
+fn conflicts(done: Result<Done, Error>) -> Vec<String> {
+    match done {
+        Err(Error::Conflicts(conflicts)) => conflicts.iter().map(|conflict| conflict.key.to_string()).collect(),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn whatever_a_tree_can_hold_comes_to_the_other_machine() {
+    let Some(server) = Server::start() else { return };
+    let (a, b) = two(&server.url());
+    let large: Vec<u8> = (0..20_000_000u32).map(|byte| ((byte * 7) >> 3) as u8).collect();
+    a.files().make_folder(OsStr::new("/src/deep/er"), true).unwrap();
+    a.write("/src/main.rs", b"fn main() {}");
+    a.write("/src/deep/er/large.bin", &large);
+    a.write("/empty", b"");
+    a.write("/a name with 'quotes' and \u{1F600}", b"x");
+    let tree = a.database().tree();
+    let (src, main) = (tree.lookup(1, OsStr::new("src")).unwrap().ino, OsStr::new("main.rs"));
+    let main = tree.lookup(src, main).unwrap().ino;
+    tree.link(main, 1, OsStr::new("another-name")).unwrap();
+    tree.symlink(1, OsStr::new("to-src"), OsStr::new("src/main.rs"), OWNER).unwrap();
+    tree.create(1, OsStr::new("pipe"), NewNode { kind: Kind::Fifo, perm: 0o640, rdev: 0, caller: OWNER }).unwrap();
+    let change = AttrChange {
+        perm: Some(0o4751),
+        mtime: Some(TimeChange::At(Time { sec: -5, nsec: 7 })),
+        ..AttrChange::default()
+    };
+    tree.setattr(main, change).unwrap();
+    a.database().kv().set("plan", r#"{"step": 3}"#).unwrap();
+    let done = a.push().unwrap();
+    assert_eq!((done.pushed, done.pulled), (11, 0));
+    let done = b.pull().unwrap();
+    assert_eq!((done.pulled, done.bytes_in), (11, 20_000_000 + 12 + 1));
+    assert_eq!(a.tree(), b.tree());
+    assert_eq!(b.database().kv().get("plan").unwrap().unwrap().value, r#"{"step": 3}"#);
+    // And nothing is left to do on either side.
+    for machine in [&a, &b] {
+        assert_eq!(machine.push().unwrap(), Done::default());
+        assert_eq!(machine.pull().unwrap(), Done::default());
+    }
+    // One byte of the large file is a chunk of it on the way, not all.
+    let tree = b.database().tree();
+    let large = ["src", "deep", "er", "large.bin"];
+    let ino = large.iter().fold(1, |ino, name| tree.lookup(ino, OsStr::new(name)).unwrap().ino);
+    tree.write(ino, 9_999_999, b"!").unwrap();
+    let done = b.push().unwrap();
+    assert_eq!(done.pushed, 1);
+    assert!(done.bytes_out < 100_000, "{done:?}");
+    a.pull().unwrap();
+    assert_eq!(a.tree(), b.tree());
+}
+
+#[test]
+fn what_each_did_without_the_other_is_brought_together() {
+    let Some(server) = Server::start() else { return };
+    let (a, b) = two(&server.url());
+    a.write("/both", b"1");
+    a.write("/gone", b"1");
+    a.write("/moved", b"m");
+    a.push().unwrap();
+    b.pull().unwrap();
+    a.write("/from-a", b"a");
+    a.write("/both", b"2");
+    b.write("/from-b", b"b");
+    b.files().remove(OsStr::new("/gone"), false).unwrap();
+    b.files().move_to(OsStr::new("/moved"), OsStr::new("/elsewhere")).unwrap();
+    a.push().unwrap();
+    // Neither has pulled before it wrote: with upstream's sync one of the two files is lost.
+    b.push().unwrap();
+    a.pull().unwrap();
+    assert_eq!(a.tree(), b.tree());
+    assert_eq!(a.paths(), ["both", "elsewhere", "from-a", "from-b"]);
+    assert_eq!(b.read("/both").unwrap(), b"2");
+}
+
+#[test]
+fn what_both_changed_is_told_and_left_until_somebody_settles_it() {
+    let Some(server) = Server::start() else { return };
+    let (a, b) = two(&server.url());
+    a.write("/x", b"0");
+    a.write("/y", b"0");
+    a.push().unwrap();
+    b.pull().unwrap();
+    a.write("/x", b"from a");
+    a.database().kv().set("k", "1").unwrap();
+    a.push().unwrap();
+    b.write("/x", b"from b");
+    b.write("/y", b"1");
+    b.database().kv().set("k", "2").unwrap();
+    let before = b.tree();
+    assert_eq!(conflicts(b.pull()), ["/x", "kv:k"]);
+    assert_eq!(conflicts(b.push()), ["/x", "kv:k"]);
+    assert_eq!(b.tree(), before);
+    a.pull().unwrap();
+    assert_eq!(a.read("/y").unwrap(), b"0");
+    b.push_settled(&|conflict| Some(if conflict.key.to_string() == "/x" { Settled::Ours } else { Settled::Theirs }))
+        .unwrap();
+    a.pull().unwrap();
+    assert_eq!(a.tree(), b.tree());
+    assert_eq!(a.read("/x").unwrap(), b"from b");
+    assert_eq!(b.database().kv().get("k").unwrap().unwrap().value, "1");
+}
+
+#[test]
+fn an_older_state_of_a_database_takes_nothing_back() {
+    let Some(server) = Server::start() else { return };
+    let (mut a, b) = two(&server.url());
+    a.write("/one", b"1");
+    a.push().unwrap();
+    let saved = a.folder.path().join("saved.db");
+    a.database().snapshots().copy_to(&saved).unwrap();
+    a.write("/two", b"2");
+    a.push().unwrap();
+    // Restored, and written to before anything is pulled.
+    a.database.take().unwrap().close().unwrap();
+    std::fs::copy(&saved, a.folder.path().join("a.db")).unwrap();
+    a.database = Some(Database::open_or_create(&a.folder.path().join("a.db"), &Options::default()).unwrap());
+    a.write("/three", b"3");
+    a.push().unwrap();
+    b.pull().unwrap();
+    assert_eq!(b.paths(), ["one", "three", "two"]);
+    assert_eq!(a.tree(), b.tree());
+}
+
+#[test]
+fn a_lease_that_was_taken_away_pushes_nothing() {
+    let Some(server) = Server::start() else { return };
+    let (a, b) = two(&server.url());
+    a.write("/a", b"a");
+    let held = a.lease();
+    let Lease::Ours(_) = b.claim.take(&remote(&server.url()), true).unwrap() else { panic!("not by force") };
+    match a.room().push(&a.local(), &a.claim, held, &|_| None) {
+        Err(Error::Remote(nixbox_remote::Error::Lost(Some(standing)))) => assert_eq!(standing.holder, "bob"),
+        other => panic!("{other:?}"),
+    }
+    assert_eq!(b.pull().unwrap(), Done::default());
+    assert_eq!(b.paths(), [""; 0]);
+    assert_eq!(a.read("/a").unwrap(), b"a");
+}
+
+#[test]
+fn an_answer_that_is_lost_is_found_out_about() {
+    let Some(server) = Server::start() else { return };
+    let network = Network::before(Some(server.port));
+    let a = Machine::new("ada", &network.url());
+    let b = Machine::new("bob", &server.url());
+    a.write("/a", b"1");
+    let held = a.lease();
+    let room = a.room();
+    // Two questions come before the push: what the remote is, and whether it has anything at all.
+    network.fates([Fate::Pass, Fate::Pass, Fate::AnswerLost, Fate::Pass]);
+    assert_eq!(room.push(&a.local(), &a.claim, held, &|_| None).unwrap().pushed, 1);
+    b.pull().unwrap();
+    assert_eq!(a.tree(), b.tree());
+    a.write("/a", b"2");
+    network.fates([Fate::Pass, Fate::Dropped, Fate::Pass]);
+    assert!(room.push(&a.local(), &a.claim, held, &|_| None).is_err());
+    assert_eq!(b.pull().unwrap(), Done::default());
+    network.fates([Fate::Pass]);
+    room.push(&a.local(), &a.claim, held, &|_| None).unwrap();
+    b.pull().unwrap();
+    assert_eq!(b.read("/a").unwrap(), b"2");
+}
+
+#[test]
+fn two_that_work_in_turns_stay_the_same() {
+    let Some(server) = Server::start() else { return };
+    let (a, b) = two(&server.url());
+    let mut random = Random(7);
+    for round in 0..40 {
+        let (writer, reader) = if random.below(2) == 0 { (&a, &b) } else { (&b, &a) };
+        writer.pull().unwrap();
+        for _ in 0..1 + random.below(6) {
+            let path = format!("/{}", ["a", "b", "c", "d/a", "d/b", "d/e/a"][random.below(6) as usize]);
+            match random.below(5) {
+                0 => drop(writer.files().remove(OsStr::new(&path), true)),
+                1 => drop(writer.files().move_to(OsStr::new(&path), OsStr::new("/moved"))),
+                2 => drop(writer.files().make_folder(OsStr::new(&path), true)),
+                _ => {
+                    let folder = path.rsplit_once('/').unwrap().0;
+                    let _ = writer.files().make_folder(OsStr::new(&format!("{folder}/")), true);
+                    let content = vec![round as u8; random.below(40_000) as usize];
+                    if let Ok(mut writing) = writer.files().write(OsStr::new(&path), false) {
+                        writing.push(&content).unwrap();
+                        writing.finish().unwrap();
+                    }
+                }
+            }
+        }
+        writer.push().unwrap();
+        reader.pull().unwrap();
+        assert_eq!(a.tree(), b.tree(), "round {round}");
+    }
+}
+
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, most: u64) -> u64 {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 33) % most
+    }
+}
+
+#[test]
+fn whatever_happens_on_the_way_nothing_is_lost() {
+    let Some(mut server) = Server::start() else { return };
+    let network = Network::before(Some(server.port));
+    let a = Machine::new("ada", &network.url());
+    let b = Machine::new("bob", &server.url());
+    let mut random = Random(11);
+    let faults = [
+        Fate::Dropped,
+        Fate::AnswerLost,
+        Fate::AnswerCut,
+        Fate::Late(Duration::from_millis(30)),
+        Fate::Says(401, "no"),
+        Fate::Says(404, "no"),
+        Fate::Says(500, "no"),
+        Fate::Says(200, ""),
+        Fate::Redirects("http://127.0.0.1:9/"),
+        Fate::Junk("<html></html>"),
+        Fate::Junk(r#"{"results":[{"type":"ok","response":{"result":{"step_results":[],"step_errors":[]}}}]}"#),
+        Fate::Pass,
+    ];
+    let (mut failed, mut lost) = (0, 0);
+    for round in 0..40u64 {
+        a.write(&format!("/a-{}", round % 7), &vec![round as u8; random.below(30_000) as usize]);
+        b.write(&format!("/b-{}", round % 5), &vec![round as u8; random.below(30_000) as usize]);
+        let (ours, theirs) = (a.tree(), b.tree());
+        let fates: Vec<_> = (0..5).map(|_| faults[random.below(faults.len() as u64) as usize].clone()).collect();
+        let lost_before = fates.iter().filter(|fate| matches!(fate, Fate::AnswerLost | Fate::AnswerCut)).count();
+        network.fates(fates.into_iter().chain([Fate::Pass]));
+        if random.below(2) == 0 {
+            b.push().unwrap();
+        }
+        let held = match a.claim.take(&server.remote(), false).unwrap() {
+            Lease::Ours(held) => held,
+            Lease::Theirs(standing) => panic!("{standing}"),
+        };
+        let killed = random.below(4) == 0;
+        let done = std::thread::scope(|scope| {
+            let pushing = scope.spawn(|| a.room().push(&a.local(), &a.claim, held, &|_| None));
+            if killed {
+                std::thread::sleep(Duration::from_millis(random.below(40)));
+                server.kill();
+            }
+            pushing.join().unwrap()
+        });
+        if killed {
+            server.again();
+        }
+        if let Err(error) = done {
+            failed += 1;
+            lost += lost_before;
+            assert!(!matches!(error, Error::Conflicts(_)), "{error}");
+            // What this side had it still has, whatever has come besides.
+            let now = a.tree();
+            assert!(
+                ours.iter().filter(|(path, _)| path.starts_with('a')).all(|(path, look)| now.get(path) == Some(look))
+            );
+        }
+        network.fates([Fate::Pass]);
+        let held = a.claim.renew(&server.remote(), held).unwrap();
+        a.room().push(&a.local(), &a.claim, held, &|_| None).unwrap();
+        a.claim.release(&server.remote(), held).unwrap();
+        b.push().unwrap();
+        a.pull().unwrap();
+        assert_eq!(a.tree(), b.tree(), "round {round}");
+        assert!(
+            theirs
+                .iter()
+                .filter(|(path, _)| path.starts_with('b'))
+                .all(|(path, look)| a.tree().get(path) == Some(look))
+        );
+    }
+    assert!(failed > 8 && lost > 1, "{failed} failed, of them {lost} without an answer");
+}
