@@ -48,5 +48,29 @@ def test_reading_mapping_and_listing_a_tree(over):
         assert database.execute("SELECT count(*) FROM fs_whiteout").fetchone() == (0,)
 
 
+def test_looking_at_what_has_changed_writes_nothing(over):
+    """`status` and `diff` look at an instance; what is put on record is what is done in it."""
+    need("fuse")
+    for number in range(200):
+        (over.below / f"f{number}").write_text(f"{number}\n" * 50)
+    over.helper("init")
+    for change in (False, True):
+        if change:
+            over.helper("fs", "write", "f1", input="mine\n")
+            over.helper("fs", "rm", "f2")
+        for served in (False, True):
+            before = digest(over.database())
+            owner = over.serve() if served else None
+            for words in (("status",), ("status", "--json"), ("diff",), ("diff", "--stat"), ("diff", "f1")):
+                over.helper(*words)
+            if served:
+                (over.mount / "f3").read_bytes()
+                over.helper("status", "--porcelain")
+                assert over.stop(owner) == 0
+            assert digest(over.database()) == before, (change, served)
+        calls = over.json("timeline", "--json")["calls"]
+        assert not {"status", "diff"} & {call["name"] for call in calls}
+
+
 def digest(path):
     return hashlib.sha256(path.read_bytes()).hexdigest()

@@ -1,13 +1,17 @@
-"""Copying a database and its journal while it is written to tears them apart. A stopped owner's is whole, each time."""
+"""Copying a database and its journal while it is written to tears them apart. A stopped owner's is whole, each time, and so is
+what `export` makes of one that is as busy as it likes."""
 
+import mmap
 import random
 import shutil
 import signal
 import sqlite3
 import sys
+import tarfile
 import time
+from contextlib import closing
 
-from support import need
+from support import findings, need
 
 # From inside, so that it ends with the mount and does not go on in the folder below.
 BUSY = """
@@ -41,8 +45,46 @@ def test_a_copy_of_a_stopped_owner_is_whole(project):
     assert project.stop(owner) == 0
     assert [writer.wait(5) for writer in writers] == [0, 0]
     for copy in copies.iterdir():
-        database = sqlite3.connect(copy / "sandbox.db")
+        assert is_whole(copy / "sandbox.db") > 0
+
+
+def test_an_export_of_a_busy_one_is_whole(over):
+    need("fuse")
+    (over.below / "below").write_text("below")
+    owner = over.serve()
+    writers = [over.start(sys.executable, "-S", "-c", BUSY, over.mount) for _ in range(2)]
+    for turn in range(6):
+        time.sleep(random.uniform(0.02, 0.15))
+        database, archive, folder = (over.root / f"{turn}.{kind}" for kind in ("db", "tar", "dir"))
+        over.helper("export", "sandbox", "--db", database)
+        assert is_whole(database) >= turn
+        over.helper("export", "sandbox", "--tar", archive)
+        with tarfile.open(archive) as told:
+            for member in told:
+                if member.isfile():
+                    assert len(told.extractfile(member).read()) == member.size
+        over.helper("export", "sandbox", "--dir", folder)
+        assert (folder / "below").read_text() == "below"
+    assert over.stop(owner) == 0
+    assert [writer.wait(5) for writer in writers] == [0, 0]
+
+
+def test_an_export_has_what_is_only_mapped_yet(project):
+    """What a program has written through a mapping is the kernel's until it is asked for."""
+    need("fuse")
+    owner = project.serve()
+    (project.mount / "f").write_bytes(b"." * 10_000)
+    with open(project.mount / "f", "r+b") as file, mmap.mmap(file.fileno(), 0) as view:
+        view[5000:5006] = b"mapped"
+        project.helper("export", "sandbox", "--dir", project.root / "out")
+        assert b"mapped" in (project.root / "out/f").read_bytes()
+    assert project.stop(owner) == 0
+
+
+def is_whole(path):
+    """How many files there are."""
+    with closing(sqlite3.connect(path)) as database:
         assert database.execute("PRAGMA integrity_check").fetchone() == ("ok",)
-        lost = "SELECT count(*) FROM fs_dentry WHERE ino NOT IN (SELECT ino FROM fs_inode)"
-        assert database.execute(lost).fetchone() == (0,)
-        database.close()
+    assert findings(path) == []
+    with closing(sqlite3.connect(path)) as database:
+        return database.execute("SELECT count(*) FROM fs_dentry").fetchone()[0]

@@ -64,6 +64,9 @@ def test_nothing_outside_is_read(exposed, path):
             "fs", "cat", path, check=False
         )
         assert CANARY not in told.stdout + told.stderr, (verb, told)
+        for layer in ("delta", "base"):
+            told = exposed.helper("fs", *verb, path, "--layer", layer, check=False)
+            assert CANARY not in told.stdout + told.stderr, (verb, layer, told)
     # A name at the top is the instance's own, and it has none of that one.
     assert exposed.helper("fs", "cat", path, check=False).returncode in (2, 3)
 
@@ -81,6 +84,46 @@ def test_nothing_outside_is_changed(exposed, path):
     ):
         done = exposed.helper("fs", *verb, input="changed", check=False)
         assert done.returncode in (0, 2, 3, 5), (verb, done)
+
+
+@pytest.mark.parametrize("path", [*OUT, "dangling", "../made-by-a-verb", "up/made-by-a-verb"])
+def test_nothing_outside_is_changed_as_one(exposed, path):
+    path = path.format(root=exposed.root)
+    for operation in (
+        {"op": "write", "path": path, "text": "changed", "parents": True},
+        {"op": "append", "path": path, "text": "changed"},
+        {"op": "truncate", "path": path, "size": 0},
+        {"op": "chmod", "path": path, "mode": "0777"},
+        {"op": "cp", "from": path, "to": "/taken", "recursive": True},
+        {"op": "link", "path": "/twin", "to": path},
+        {"op": "mv", "from": "/d/inside", "to": path},
+        {"op": "rm", "path": path, "recursive": True},
+    ):
+        done = exposed.helper("fs", "apply", input=json.dumps(operation), check=False)
+        assert done.returncode in (0, 2, 3, 5), (operation, done)
+        assert CANARY not in done.stdout + done.stderr
+    for name in ("taken", "twin"):
+        assert CANARY not in exposed.helper("fs", "cat", name, check=False).stdout
+
+
+def test_what_is_taken_out_and_in_again_follows_no_link(exposed):
+    for form in ("--tar", "--dir", "--db"):
+        target = exposed.base / f"out{form}"
+        exposed.helper("export", "sandbox", form, target)
+        if form == "--dir":
+            assert (target / "up").is_symlink() and (target / "file-link").is_symlink()
+            found = [path.read_bytes() for path in target.rglob("*") if path.is_file() and not path.is_symlink()]
+        else:
+            found = [target.read_bytes()]
+        assert not any(CANARY.encode() in content for content in found), form
+    exposed.helper("import", "sandbox", exposed.base / "out--dir", "--into", "/again")
+    told = exposed.json("fs", "stat", "/again/file-link", "--json")
+    assert told["kind"] == "link"
+    assert exposed.helper("fs", "cat", "/again/file-link", check=False).returncode == 3
+    # Through a link that leads out nothing is planted, wherever it is to go.
+    for into in ("/up/planted", "/absolute", "/self/planted", "/../../planted"):
+        done = exposed.helper("import", "sandbox", exposed.base / "out--dir", "--into", into, check=False)
+        assert done.returncode in (0, 2, 3, 5), (into, done)
 
 
 @pytest.mark.parametrize("path", ["..", "/", "/..", ".", "d/../.."])

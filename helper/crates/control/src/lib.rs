@@ -35,7 +35,7 @@ pub use client::{Client, Conversation, Error, Subscription};
 pub use message::{HttpStatus, MountStatus, NfsStatus, Phase, Refusal, Request, Response, Status};
 pub use name::Name;
 pub use operation::{
-    ExportForm, FileEntry, FileKind, FilesRequest, KvEntry, KvRequest, TimelineRequest, ToolCall, ToolDetails,
+    ExportForm, FileEntry, FileKind, FilesRequest, KvEntry, KvRequest, Layer, TimelineRequest, ToolCall, ToolDetails,
     ToolRequest,
 };
 pub use review::{Change, ChangeKind, Compared, Difference, ReviewRequest, Side};

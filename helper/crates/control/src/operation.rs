@@ -100,10 +100,16 @@ pub enum FilesRequest {
     List {
         path: Name,
         recursive: bool,
+        /// Of one layer of an overlay alone.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        layer: Option<Layer>,
     },
     /// Answered with a body: the content.
     Read {
         path: Name,
+        /// Of one layer of an overlay alone.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        layer: Option<Layer>,
     },
     /// Its body is the content. Nothing of it is seen before all of it has come, unless it is appended.
     Write {
@@ -152,6 +158,9 @@ pub enum FilesRequest {
     /// Answered with a body of one [`FileEntry`]. Links are not followed.
     Stat {
         path: Name,
+        /// Of one layer of an overlay alone.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        layer: Option<Layer>,
     },
     /// Answered with a body of [`FileEntry`] lines: what lies below and is all that is asked for.
     Find {
@@ -160,7 +169,18 @@ pub enum FilesRequest {
         kind: Option<FileKind>,
         min_size: Option<u64>,
         newer: Option<f64>,
+        /// Of one layer of an overlay alone.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        layer: Option<Layer>,
     },
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Layer {
+    /// What the database has.
+    Delta,
+    Base,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

@@ -14,6 +14,7 @@ use crate::error::{Error, Result, StoreError, StoreErrorKind};
 use crate::files::{Files, Limits};
 use crate::filesystem::{Caller, FileSystem};
 use crate::kv::Kv;
+use crate::layers::Layers;
 use crate::meters::{Load, Meters};
 use crate::overlay::{Base, BaseOptions, Overlay};
 use crate::probe::{self, Found, OpenHere};
@@ -170,7 +171,9 @@ impl Database {
         let (mut overlay, mut direct) = (None, None);
         match (base, &options.base) {
             (Some(base), Some(below)) if options.mode == Mode::Direct => {
-                direct = Some(Arc::new(Direct::new(files.clone(), base, below)?));
+                let folder = Arc::new(Direct::new(files.clone(), base, below)?);
+                folder.sweep()?;
+                direct = Some(folder);
             }
             (Some(base), Some(below)) => overlay = Some(Arc::new(Overlay::new(files.clone(), base, below)?)),
             _ => {}
@@ -212,6 +215,11 @@ impl Database {
     /// The view over the base, where there is one.
     pub fn overlay(&self) -> Option<Arc<Overlay>> {
         self.overlay.clone()
+    }
+
+    /// Of a view over a base.
+    pub fn layers(&self) -> Option<Layers> {
+        self.overlay.clone().map(Layers::of)
     }
 
     /// Whether the table of inodes has lost what keeps a program that relies on it from giving a number twice.

@@ -82,6 +82,19 @@ pub struct NewNode {
     pub caller: Caller,
 }
 
+impl NewNode {
+    /// The group of a directory with the set-group-ID bit passes to what is made in it, and the bit to folders.
+    pub(crate) fn in_directory(self, directory: &Attr) -> Self {
+        const SGID: u16 = 0o2000;
+        let Self { kind, mut perm, mut caller, .. } = self;
+        if directory.perm & SGID != 0 {
+            caller.gid = directory.gid;
+            perm |= if kind == Kind::Directory { SGID } else { 0 };
+        }
+        Self { perm, caller, ..self }
+    }
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TimeChange {
     Now,
@@ -169,6 +182,20 @@ pub trait FileSystem: Send + Sync + 'static {
     fn readlink(&self, ino: Ino) -> Result<OsString>;
     /// A file, directory, fifo, socket or device; `symlink` makes links.
     fn create(&self, parent: Ino, name: &OsStr, node: NewNode) -> Result<Attr>;
+    /// A file that has no name yet, for one in `directory`: nobody finds it before it is [published](Self::publish), and
+    /// where that does not come nothing of it stays. Counts as one reference, as `create` does.
+    fn draft(&self, _directory: Ino, _node: NewNode) -> Result<Attr> {
+        Err(Error::Errno(libc::EOPNOTSUPP))
+    }
+    /// Gives a draft its name, and takes that from the file that has it.
+    fn publish(&self, _draft: Ino, _parent: Ino, _name: &OsStr) -> Result<()> {
+        Err(Error::Errno(libc::EOPNOTSUPP))
+    }
+    /// `create` of something that is not whole yet and will get another name: what is left of it after a kill goes at
+    /// the next start.
+    fn make_part(&self, parent: Ino, name: &OsStr, node: NewNode) -> Result<Attr> {
+        self.create(parent, name, node)
+    }
     fn symlink(&self, parent: Ino, name: &OsStr, target: &OsStr, caller: Caller) -> Result<Attr>;
     fn link(&self, ino: Ino, parent: Ino, name: &OsStr) -> Result<Attr>;
     fn unlink(&self, parent: Ino, name: &OsStr) -> Result<()>;

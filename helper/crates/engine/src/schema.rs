@@ -57,6 +57,7 @@ const KNOWN_TABLES: &[&str] = &[
     "nixbox_attr",
     "nixbox_opaque",
     "nixbox_origin",
+    "nixbox_replaced",
     "kv_store",
     "tool_calls",
 ];

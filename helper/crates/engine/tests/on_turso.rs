@@ -24,5 +24,7 @@ mod overlay_attributes;
 mod together;
 #[path = "tree.rs"]
 mod tree;
+#[path = "unfinished.rs"]
+mod unfinished;
 #[path = "values.rs"]
 mod values;

@@ -221,6 +221,84 @@ fn what_somebody_else_changed_too_has_diverged() {
     assert_eq!(work.told(), ["Mc f !", "A g !"]);
 }
 
+/// However a file of the base is written anew: it is known what it was then.
+#[test]
+fn what_was_replaced_and_somebody_else_changed_too_has_diverged() {
+    let names = ["by-verb", "editor", "vim", "anew", "truncated", "twice", "moved-on", "moved-here", "gone", "link"];
+    let files: Vec<_> = names.iter().map(|name| (*name, "below\n")).collect();
+    let mut work = Work::over(&files);
+    work.write("by-verb", "mine\n");
+    // Beside it, and then in its place.
+    work.write(".editor.tmp", "mine\n");
+    work.mv(".editor.tmp", "editor");
+    work.mv("vim", "vim~");
+    work.write("vim", "mine\n");
+    work.rm("vim~");
+    work.rm("anew");
+    work.write("anew", "mine\n");
+    let tree = work.scratch.tree();
+    let truncated = tree.lookup(ROOT, name("truncated")).unwrap().ino;
+    tree.setattr(truncated, AttrChange { size: Some(0), ..AttrChange::default() }).unwrap();
+    tree.write(truncated, 0, b"mine\n").unwrap();
+    tree.forget(truncated, 1);
+    drop(tree);
+    work.write("moved-on", "mine\n");
+    work.mv("moved-on", "elsewhere");
+    // What it was where it came from says nothing of what it is here.
+    work.mv("moved-here", "twice");
+    work.write("gone", "mine\n");
+    work.rm("link");
+    work.link("link", "elsewhere");
+    let expected = [
+        "Mc anew",
+        "Mc by-verb",
+        "Mc editor",
+        "A elsewhere",
+        "Mc gone",
+        "T link",
+        "D moved-here",
+        "D moved-on",
+        "Mc truncated",
+        "Mc vim",
+    ];
+    // What is made anew belongs to who makes it, which is another matter.
+    let changed = |work: &Work| work.told().iter().map(|told| told.replacen("Mcm", "Mc", 1)).collect::<Vec<_>>();
+    assert_eq!(changed(&work), expected);
+    work.scratch.reopen();
+    assert_eq!(changed(&work), expected);
+
+    for name in names {
+        fs::write(work.base.path().join(name), "theirs, and longer\n").unwrap();
+    }
+    fs::remove_file(work.base.path().join("gone")).unwrap();
+    let diverged: Vec<_> = changed(&work).into_iter().filter(|told| told.ends_with('!')).collect();
+    let all = [
+        "Mc anew !",
+        "Mc by-verb !",
+        "Mc editor !",
+        "A gone !",
+        "T link !",
+        "Mc truncated !",
+        "Mc twice !",
+        "Mc vim !",
+    ];
+    assert_eq!(diverged, all);
+    // Written once more, it still is the one from before.
+    work.write("editor", "mine, once more\n");
+    work.write(".editor.tmp", "mine, once more\n");
+    work.mv(".editor.tmp", "by-verb");
+    assert_eq!(changed(&work).into_iter().filter(|told| told.ends_with('!')).collect::<Vec<_>>(), all);
+    work.scratch.close();
+    let sql = work.scratch.sql();
+    let known: i64 = sql.query_row("SELECT count(*) FROM nixbox_replaced", [], |row| row.get(0)).unwrap();
+    let without: i64 = sql
+        .query_row("SELECT count(*) FROM nixbox_replaced WHERE ino NOT IN (SELECT ino FROM fs_inode)", [], |row| {
+            row.get(0)
+        })
+        .unwrap();
+    assert!(known >= 7 && without == 0, "{known} {without}");
+}
+
 #[test]
 fn without_a_base_everything_was_added() {
     let scratch = Scratch::new();

@@ -335,6 +335,74 @@ fn handles_of_what_lies_in_a_base_outlive_the_server_too() {
     assert_eq!(server.client(who(0, 0)).names(&at), BTreeSet::new());
 }
 
+/// Whatever a client makes up, it is of the instance or nothing.
+#[test]
+fn no_name_and_no_forged_handle_leads_out() {
+    let outside = tempfile::tempdir().unwrap();
+    let base = outside.path().join("base");
+    fs::create_dir_all(base.join("a/b")).unwrap();
+    fs::write(outside.path().join("secret"), "CANARY").unwrap();
+    fs::write(base.join("a/b/file"), "below").unwrap();
+    for (name, target) in [("up", ".."), ("link", "../secret"), ("self", "/proc/self/root"), ("a/abs", "/")] {
+        std::os::unix::fs::symlink(target, base.join(name)).unwrap();
+    }
+    let hidden = vec![base.canonicalize().unwrap().join("a/hidden")];
+    fs::create_dir(base.join("a/hidden")).unwrap();
+    fs::write(base.join("a/hidden/secret"), "CANARY").unwrap();
+    let over = BaseOptions { path: base.clone(), hidden, ..BaseOptions::default() };
+    let server = Server::with(Options { base: Some(over), ..Options::default() }, |_| {});
+    let mut client = server.client(who(0, 0));
+    let root = client.root();
+    let a = client.lookup(&root, "a").unwrap();
+    let b = client.lookup(&a, "b").unwrap();
+    let file = client.lookup(&b, "file").unwrap();
+    let up = client.lookup(&root, "up").unwrap();
+    // The top holds itself, and a link is one and no folder, whoever follows it.
+    assert_eq!(client.lookup(&root, "..").unwrap(), root);
+    for name in ["../secret", "a/b/file", "/etc/passwd", "../../../../etc/passwd", "", "up/secret", "self/etc"] {
+        assert!(client.lookup(&root, name).is_err(), "{name:?}");
+        assert!(client.create(&root, name, 0o644).is_err() && client.mkdir(&root, name, 0o755).is_err(), "{name:?}");
+        assert!(client.symlink(&root, name, "x").is_err() && client.remove(&root, name).is_err(), "{name:?}");
+        assert!(
+            client.rename(&b, "file", &root, name).is_err() && client.link(&file, &root, name).is_err(),
+            "{name:?}"
+        );
+    }
+    assert!(client.lookup(&up, "secret").is_err() && client.page(&up, 0, false).is_err());
+    assert!(client.lookup(&a, "hidden").is_err());
+    assert_eq!(client.readlink(&up).unwrap(), b"..");
+    // Each byte of each handle another, and whole handles made up.
+    let mut tried = 0;
+    for honest in [&root, &a, &b, &file, &up] {
+        for at in 0..honest.data.len() {
+            for change in [1, 0x80, 0xff] {
+                let mut data = honest.data.to_vec();
+                data[at] ^= change;
+                let forged = nfs_fh3 { data: data.into() };
+                let content = client.read(&forged, 0, 100).map(|(content, _)| content).unwrap_or_default();
+                assert!(!content.windows(6).any(|part| part == b"CANARY"), "{forged:?}");
+                for name in ["secret", "..", "hidden", "passwd"] {
+                    if let Ok(found) = client.lookup(&forged, name) {
+                        let content = client.read(&found, 0, 100).map(|(content, _)| content).unwrap_or_default();
+                        assert!(!content.windows(6).any(|part| part == b"CANARY"), "{forged:?} {name}");
+                    }
+                }
+                tried += 1;
+            }
+        }
+    }
+    assert!(tried > 200, "{tried}");
+    for number in (0..400u64).chain([u64::MAX, 1 << 52, 1 << 63]) {
+        let mut data = root.data[..8].to_vec();
+        data.extend_from_slice(&number.to_be_bytes());
+        let _ = client.attr(&nfs_fh3 { data: data.into() });
+    }
+    // And it still serves.
+    assert_eq!(client.read(&file, 0, 9).unwrap().0, b"below");
+    assert_eq!(fs::read_to_string(outside.path().join("secret")).unwrap(), "CANARY");
+    assert_eq!(fs::read_dir(outside.path()).unwrap().count(), 2);
+}
+
 #[test]
 fn a_client_sees_what_verbs_and_the_mount_wrote_and_they_what_it_writes() {
     if !common::can_mount() {

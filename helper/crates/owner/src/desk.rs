@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use nixbox_engine::{ByPath, Caller, Kv, Review, Snapshots, ToolCalls};
+use nixbox_engine::{ByPath, Caller, Kv, Layers, Review, Snapshots, ToolCalls};
 use nixbox_report::{Failure, Report, codes};
 use nixbox_sync::Local;
 use tokio::sync::{Semaphore, broadcast, watch};
@@ -29,6 +29,8 @@ pub(crate) struct Open {
     pub(crate) kv: Kv,
     pub(crate) calls: ToolCalls,
     pub(crate) review: Review,
+    /// Of a view over a base.
+    pub(crate) layers: Option<Layers>,
     /// What is changed is the base itself.
     pub(crate) in_place: bool,
     pub(crate) snapshots: Snapshots,

@@ -376,12 +376,13 @@ pub(crate) fn open(
     };
     let files = ByPath::new(tree, witness, caller);
     let (snapshots, folder) = (database.snapshots(), folder.to_owned());
-    let (review, in_place) = (database.review(), database.direct().is_some());
+    let (review, layers, in_place) = (database.review(), database.layers(), database.direct().is_some());
     Open {
         files,
         kv: database.kv(),
         calls: database.tool_calls(),
         review,
+        layers,
         in_place,
         snapshots,
         sync,

@@ -333,6 +333,10 @@ fn what_has_changed_is_told_in_parts() {
     assert!(client.text("diff", json!({"after": "/zz"})).starts_with("diff --git a/zzz b/zzz\n"));
     assert!(client.text("diff", json!({})).starts_with(&whole));
 
+    // Somebody else works on the base, too.
+    fs::write(project.join("src/main.rs"), "fn main() {}\n").unwrap();
+    let told = client.call("status", json!({"paths": ["src/main.rs"]}));
+    assert_eq!(told["structuredContent"]["changes"][0]["diverged"], true);
     assert_eq!(client.failure("status", json!({"paths": ["a["]})), "file::pattern");
     assert_eq!(client.failure("diff", json!({"path": "src"})), "mcp::arguments");
     owner.stop();

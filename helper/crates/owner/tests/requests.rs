@@ -69,7 +69,7 @@ fn write(path: &str) -> Request {
 }
 
 fn read(path: &str) -> Request {
-    Request::Files(FilesRequest::Read { path: path.into() })
+    Request::Files(FilesRequest::Read { path: path.into(), layer: None })
 }
 
 fn alone(test: &Test) -> (Peer, Child) {
@@ -171,7 +171,7 @@ fn a_peer_that_breaks_the_rules_changes_nothing() {
         let mut peer = Peer::of(&test).ask(&read("/f"));
         assert_eq!((peer.answer(), peer.body()), (Response::Body, b"kept".to_vec()));
     }
-    let list = Request::Files(FilesRequest::List { path: "/".into(), recursive: false });
+    let list = Request::Files(FilesRequest::List { path: "/".into(), recursive: false, layer: None });
     let mut peer = Peer::of(&test).ask(&list);
     assert_eq!(peer.answer(), Response::Body);
     let listed = String::from_utf8(peer.body()).unwrap();
@@ -218,7 +218,7 @@ fn slow_peers_hold_up_nobody() {
     assert!(begun.elapsed().as_secs_f32() < 4.0, "{:?}", begun.elapsed());
     test.assert_nothing_left();
     let (peer, child) = alone(&test);
-    let mut peer = peer.ask(&Request::Files(FilesRequest::List { path: "/".into(), recursive: false }));
+    let mut peer = peer.ask(&Request::Files(FilesRequest::List { path: "/".into(), recursive: false, layer: None }));
     assert_eq!(peer.answer(), Response::Body);
     assert_eq!(String::from_utf8(peer.body()).unwrap().lines().count(), 1);
     drop(peer);

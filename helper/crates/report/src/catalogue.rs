@@ -130,8 +130,9 @@ catalogue! {
 
     FILE_EXISTS = "nixbox::file::exists", Conflict, "Something lies at that path already. Nothing was changed.";
     FILE_FAILED = "nixbox::file::failed", Unavailable, "The database could not do it. The message says why.";
-    FILE_IN_PLACE = "nixbox::file::in-place", Usage, "The instance has `mode = \"direct\"`, and a real folder has neither layers nor changes that are all made or none.";
+    FILE_IN_PLACE = "nixbox::file::in-place", Usage, "The instance has `mode = \"direct\"`, and a real folder cannot be changed all or not at all.";
     FILE_KIND = "nixbox::file::kind", Usage, "What lies at that path is of another kind: a folder where a file is needed, or the other way round.";
+    FILE_LAYER = "nixbox::file::layer", Usage, "`--layer` shows one layer of an overlay; the instance has no base, or `mode = \"direct\"`.";
     FILE_LIMIT = "nixbox::file::limit", Unavailable, "The instance holds as much as its `limits` allow. Nothing was changed.";
     FILE_LOOP = "nixbox::file::loop", Usage, "Symbolic links lead in a circle, or through more than forty of them.";
     FILE_MISSING = "nixbox::file::missing", NotFound, "The instance has no file at that path.";

@@ -162,7 +162,7 @@ fn words(project: &Project) -> Vec<std::ffi::OsString> {
 
 /// This program links no database: an owner for this one request reads the file.
 fn read_back(project: &Project, instance: &Instance) -> Result<Vec<u8>, Report> {
-    let request = Request::Files(FilesRequest::Read { path: "/hello.txt".into() });
+    let request = Request::Files(FilesRequest::Read { path: "/hello.txt".into(), layer: None });
     let mut bytes = Vec::new();
     Asked::of(instance, words(project)).ask(&request)?.body(|piece| {
         bytes.extend_from_slice(piece);

@@ -103,3 +103,53 @@ fn only_a_base_that_nobody_serves_is_relocated() {
     plain.run("init p").success();
     plain.run("instance relocate p c").stderr("nixbox::base::none").code(3);
 }
+
+#[test]
+fn each_layer_is_seen_by_itself() {
+    let test = over(Test::new(), "b");
+    fs::create_dir_all(test.path("b/src")).unwrap();
+    for (path, content) in [("b/src/main.rs", "base"), ("b/src/lib.rs", "base"), ("b/gone", "base")] {
+        fs::write(test.path(path), content).unwrap();
+    }
+    test.run("init").success();
+    test.run("fs write /src/main.rs").stdin("mine").success();
+    test.run("fs write /new").stdin("new").success();
+    test.run("fs rm /gone").success();
+    for served in [false, true] {
+        if served {
+            test.run("up -d").success();
+        }
+        test.run("fs ls -R").stdout("new\nsrc\nsrc/lib.rs\nsrc/main.rs\n").success();
+        test.run("fs ls -R --layer delta").stdout("new\nsrc\nsrc/main.rs\n").success();
+        test.run("fs ls -R --layer base").stdout("gone\nsrc\nsrc/lib.rs\nsrc/main.rs\n").success();
+        test.run("fs cat /src/main.rs --layer delta").stdout("mine").success();
+        test.run("fs cat --layer base /src/main.rs /gone").stdout("basebase").success();
+        test.run("fs cat /gone --layer delta").stderr("nixbox::file::missing").code(3);
+        test.run("fs stat /new --layer base").stderr("nixbox::file::missing").code(3);
+        assert_eq!(test.run("fs stat /new --layer delta --json").success().json()["size"], 3);
+        test.args(["fs", "find", "*.rs", "--layer", "delta"]).stdout("/src/main.rs\n").success();
+        test.args(["fs", "find", "*", "--type", "file", "--layer", "base"])
+            .stdout("/gone\n/src/lib.rs\n/src/main.rs\n")
+            .success();
+        test.run("fs tree --layer delta").stdout("/\n├── new\n└── src/\n    └── main.rs\n").success();
+        // Looked at in parts, the whole is what it was.
+        test.run("fs cat /src/main.rs").stdout("mine").success();
+        test.run("fs ls --layer middle").stderr("possible values: delta, base").code(2);
+    }
+    let calls = test.run("timeline --tool fs.ls --json").success().json();
+    let layers = calls["calls"].as_array().unwrap().iter().filter(|call| call["parameters"]["layer"] == "base").count();
+    assert_eq!(layers, 2);
+    test.run("down").success();
+    // Nothing but the database has been written.
+    assert_eq!(fs::read(test.path("b/gone")).unwrap(), b"base");
+    assert_eq!(fs::read_dir(test.path("b")).unwrap().count(), 2);
+
+    let test = test.config("[instances.plain]\nmount.backend = \"none\"\n[instances.there]\nmount.backend = \"none\"\nbase = \"b\"\nmode = \"direct\"\n");
+    for (instance, why) in [("plain", "it has no `base`"), ("there", "mode = \"direct\"")] {
+        test.args(["init", instance]).success();
+        for layer in ["delta", "base"] {
+            let call = test.args(["fs", "ls", "--instance", instance, "--layer", layer]);
+            call.stderr("nixbox::file::layer").stderr(why).code(2);
+        }
+    }
+}

@@ -9,7 +9,7 @@ use crate::support::Test;
 
 const WITHOUT_MOUNT: &str = "[instances.a]\nmount.backend = \"none\"\n";
 
-fn sql(database: &Path, statements: &str) {
+pub fn sql(database: &Path, statements: &str) {
     let program =
         "import sqlite3, sys\ndb = sqlite3.connect(sys.argv[1], isolation_level=None)\ndb.executescript(sys.argv[2])";
     let done = Command::new("python3").args(["-c", program]).arg(database).arg(statements).output().unwrap();

@@ -46,7 +46,9 @@ impl ByPath {
         static NEXT: AtomicU64 = AtomicU64::new(0);
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         let name = OsString::from(format!("{STAGING}{}-{number}.part", std::process::id()));
-        let staging = self.make(ROOT, &name, Kind::Directory, 0o700)?;
+        let node = NewNode { kind: Kind::Directory, perm: 0o700, rdev: 0, caller: self.caller };
+        let staging = Held::new(&self.files, self.files.make_part(ROOT, &name, node)?);
+        self.told_of(ROOT, &name);
         let tree = self.clone();
         let into = into.to_owned();
         Ok(Planting { tree, staging: Some((name, staging)), folders: Vec::new(), last: None, into, top_look: None })

@@ -1,15 +1,15 @@
-//! Writing a file from a stream. Whoever looks sees what was there before or all of the new content: it is written
-//! beside the target under a name of its own, which takes the target's place once all of it has come. Appending
-//! changes the file itself, piece by piece.
+//! Writing a file from a stream. Whoever looks sees what was there before or all of the new content: it is written to a
+//! file without a name, which gets the target's once all of it has come. Appending changes the file itself, piece by
+//! piece.
 
-use std::ffi::{OsStr, OsString};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::ffi::OsStr;
 
 use super::held::Held;
 use super::resolve::Place;
 use super::{ByPath, Links, resolve};
 use crate::error::{Error, Result};
-use crate::filesystem::{Attr, AttrChange, Ino, Kind, Rename};
+use crate::files::names;
+use crate::filesystem::{Attr, AttrChange, Ino, Kind, NewNode};
 
 /// A file being written. Dropped before [`finish`](Self::finish), it leaves the target as it was.
 pub struct Writing {
@@ -22,7 +22,6 @@ pub struct Writing {
 
 struct Becomes {
     place: Place,
-    temporary: OsString,
     /// What the new file takes over from the one it replaces.
     replaces: Option<Attr>,
 }
@@ -59,15 +58,11 @@ impl ByPath {
 
     pub(super) fn write_new(&self, place: Place, replaces: Option<Attr>, perm: u16) -> Result<Writing> {
         let directory = place.directory.attr.ino;
-        let (file, temporary) = loop {
-            let temporary = temporary_name(place.last.name().unwrap_or_default());
-            match self.make(directory, &temporary, Kind::File, perm) {
-                Ok(file) => break (file, temporary),
-                Err(Error::Errno(libc::EEXIST)) => {}
-                Err(error) => return Err(error),
-            }
-        };
-        self.writing(file, Some(Becomes { place, temporary, replaces }))
+        // One that the tree cannot have is refused now, not after all has come.
+        names::new_name(place.last.name().unwrap_or_default())?;
+        let node = NewNode { kind: Kind::File, perm, rdev: 0, caller: self.caller };
+        let file = Held::new(&self.files, self.files.draft(directory, node)?);
+        self.writing(file, Some(Becomes { place, replaces }))
     }
 
     fn writing(&self, file: Held, becomes: Option<Becomes>) -> Result<Writing> {
@@ -114,7 +109,7 @@ impl Writing {
 
 impl ByPath {
     fn take_place(&self, becomes: &Becomes, ino: Ino) -> Result<()> {
-        let Becomes { place, temporary, replaces } = becomes;
+        let Becomes { place, replaces } = becomes;
         let directory = place.directory.attr.ino;
         let name = place.last.name().ok_or(Error::Errno(libc::EISDIR))?;
         if let Some(old) = replaces {
@@ -122,8 +117,7 @@ impl ByPath {
                 AttrChange { perm: Some(old.perm), uid: Some(old.uid), gid: Some(old.gid), ..AttrChange::default() };
             self.files.setattr(ino, change)?;
         }
-        self.files.rename((directory, temporary), (directory, name), Rename::Replace)?;
-        self.told_of(directory, temporary);
+        self.files.publish(ino, directory, name)?;
         self.told_of(directory, name);
         self.witness.inode_changed(ino);
         if let Some(old) = replaces {
@@ -135,23 +129,6 @@ impl ByPath {
 
 impl Drop for Writing {
     fn drop(&mut self) {
-        if let Some(becomes) = &self.becomes {
-            let directory = becomes.place.directory.attr.ino;
-            if let Err(error) = self.tree.remove_file(directory, &becomes.temporary, self.ino()) {
-                tracing::warn!(%error, name = %becomes.temporary.display(), "a file that was not finished stays");
-            }
-        }
         self.tree.files.release(self.ino());
     }
-}
-
-/// With the target's name in it: a name that the tree cannot have is refused now, not after all has come.
-fn temporary_name(target: &OsStr) -> OsString {
-    static NEXT: AtomicU64 = AtomicU64::new(0);
-    let mut name = OsString::from(".");
-    if target.len() <= 200 {
-        name.push(target);
-    }
-    name.push(format!(".nixbox-{}-{}.part", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed)));
-    name
 }

@@ -105,6 +105,9 @@ impl Direct {
         }
         let how = if is_rmdir { UnlinkatFlags::RemoveDir } else { UnlinkatFlags::NoRemoveDir };
         unlinkat(&folder, name, how).map_err(no)?;
+        if nodes.parts.remove(&path) {
+            self.forget_part(&path)?;
+        }
         let number = nodes.number(&stat.id);
         nodes.lost(number, parent, name);
         if let Some(node) = nodes.get_mut(number)
@@ -132,6 +135,9 @@ impl Direct {
             Rename::Exchange => RenameFlags::RENAME_EXCHANGE,
         };
         renameat2(&old_folder, from.1, &new_folder, to.1, flags).map_err(no)?;
+        if nodes.parts.remove(&old) {
+            self.forget_part(&old)?;
+        }
         let number = nodes.number(&moved.id);
         if let Some(replaced) = replaced.filter(|replaced| replaced.id != moved.id) {
             let lost = nodes.number(&replaced.id);
@@ -156,7 +162,7 @@ impl Direct {
         self.getattr(number)
     }
 
-    fn refuse(&self, name: &OsStr, path: &Path) -> Result<()> {
+    pub(super) fn refuse(&self, name: &OsStr, path: &Path) -> Result<()> {
         match name.as_encoded_bytes() {
             b"" | b"." | b".." => Err(Error::Errno(libc::EINVAL)),
             bytes if bytes.contains(&b'/') => Err(Error::Errno(libc::EINVAL)),

@@ -4,8 +4,10 @@
 //! Others work on the folder at the same time: nothing is remembered of it but which file a number means.
 
 mod attributes;
+mod draft;
 mod entries;
 mod nodes;
+mod parts;
 
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
@@ -37,6 +39,10 @@ pub struct Direct {
 impl Direct {
     pub(crate) fn new(files: Arc<Files>, base: Base, options: &BaseOptions) -> Result<Self> {
         let hidden = Hidden::new(base.path(), &options.hidden, &options.exclude)?;
+        Self::over(files, base, hidden)
+    }
+
+    pub(crate) fn over(files: Arc<Files>, base: Base, hidden: Hidden) -> Result<Self> {
         let root = base.stat(Path::new(""))?.ok_or(Error::Errno(libc::ENOENT))?;
         Ok(Self { hidden, files, nodes: Mutex::new(Nodes::new(root.id)), base })
     }
@@ -161,10 +167,12 @@ impl FileSystem for Direct {
 
     fn forget(&self, ino: Ino, references: u64) {
         let mut nodes = self.nodes();
-        if let Some(node) = nodes.get_mut(ino) {
-            node.lookups = node.lookups.saturating_sub(references);
-            nodes.let_go(ino);
-        }
+        let Some(node) = nodes.get_mut(ino) else { return };
+        node.lookups = node.lookups.saturating_sub(references);
+        let draft = if node.lookups == 0 && node.opens == 0 { node.draft.take() } else { None };
+        nodes.let_go(ino);
+        drop(nodes);
+        self.drop_draft(draft);
     }
 
     fn getattr(&self, ino: Ino) -> Result<Attr> {
@@ -195,6 +203,24 @@ impl FileSystem for Direct {
     fn create(&self, parent: Ino, name: &OsStr, node: NewNode) -> Result<Attr> {
         self.may_write()?;
         self.make(parent, name, node)
+    }
+
+    fn draft(&self, directory: Ino, node: NewNode) -> Result<Attr> {
+        self.may_write()?;
+        self.make_draft(directory, node)
+    }
+
+    fn publish(&self, draft: Ino, parent: Ino, name: &OsStr) -> Result<()> {
+        self.may_write()?;
+        self.name_draft(draft, parent, name)
+    }
+
+    fn make_part(&self, parent: Ino, name: &OsStr, node: NewNode) -> Result<Attr> {
+        self.may_write()?;
+        let path = self.directory(&self.nodes(), parent)?.join(name);
+        self.note_part(&path)?;
+        self.nodes().parts.insert(path.clone());
+        self.make(parent, name, node).inspect_err(|_| drop(self.forget_part(&path)))
     }
 
     fn symlink(&self, parent: Ino, name: &OsStr, target: &OsStr, caller: Caller) -> Result<Attr> {

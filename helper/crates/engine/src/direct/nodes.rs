@@ -1,7 +1,7 @@
 //! What the front end refers to of a real folder: each file once, by the numbers that the system gives it, with the
 //! names under which it was found. A name is only a hint: it is compared with the file's own numbers each time.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::path::PathBuf;
@@ -25,6 +25,8 @@ pub(super) struct Node {
     pub seen: Option<Version>,
     /// What is still known of one whose last name was taken away here.
     pub ghost: Option<Attr>,
+    /// The name that a draft has until it gets its own, where it has to have one.
+    pub draft: Option<(Ino, OsString)>,
 }
 
 #[derive(Debug, Clone)]
@@ -41,6 +43,8 @@ pub(super) struct Nodes {
     next: Ino,
     /// Those whose making opened them, and that nobody may ever open.
     fresh: VecDeque<Ino>,
+    /// What is on record as not whole yet.
+    pub parts: HashSet<PathBuf>,
 }
 
 /// Numbers that the system does not give, for what lies on another device or under a number that is taken.
@@ -48,8 +52,14 @@ const OTHERS: Ino = 1 << 52;
 
 impl Nodes {
     pub fn new(root: Identity) -> Self {
-        let mut nodes =
-            Self { by_number: HashMap::new(), numbers: HashMap::new(), root, next: OTHERS, fresh: VecDeque::new() };
+        let mut nodes = Self {
+            by_number: HashMap::new(),
+            numbers: HashMap::new(),
+            root,
+            next: OTHERS,
+            fresh: VecDeque::new(),
+            parts: HashSet::new(),
+        };
         nodes.hold(root, None);
         nodes
     }
@@ -94,6 +104,7 @@ impl Nodes {
             file: None,
             seen: None,
             ghost: None,
+            draft: None,
         });
         node.lookups += 1;
         if let Some((parent, name)) = name {
@@ -142,6 +153,14 @@ impl Nodes {
 
     pub fn parent(&self, number: Ino) -> Option<Ino> {
         self.get(number)?.names.last().map(|(parent, _)| *parent)
+    }
+
+    /// One that had none has a name.
+    pub fn named(&mut self, number: Ino, parent: Ino, name: &OsStr) {
+        if let Some(node) = self.by_number.get_mut(&number) {
+            node.names.push((parent, name.to_owned()));
+            self.leads_on(parent);
+        }
     }
 
     fn leads_on(&mut self, folder: Ino) {

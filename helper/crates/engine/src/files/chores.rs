@@ -126,6 +126,7 @@ impl Tree<'_> {
                 "DELETE FROM fs_origin WHERE delta_ino = ?",
                 "DELETE FROM nixbox_origin WHERE ino = ?",
                 "DELETE FROM nixbox_opaque WHERE ino = ?",
+                "DELETE FROM nixbox_replaced WHERE ino = ?",
             ] {
                 self.store.execute(sql, &[ino.into()])?;
             }

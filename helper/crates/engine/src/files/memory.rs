@@ -136,6 +136,12 @@ impl Memory {
         self.let_go(ino);
     }
 
+    pub(super) fn got_a_name(&mut self, ino: Ino) {
+        if let Some(known) = self.known.get_mut(&ino) {
+            known.nameless = false;
+        }
+    }
+
     pub(super) fn has_gaps(&mut self, ino: Ino) {
         if self.known.get(&ino).is_some_and(|known| known.opens > 0) {
             self.sparse.insert(ino);

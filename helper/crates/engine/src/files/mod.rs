@@ -10,6 +10,7 @@ mod attrs;
 mod chores;
 pub(crate) use chores::FILL_LIMIT;
 mod data;
+mod draft;
 mod inode;
 mod limits;
 pub(crate) mod memory;
@@ -190,6 +191,17 @@ impl FileSystem for Files {
 
     fn create(&self, parent: Ino, name: &OsStr, node: NewNode) -> Result<Attr> {
         self.grow_tree(0, |tree| tree.create(parent, name, node))
+    }
+
+    fn draft(&self, directory: Ino, node: NewNode) -> Result<Attr> {
+        self.grow_tree(0, |tree| {
+            let directory = tree.directory(directory)?;
+            tree.draft(node.in_directory(&directory))
+        })
+    }
+
+    fn publish(&self, draft: Ino, parent: Ino, name: &OsStr) -> Result<()> {
+        self.grow_tree(0, |tree| tree.publish(draft, parent, name))
     }
 
     fn symlink(&self, parent: Ino, name: &OsStr, target: &OsStr, caller: Caller) -> Result<Attr> {

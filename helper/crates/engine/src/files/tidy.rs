@@ -105,10 +105,12 @@ const FORGET_ORIGINS: &[&str] = &[
     "DELETE FROM fs_origin WHERE delta_ino NOT IN (SELECT ino FROM fs_inode)",
     "DELETE FROM nixbox_origin WHERE ino NOT IN (SELECT ino FROM fs_inode)",
     "DELETE FROM nixbox_opaque WHERE ino NOT IN (SELECT ino FROM fs_inode)",
+    "DELETE FROM nixbox_replaced WHERE ino NOT IN (SELECT ino FROM fs_inode)",
 ];
 
 /// The tables of an overlay of ours, which are made together.
 pub(super) fn has_origins(store: &mut dyn Store) -> Result<bool> {
-    let sql = "SELECT count(*) FROM sqlite_master WHERE name IN ('fs_origin', 'nixbox_origin', 'nixbox_opaque')";
-    Ok(first(store, sql, &[], |row| row.int(0))? == Some(3))
+    let sql = "SELECT count(*) FROM sqlite_master \
+               WHERE name IN ('fs_origin', 'nixbox_origin', 'nixbox_opaque', 'nixbox_replaced')";
+    Ok(first(store, sql, &[], |row| row.int(0))? == Some(4))
 }

@@ -18,8 +18,6 @@ pub(crate) struct Tree<'a> {
     pub memory: &'a mut Memory,
 }
 
-const SGID: u16 = 0o2000;
-
 impl Tree<'_> {
     pub(super) fn lookup(&mut self, parent: Ino, name: &OsStr) -> Result<Attr> {
         let found = match names::known_name(name)? {
@@ -153,18 +151,14 @@ impl Tree<'_> {
         self.charge(Held { bytes: 0, files: 1 })?;
         let now = Time::now();
         let is_directory = node.kind == Kind::Directory;
-        // The group of a directory with the set-group-ID bit passes to what is made in it, and the bit to folders.
-        let (gid, inherited) = match directory.perm & SGID {
-            0 => (node.caller.gid, 0),
-            sgid => (directory.gid, if is_directory { sgid } else { 0 }),
-        };
+        let node = NewNode { perm: node.perm & 0o7777, ..node }.in_directory(&directory);
         let attr = Attr {
             ino: self.memory.new_ino(self.store)?,
             kind: node.kind,
-            perm: (node.perm & 0o7777) | inherited,
+            perm: node.perm,
             nlink: if is_directory { 2 } else { 1 },
             uid: node.caller.uid,
-            gid,
+            gid: node.caller.gid,
             rdev: if matches!(node.kind, Kind::CharDevice | Kind::BlockDevice) { node.rdev } else { 0 },
             size: target.map_or(0, |target| target.len() as u64),
             atime: now,

@@ -45,6 +45,8 @@ impl Overlay {
         }
         self.refuse_hidden(&place, name)?;
         let path = self.path_in_the_base(&state, &place, name)?;
+        // Nothing is seen there, so what the base may have there has been taken away.
+        let takes_place = !is_directory && path.as_ref().is_some_and(|path| state.whiteouts.contains(path));
         let mut white = Whitening::default();
         let (made, opaque) = self.change(&mut state, Some(0), |lift, tree| {
             let directory = Self::folder(lift, tree, &place)?;
@@ -53,6 +55,9 @@ impl Overlay {
                 white.remove(tree.store, &lift.state.whiteouts, path)?;
             }
             let made = make(tree, directory)?;
+            if let (Some(path), true) = (&path, takes_place) {
+                self.takes_place(tree, made.ino, path, None)?;
+            }
             let opaque = match &path {
                 Some(path) if is_directory => self.close_off(lift.state, tree, made.ino, None, path, &mut white)?,
                 _ => false,
@@ -64,6 +69,36 @@ impl Overlay {
             state.opaque.insert(made.ino);
         }
         Ok(made)
+    }
+
+    /// Gives a file of the database its first name.
+    pub(super) fn put(&self, ino: Ino, parent: Ino, name: &OsStr) -> Result<()> {
+        names::new_name(name)?;
+        self.keep_if_open(parent, name)?;
+        let mut state = self.state();
+        let place = self.place(&state, parent)?;
+        let replaced = self.find(&state, &place, name)?;
+        if replaced.as_ref().is_some_and(|replaced| replaced.attr.kind == Kind::Directory) {
+            return Err(Error::Errno(libc::EISDIR));
+        }
+        self.refuse_hidden(&place, name)?;
+        let path = self.path_in_the_base(&state, &place, name)?;
+        let mut white = Whitening::default();
+        self.change(&mut state, Some(0), |lift, tree| {
+            let directory = Self::folder(lift, tree, &place)?;
+            if let Some(path) = &path {
+                if replaced.is_some() || lift.state.whiteouts.contains(path) {
+                    self.takes_place(tree, ino, path, replaced.as_ref())?;
+                }
+                white.remove(tree.store, &lift.state.whiteouts, path)?;
+            }
+            tree.publish(ino, directory, name)
+        })?;
+        state.whiteouts.apply(white);
+        if let Some(replaced) = &replaced {
+            Self::lost_its_name(&mut state, replaced);
+        }
+        Ok(())
     }
 
     /// A folder that comes to a path where the base has one, too: nothing of that shows. `content` is the folder of

@@ -7,12 +7,10 @@ use std::os::unix::fs::FileExt;
 use std::path::Path;
 
 use super::Overlay;
-use super::base::{Identity, PIECE, Stat};
-use super::nodes;
+use super::base::{PIECE, Stat};
 use crate::error::{Error, Result};
 use crate::filesystem::{Attr, Entry, FileSystem, Ino, Kind};
 use crate::review::Change;
-use crate::store::first;
 
 /// An entry of a folder in which the layers may differ.
 #[derive(Debug)]
@@ -107,50 +105,9 @@ impl Overlay {
         }
     }
 
-    /// Whether the base's file is another now than when it was copied up.
-    pub(crate) fn diverged(&self, delta: Ino, path: &Path, now: Option<&Stat>) -> Result<bool> {
-        let Some(origin) = self.origin(delta)? else { return Ok(false) };
-        let Some(now) = now else {
-            // Taken away underneath; unless it was copied up at another path, and has moved here since.
-            let root = self.base.stat(Path::new(""))?.ok_or(Error::Errno(libc::ENOENT))?;
-            let kind = self.files.getattr(delta)?.kind;
-            let was = Identity { dev: root.id.dev, ino: origin.base_ino, kind };
-            return Ok(nodes::first_number(path, &was) == origin.shown);
-        };
-        if now.id.kind == Kind::Directory {
-            return Ok(false);
-        }
-        let attr = &now.attr;
-        if attr.size == origin.size && (attr.mtime.sec, i64::from(attr.mtime.nsec)) == origin.mtime {
-            return Ok(false);
-        }
-        // Touched, and still the same.
-        match origin.hash {
-            Some(hash) if now.id.kind == Kind::File && attr.size == origin.size => {
-                Ok(self.hash_of_base(path)?.to_hex().as_str() != hash)
-            }
-            _ => Ok(true),
-        }
-    }
-
-    /// The same of one that is the base's alone, but for its mode or owner.
+    /// Whether the base's file is another now than when it got a mode or an owner of its own here.
     pub(crate) fn changed_below(&self, path: &Path, now: &Stat) -> bool {
         self.state().attrs.is_outdated(path, &now.attr)
-    }
-
-    fn origin(&self, delta: Ino) -> Result<Option<Origin>> {
-        let sql = "SELECT size, mtime, mtime_nsec, hash, base_ino, shown FROM nixbox_origin WHERE ino = ?";
-        self.files.read_tree(|tree| {
-            first(tree.store, sql, &[delta.into()], |row| {
-                Ok(Origin {
-                    size: row.int(0)? as u64,
-                    mtime: (row.int(1)?, row.int(2)?),
-                    hash: if row.is_null(3) { None } else { Some(row.text(3)?.to_owned()) },
-                    base_ino: row.int(4)? as Ino,
-                    shown: row.int(5)? as Ino,
-                })
-            })
-        })
     }
 
     pub(crate) fn hash_of_base(&self, path: &Path) -> Result<blake3::Hash> {
@@ -187,12 +144,4 @@ impl Overlay {
             Kind::Directory | Kind::Fifo | Kind::Socket => Ok(true),
         }
     }
-}
-
-struct Origin {
-    size: u64,
-    mtime: (i64, i64),
-    hash: Option<String>,
-    base_ino: Ino,
-    shown: Ino,
 }

@@ -12,6 +12,7 @@ mod copy_up;
 mod hidden;
 mod lift;
 mod nodes;
+mod origins;
 mod rename;
 mod tables;
 mod view;
@@ -104,6 +105,15 @@ impl Overlay {
     /// Without symbolic links.
     pub fn base(&self) -> &std::path::Path {
         self.base.path()
+    }
+
+    pub(crate) fn files(&self) -> Arc<Files> {
+        self.files.clone()
+    }
+
+    /// The base once more, and what of it is not to be seen.
+    pub(crate) fn below(&self) -> Result<(Base, Hidden)> {
+        Ok((Base::open(self.base.path())?, self.hidden.clone()))
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -229,6 +239,19 @@ impl FileSystem for Overlay {
 
     fn create(&self, parent: Ino, name: &OsStr, node: NewNode) -> Result<Attr> {
         self.make(parent, name, node.kind == Kind::Directory, |tree, directory| tree.create(directory, name, node))
+    }
+
+    fn draft(&self, directory: Ino, node: NewNode) -> Result<Attr> {
+        let directory = self.getattr(directory)?;
+        if directory.kind != Kind::Directory {
+            return Err(Error::Errno(libc::ENOTDIR));
+        }
+        // The folder itself is copied up when something in it changes.
+        self.files.draft(ROOT, node.in_directory(&directory))
+    }
+
+    fn publish(&self, draft: Ino, parent: Ino, name: &OsStr) -> Result<()> {
+        self.put(draft, parent, name)
     }
 
     fn symlink(&self, parent: Ino, name: &OsStr, target: &OsStr, caller: Caller) -> Result<Attr> {

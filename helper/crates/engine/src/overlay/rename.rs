@@ -56,6 +56,9 @@ impl Overlay {
             let mut opaque = false;
             if let Some(new) = &new {
                 white.remove(tree.store, &lift.state.whiteouts, new)?;
+                if !is_directory && (replaced.is_some() || lift.state.whiteouts.contains(new)) {
+                    self.takes_place(tree, delta, new, replaced.as_ref())?;
+                }
                 if is_directory {
                     opaque = self.close_off(lift.state, tree, delta, Some(delta), new, &mut white)?;
                 }

@@ -1,4 +1,4 @@
-//! The overlay's tables: those of SPEC 0.4 as upstream's programs read and write them, and two of our own.
+//! The overlay's tables: those of SPEC 0.4 as upstream's programs read and write them, and three of our own.
 
 use std::collections::{HashMap, HashSet};
 use std::path::Path;
@@ -13,6 +13,8 @@ use crate::store::{Store, first};
 /// `nixbox_opaque`: folders of the database in which nothing of the base shows. Upstream sees the same, because each
 /// entry of the base in it also has a whiteout; the table holds against what the base gets later.
 /// `nixbox_origin`: what a copied-up entry was in the base when it was copied, and its number outside.
+/// `nixbox_replaced`: what the base had at a path when an entry took its place that did not come from there, as most
+/// editors save a file.
 const TABLES: &[&str] = &[
     "CREATE TABLE IF NOT EXISTS fs_overlay_config (key TEXT PRIMARY KEY, value TEXT NOT NULL)",
     "CREATE TABLE IF NOT EXISTS fs_whiteout (path TEXT PRIMARY KEY, parent_path TEXT NOT NULL DEFAULT '', \
@@ -21,6 +23,8 @@ const TABLES: &[&str] = &[
     "CREATE TABLE IF NOT EXISTS nixbox_opaque (ino INTEGER PRIMARY KEY)",
     "CREATE TABLE IF NOT EXISTS nixbox_origin (ino INTEGER PRIMARY KEY, base_ino INTEGER NOT NULL, \
      size INTEGER NOT NULL, mtime INTEGER NOT NULL, mtime_nsec INTEGER NOT NULL, hash TEXT, shown INTEGER NOT NULL)",
+    "CREATE TABLE IF NOT EXISTS nixbox_replaced (ino INTEGER PRIMARY KEY, path TEXT NOT NULL, \
+     base_ino INTEGER NOT NULL, size INTEGER NOT NULL, mtime INTEGER NOT NULL, mtime_nsec INTEGER NOT NULL, hash TEXT)",
     attrs::TABLE,
 ];
 

@@ -178,6 +178,18 @@ impl FileSystem for Counted {
         self.changed("create", &self.operations.create, self.tree.create(parent, name, node))
     }
 
+    fn draft(&self, directory: Ino, node: NewNode) -> Result<Attr> {
+        self.tree.draft(directory, node)
+    }
+
+    fn publish(&self, draft: Ino, parent: Ino, name: &OsStr) -> Result<()> {
+        self.changed("create", &self.operations.create, self.tree.publish(draft, parent, name))
+    }
+
+    fn make_part(&self, parent: Ino, name: &OsStr, node: NewNode) -> Result<Attr> {
+        self.tree.make_part(parent, name, node)
+    }
+
     fn symlink(&self, parent: Ino, name: &OsStr, target: &OsStr, caller: Caller) -> Result<Attr> {
         self.changed("symlink", &self.operations.symlink, self.tree.symlink(parent, name, target, caller))
     }

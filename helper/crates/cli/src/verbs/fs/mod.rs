@@ -37,11 +37,13 @@ pub struct Args {
 pub enum What {
     /// List a folder: a table on a terminal, one name a line elsewhere
     #[command(
-        after_help = "Examples:\n  nixbox-helper fs ls\n  nixbox-helper fs ls -R /src | grep test\n  nixbox-helper fs ls --json | jq '.entries[].size'"
+        after_help = "Examples:\n  nixbox-helper fs ls\n  nixbox-helper fs ls -R /src | grep test\n  nixbox-helper fs ls --json | jq '.entries[].size'\n  nixbox-helper fs ls -R --layer delta"
     )]
     Ls {
         #[command(flatten)]
         which: Which,
+        #[command(flatten)]
+        of: Of,
         #[arg(default_value = "/")]
         path: OsString,
         /// With all that lies below
@@ -56,6 +58,8 @@ pub enum What {
     Cat {
         #[command(flatten)]
         which: Which,
+        #[command(flatten)]
+        of: Of,
         #[arg(required = true)]
         paths: Vec<OsString>,
     },
@@ -142,6 +146,8 @@ pub enum What {
     Stat {
         #[command(flatten)]
         which: Which,
+        #[command(flatten)]
+        of: Of,
         path: OsString,
     },
     /// Find files by pattern
@@ -153,6 +159,8 @@ pub enum What {
     Find {
         #[command(flatten)]
         which: Which,
+        #[command(flatten)]
+        of: Of,
         glob: String,
         /// Where to begin
         #[arg(default_value = "/")]
@@ -171,9 +179,34 @@ pub enum What {
     Tree {
         #[command(flatten)]
         which: Which,
+        #[command(flatten)]
+        of: Of,
         #[arg(default_value = "/")]
         path: OsString,
     },
+}
+
+/// What is looked at.
+#[derive(Debug, Clone, clap::Args)]
+pub struct Of {
+    /// Of an instance with a base only what its database has (delta), or only what the base has
+    #[arg(long, value_enum)]
+    layer: Option<Layer>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Layer {
+    Delta,
+    Base,
+}
+
+impl Of {
+    fn layer(&self) -> Option<nixbox_control::Layer> {
+        self.layer.map(|layer| match layer {
+            Layer::Delta => nixbox_control::Layer::Delta,
+            Layer::Base => nixbox_control::Layer::Base,
+        })
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -186,36 +219,43 @@ pub enum Type {
 pub fn run(args: Args, context: &Context) -> Result<u8, Report> {
     let output = &context.output;
     match args.what {
-        What::Ls { which, path, recursive, long } => {
+        What::Ls { which, of, path, recursive, long } => {
             let asked = Asked::new(&which, context)?;
-            show::listing(&asked, FilesRequest::List { path: path.into(), recursive }, None, long, output)?;
+            show::listing(
+                &asked,
+                FilesRequest::List { path: path.into(), recursive, layer: of.layer() },
+                None,
+                long,
+                output,
+            )?;
         }
-        What::Find { which, glob, path, kind, min_size, newer } => {
+        What::Find { which, of, glob, path, kind, min_size, newer } => {
             let kind = kind.map(|kind| match kind {
                 Type::File => FileKind::File,
                 Type::Folder => FileKind::Folder,
                 Type::Link => FileKind::Link,
             });
             let newer = newer.map(|moment| moment.0);
-            let request = FilesRequest::Find { path: path.clone().into(), glob, kind, min_size, newer };
+            let request =
+                FilesRequest::Find { path: path.clone().into(), glob, kind, min_size, newer, layer: of.layer() };
             show::listing(&Asked::new(&which, context)?, request, Some(&path), false, output)?;
         }
-        What::Stat { which, path } => {
-            let request = Request::Files(FilesRequest::Stat { path: path.into() });
+        What::Stat { which, of, path } => {
+            let request = Request::Files(FilesRequest::Stat { path: path.into(), layer: of.layer() });
             Asked::new(&which, context)?.ask(&request)?.lines(|entry: FileEntry| show::one(entry, output))?;
         }
-        What::Tree { which, path } => {
-            let request = FilesRequest::List { path: path.clone().into(), recursive: true };
+        What::Tree { which, of, path } => {
+            let request = FilesRequest::List { path: path.clone().into(), recursive: true, layer: of.layer() };
             let entries = show::entries(&Asked::new(&which, context)?, request)?;
             match output.json {
                 true => output.json(Listed { entries: entries.into_iter().map(Entry::new).collect() })?,
                 false => output.data(tree::drawn(&path, &entries))?,
             }
         }
-        What::Cat { which, paths } => {
+        What::Cat { which, of, paths } => {
             let asked = Asked::new(&which, context)?;
             for path in paths {
-                let request = Request::Files(FilesRequest::Read { path: path.into() });
+                let request = Request::Files(FilesRequest::Read { path: path.into(), layer: of.layer() });
                 asked.ask(&request)?.body(|piece| output.open_data(piece))?;
             }
         }

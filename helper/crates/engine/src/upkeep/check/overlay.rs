@@ -136,6 +136,7 @@ pub(super) const RULES: &[Rule] = &[
     without_inode!("origin-without-inode", "fs_origin", "delta_ino"),
     without_inode!("nixbox-origin-without-inode", "nixbox_origin", "ino"),
     without_inode!("opaque-without-folder", "nixbox_opaque", "ino"),
+    without_inode!("replaced-without-inode", "nixbox_replaced", "ino"),
 ];
 
 /// SPEC has the column, upstream's programs do not make it.

@@ -3,6 +3,7 @@
 
 mod apply;
 pub(crate) mod entry;
+mod layer;
 mod record;
 pub(crate) mod search;
 mod transfer;
@@ -10,7 +11,7 @@ mod transfer;
 use std::path::PathBuf;
 use std::time::Instant;
 
-use nixbox_control::{Applied, FilesRequest, Name, Response};
+use nixbox_control::{Applied, FilesRequest, Layer, Name, Response};
 use nixbox_engine::{Links, Walk};
 use nixbox_report::Report;
 use serde_json::json;
@@ -51,27 +52,32 @@ enum Told {
 
 async fn work(asked: FilesRequest, talk: &mut Talk, request: &Request) -> Result<Told, Ended> {
     match asked {
-        FilesRequest::Read { path } => read(path, talk, request).await,
+        FilesRequest::Read { path, layer } => read(path, layer, talk, request).await,
         FilesRequest::Write { path, append } => write(path, append, talk, request).await,
-        FilesRequest::List { path, recursive } => {
+        FilesRequest::List { path, recursive, layer } => {
             let walk = request
-                .work(move |open| open.files.list(&path.0, recursive).map_err(|error| failed(&path, error)))
+                .work(move |open| {
+                    layer::tree(open, layer)?.list(&path.0, recursive).map_err(|error| failed(&path, error))
+                })
                 .await?;
             tell(walk, |_| true, talk, request).await
         }
-        FilesRequest::Find { path, glob, kind, min_size, newer } => {
+        FilesRequest::Find { path, glob, kind, min_size, newer, layer } => {
             let wanted = search::wanted(&glob, kind, min_size, newer)?;
-            let walk =
-                request.work(move |open| open.files.list(&path.0, true).map_err(|error| failed(&path, error))).await?;
+            let walk = request
+                .work(move |open| layer::tree(open, layer)?.list(&path.0, true).map_err(|error| failed(&path, error)))
+                .await?;
             tell(walk, wanted, talk, request).await
         }
         FilesRequest::Apply { dry_run } => apply::apply(dry_run, talk, request).await,
         FilesRequest::Export { path, form } => transfer::export(path, form, talk, request).await,
         FilesRequest::Import { into } => transfer::import(into, talk, request).await,
         FilesRequest::ImportDatabase { from, into } => transfer::import_database(from, into, request).await,
-        FilesRequest::Stat { path } => {
+        FilesRequest::Stat { path, layer } => {
             let found = request
-                .work(move |open| open.files.stat(&path.0, Links::Keep).map_err(|error| failed(&path, error)))
+                .work(move |open| {
+                    layer::tree(open, layer)?.stat(&path.0, Links::Keep).map_err(|error| failed(&path, error))
+                })
                 .await?;
             talk.begin_body().await?;
             talk.send(&lines([entry::told(found)]), request.stop()).await?;
@@ -113,10 +119,11 @@ async fn change(
     Ok(Told::Nothing(json!({})))
 }
 
-async fn read(path: Name, talk: &mut Talk, request: &Request) -> Result<Told, Ended> {
+async fn read(path: Name, layer: Option<Layer>, talk: &mut Talk, request: &Request) -> Result<Told, Ended> {
     let wanted = path.clone();
-    let mut reading =
-        request.work(move |open| open.files.read(&wanted.0).map_err(|error| failed(&wanted, error))).await?;
+    let mut reading = request
+        .work(move |open| layer::tree(open, layer)?.read(&wanted.0).map_err(|error| failed(&wanted, error)))
+        .await?;
     talk.begin_body().await?;
     let mut bytes = 0;
     loop {

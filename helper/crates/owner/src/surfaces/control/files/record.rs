@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use nixbox_control::{FilesRequest, Name};
+use nixbox_control::{FilesRequest, Layer, Name};
 use nixbox_engine::Outcome;
 use serde_json::{Value, json};
 
@@ -20,8 +20,10 @@ impl Recorded {
     pub(super) fn of(asked: &FilesRequest) -> Self {
         let path = |name: &Name| name.0.to_string_lossy().into_owned();
         let (name, parameters) = match asked {
-            FilesRequest::List { path: at, recursive } => ("fs.ls", json!({"path": path(at), "recursive": recursive})),
-            FilesRequest::Read { path: at } => ("fs.cat", json!({"path": path(at)})),
+            FilesRequest::List { path: at, recursive, layer } => {
+                ("fs.ls", of_layer(json!({"path": path(at), "recursive": recursive}), *layer))
+            }
+            FilesRequest::Read { path: at, layer } => ("fs.cat", of_layer(json!({"path": path(at)}), *layer)),
             FilesRequest::Write { path: at, append } => ("fs.write", json!({"path": path(at), "append": append})),
             FilesRequest::Copy { from, to, recursive } => {
                 ("fs.cp", json!({"from": path(from), "to": path(to), "recursive": recursive}))
@@ -37,8 +39,10 @@ impl Recorded {
             FilesRequest::Export { path: at, form } => ("export", json!({"path": path(at), "form": form})),
             FilesRequest::Import { into } => ("import", json!({"path": path(into)})),
             FilesRequest::ImportDatabase { from, into } => ("import", json!({"path": path(into), "from": path(from)})),
-            FilesRequest::Stat { path: at } => ("fs.stat", json!({"path": path(at)})),
-            FilesRequest::Find { path: at, glob, .. } => ("fs.find", json!({"path": path(at), "glob": glob})),
+            FilesRequest::Stat { path: at, layer } => ("fs.stat", of_layer(json!({"path": path(at)}), *layer)),
+            FilesRequest::Find { path: at, glob, layer, .. } => {
+                ("fs.find", of_layer(json!({"path": path(at), "glob": glob}), *layer))
+            }
         };
         Self { name, parameters }
     }
@@ -73,4 +77,11 @@ impl Recorded {
             Err(report) => tracing::warn!(why = ?report.failures, "a call could not be put on record"),
         }
     }
+}
+
+fn of_layer(mut parameters: Value, layer: Option<Layer>) -> Value {
+    if let Some(layer) = layer {
+        parameters["layer"] = json!(layer);
+    }
+    parameters
 }
