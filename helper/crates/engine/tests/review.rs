@@ -227,6 +227,10 @@ fn what_was_replaced_and_somebody_else_changed_too_has_diverged() {
     let names = ["by-verb", "editor", "vim", "anew", "truncated", "twice", "moved-on", "moved-here", "gone", "link"];
     let files: Vec<_> = names.iter().map(|name| (*name, "below\n")).collect();
     let mut work = Work::over(&files);
+    for name in ["swapped", "swapped-too"] {
+        put(&work.base.path().join(name), name.as_bytes());
+    }
+    work.scratch.tree().rename((ROOT, name("swapped")), (ROOT, name("swapped-too")), Rename::Exchange).unwrap();
     work.write("by-verb", "mine\n");
     // Beside it, and then in its place.
     work.write(".editor.tmp", "mine\n");
@@ -258,6 +262,8 @@ fn what_was_replaced_and_somebody_else_changed_too_has_diverged() {
         "T link",
         "D moved-here",
         "D moved-on",
+        "Mc swapped",
+        "Mc swapped-too",
         "Mc truncated",
         "Mc vim",
     ];
@@ -267,7 +273,7 @@ fn what_was_replaced_and_somebody_else_changed_too_has_diverged() {
     work.scratch.reopen();
     assert_eq!(changed(&work), expected);
 
-    for name in names {
+    for name in names.into_iter().chain(["swapped", "swapped-too"]) {
         fs::write(work.base.path().join(name), "theirs, and longer\n").unwrap();
     }
     fs::remove_file(work.base.path().join("gone")).unwrap();
@@ -278,6 +284,8 @@ fn what_was_replaced_and_somebody_else_changed_too_has_diverged() {
         "Mc editor !",
         "A gone !",
         "T link !",
+        "Mc swapped !",
+        "Mc swapped-too !",
         "Mc truncated !",
         "Mc twice !",
         "Mc vim !",

@@ -110,8 +110,8 @@ impl Planting {
         let (parent, name) = self.place_of(path)?;
         let attr = self.tree.files.symlink(parent, name, target, self.tree.caller)?;
         let held = Held::new(&self.tree.files, attr);
-        // A link has no permissions of its own.
-        self.dress(held.attr.ino, Look { perm: 0o777, ..look })
+        // A link has no permissions of its own, and a real folder would not take any for it.
+        self.tree.files.setattr(held.attr.ino, AttrChange { perm: None, ..dressed(look) }).map(drop)
     }
 
     /// Another name for what was planted at `to`.
@@ -216,11 +216,7 @@ impl Planting {
     }
 
     fn dress(&self, ino: Ino, look: Look) -> Result<()> {
-        let Look { perm, owner, mtime } = look;
-        let time = Some(TimeChange::At(mtime));
-        let (uid, gid) = (owner.map(|owner| owner.uid), owner.map(|owner| owner.gid));
-        let change = AttrChange { perm: Some(perm), uid, gid, size: None, atime: time, mtime: time };
-        self.tree.files.setattr(ino, change).map(drop)
+        self.tree.files.setattr(ino, dressed(look)).map(drop)
     }
 
     fn place_of<'p>(&mut self, path: &'p Path) -> Result<(Ino, &'p OsStr)> {
@@ -257,6 +253,12 @@ impl Planting {
         self.last = way.map(|held| (folder.to_owned(), held));
         Ok(at)
     }
+}
+
+fn dressed(Look { perm, owner, mtime }: Look) -> AttrChange {
+    let time = Some(TimeChange::At(mtime));
+    let (uid, gid) = (owner.map(|owner| owner.uid), owner.map(|owner| owner.gid));
+    AttrChange { perm: Some(perm), uid, gid, size: None, atime: time, mtime: time }
 }
 
 struct Move {

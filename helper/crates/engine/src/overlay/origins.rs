@@ -12,7 +12,7 @@ use crate::filesystem::{Ino, Kind};
 use crate::store::{Arg, first};
 
 /// A file of the base as it was.
-struct Origin {
+pub(super) struct Origin {
     base_ino: Ino,
     size: u64,
     mtime: (i64, i64),
@@ -26,6 +26,26 @@ impl Origin {
         let attr = &stat.attr;
         let mtime = (attr.mtime.sec, i64::from(attr.mtime.nsec));
         Self { base_ino: attr.ino, size: attr.size, mtime, hash: None }
+    }
+
+    /// As what `ino` takes the place of at `path`.
+    pub(super) fn note(&self, tree: &mut Tree<'_>, ino: Ino, path: &Path) -> Result<()> {
+        let (key, hash) = (key(path)?, self.hash.as_deref());
+        let (sec, nsec) = self.mtime;
+        tree.store.execute(
+            "INSERT OR REPLACE INTO nixbox_replaced (ino, path, base_ino, size, mtime, mtime_nsec, hash) \
+             VALUES (?, ?, ?, ?, ?, ?, ?)",
+            &[
+                ino.into(),
+                key.as_str().into(),
+                self.base_ino.into(),
+                self.size.into(),
+                sec.into(),
+                nsec.into(),
+                hash.into(),
+            ],
+        )?;
+        Ok(())
     }
 
     fn read(tree: &mut Tree<'_>, table: &str, condition: &str, args: &[Arg<'_>]) -> Result<Option<Self>> {
@@ -42,8 +62,7 @@ impl Origin {
 }
 
 impl Overlay {
-    /// Notes what `ino` takes the place of at `path`, within the change in which it does: what `replaced` was or took the
-    /// place of itself, else what the base has there.
+    /// Notes what `ino` takes the place of at `path`, within the change in which it does.
     pub(super) fn takes_place(
         &self,
         tree: &mut Tree<'_>,
@@ -51,36 +70,27 @@ impl Overlay {
         path: &Path,
         replaced: Option<&Found>,
     ) -> Result<()> {
-        let before = match replaced.and_then(|replaced| replaced.delta) {
-            Some(delta) => match Self::origin(tree, delta, path)? {
-                Some(origin) if self.is_from(tree, delta, path, &origin)? => Some(origin),
-                _ => None,
-            },
-            None => None,
-        };
-        let origin = match before {
-            Some(origin) => origin,
-            None => match self.base.stat(path)?.filter(|stat| stat.id.kind != Kind::Directory) {
-                Some(stat) => Origin::of(&stat),
-                None => return Ok(()),
-            },
-        };
-        let (key, hash) = (key(path)?, origin.hash.as_deref());
-        let (sec, nsec) = origin.mtime;
-        tree.store.execute(
-            "INSERT OR REPLACE INTO nixbox_replaced (ino, path, base_ino, size, mtime, mtime_nsec, hash) \
-             VALUES (?, ?, ?, ?, ?, ?, ?)",
-            &[
-                ino.into(),
-                key.as_str().into(),
-                origin.base_ino.into(),
-                origin.size.into(),
-                sec.into(),
-                nsec.into(),
-                hash.into(),
-            ],
-        )?;
-        Ok(())
+        match self.stood_for(tree, path, replaced)? {
+            Some(origin) => origin.note(tree, ino, path),
+            None => Ok(()),
+        }
+    }
+
+    /// What `replaced` was in the base or took the place of itself, else what the base has at its path.
+    pub(super) fn stood_for(
+        &self,
+        tree: &mut Tree<'_>,
+        path: &Path,
+        replaced: Option<&Found>,
+    ) -> Result<Option<Origin>> {
+        if let Some(delta) = replaced.and_then(|replaced| replaced.delta)
+            && let Some(origin) = Self::origin(tree, delta, path)?
+            && self.is_from(tree, delta, path, &origin)?
+        {
+            return Ok(Some(origin));
+        }
+        let there = self.base.stat(path)?.filter(|stat| stat.id.kind != Kind::Directory);
+        Ok(there.as_ref().map(Origin::of))
     }
 
     /// What the entry at `path` stands for, if it is known.

@@ -113,6 +113,21 @@ impl Overlay {
                     opaque.push(delta);
                 }
             }
+            let mut stood_for = Vec::new();
+            for (path, found) in paths.iter().zip(&found) {
+                stood_for.push(match path {
+                    Some(path) => self.stood_for(tree, path, Some(found))?,
+                    None => None,
+                });
+            }
+            for (index, path) in paths.iter().enumerate() {
+                let (moved, delta) = (&found[1 - index], lifted[1 - index].1);
+                if let (Some(path), Some(origin)) = (path, &stood_for[index])
+                    && moved.attr.kind != Kind::Directory
+                {
+                    origin.note(tree, delta, path)?;
+                }
+            }
             tree.rename((lifted[0].0, one.1), (lifted[1].0, other.1), Rename::Exchange)?;
             Ok(opaque)
         })?;
