@@ -114,14 +114,14 @@ impl Overlay {
                 }
             }
             let mut stood_for = Vec::new();
-            for (path, found) in paths.iter().zip(&found) {
+            for (path, (_, found)) in paths.iter().zip(&both) {
                 stood_for.push(match path {
                     Some(path) => self.stood_for(tree, path, Some(found))?,
                     None => None,
                 });
             }
             for (index, path) in paths.iter().enumerate() {
-                let (moved, delta) = (&found[1 - index], lifted[1 - index].1);
+                let ((_, moved), delta) = (&both[1 - index], lifted[1 - index].1);
                 if let (Some(path), Some(origin)) = (path, &stood_for[index])
                     && moved.attr.kind != Kind::Directory
                 {
