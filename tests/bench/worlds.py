@@ -47,11 +47,11 @@ class Native:
 class Ours:
     name = "nixbox"
 
-    def __init__(self, base=None):
+    def __init__(self, base=None, more=""):
         need("fuse")
         self.project = Project(config=None)
         path = self.project.base / "mnt"
-        self.project.configure(CONFIG.format(base=f"base = '{base}'" if base else "", path=path))
+        self.project.configure(CONFIG.format(base=f"base = '{base}'" if base else "", path=path) + more)
         self.root = path
         self.pid = None
         self._serve()

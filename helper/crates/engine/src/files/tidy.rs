@@ -71,7 +71,7 @@ struct Untidy {
 }
 
 /// Reads each table once. There is no index from an inode to its names, and the statements that mend look for each: that
-/// takes four times as long, and most often there is nothing to mend.
+/// takes twice as long, and most often there is nothing to mend.
 fn look(store: &mut dyn Store) -> Result<Untidy> {
     let (mut inodes, mut links) = (Vec::new(), HashMap::new());
     store.query("SELECT ino, mode, nlink FROM fs_inode", &[], &mut |row| {

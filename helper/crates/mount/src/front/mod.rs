@@ -86,7 +86,7 @@ impl Front {
         }
     }
 
-    /// Not through `Ahead`: that is counted by who calls this.
+    /// `Ahead` counts what is open, and is told of it by who calls this.
     fn open_tree(&self, ino: Ino, flags: i32, turn: Option<Turn<'_>>) -> Result<Opened, Errno> {
         let mut opened = self.ask(|tree| tree.open(ino))?;
         if let Err(error) = self.truncate_if(ino, flags) {
