@@ -31,7 +31,7 @@ use crate::select;
 /// found. 125: it could not be run for another reason, or took longer than --timeout.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Examples:\n  nixbox-helper exec sandbox -- make test\n  nixbox-helper exec -it sandbox -- bash\n  git diff | nixbox-helper exec -i -- git apply\n  nixbox-helper exec --timeout 600 -e CI=1 -w /work/app/web -- npm test"
+    after_help = "Examples:\n  nixbox-helper exec sandbox -- make test\n  nixbox-helper exec -it sandbox -- bash\n  git diff | nixbox-helper exec -i -- git apply\n  nixbox-helper exec --timeout 600 -e CI=1 -w web -- npm test"
 )]
 pub struct Args {
     /// The instance [default: the default one]
