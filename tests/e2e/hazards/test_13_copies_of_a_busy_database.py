@@ -2,6 +2,7 @@
 what `export` makes of one that is as busy as it likes."""
 
 import mmap
+import os
 import random
 import shutil
 import signal
@@ -11,7 +12,7 @@ import tarfile
 import time
 from contextlib import closing
 
-from support import findings, need
+from support import eventually, findings, need
 
 # From inside, so that it ends with the mount and does not go on in the folder below.
 BUSY = """
@@ -33,6 +34,9 @@ def test_a_copy_of_a_stopped_owner_is_whole(project):
     owner = project.serve()
     writers = [project.start(sys.executable, "-S", "-c", BUSY, project.mount) for _ in range(2)]
     copies = project.base / "copies"
+    eventually(lambda: list(project.mount.iterdir()), 20, what="the writers")
+    with open(project.mount / "on the disk", "w") as first:
+        os.fsync(first.fileno())
     for turn in range(10):
         time.sleep(random.uniform(0.02, 0.15))
         owner.send_signal(signal.SIGSTOP)
