@@ -1,25 +1,13 @@
 //! Commands run in the foreground, each with what it finds and how it ends.
 #![allow(clippy::unwrap_used)]
 
-use std::ffi::OsString;
+mod common;
+
 use std::io;
 
+use common::shell;
 use nix::unistd::geteuid;
-use nixbox_supervisor::{Account, Ending, Foreground, Outlet, View};
-
-fn shell(script: &str) -> Foreground {
-    Foreground {
-        program: "sh".into(),
-        args: ["-c", script].map(OsString::from).into(),
-        env: Vec::new(),
-        cwd: "/".into(),
-        view: None,
-        user: None,
-        input: false,
-        outlet: Outlet::Captured,
-        limit: None,
-    }
-}
+use nixbox_supervisor::{Account, Ending, Foreground, View};
 
 fn said(ending: &Ending) -> &str {
     std::str::from_utf8(&ending.output.stdout).unwrap()

@@ -1,25 +1,16 @@
 //! A command that takes too long. In a program of its own: what it leaves behind is looked for below the whole process.
 #![allow(clippy::unwrap_used)]
 
-use std::ffi::OsString;
+mod common;
+
 use std::path::Path;
 use std::time::Duration;
 
-use nixbox_supervisor::{Ending, Foreground, Outlet};
+use common::shell;
+use nixbox_supervisor::{Ending, Foreground};
 
 fn within(limit: Duration, script: &str) -> Ending {
-    let command = Foreground {
-        program: "sh".into(),
-        args: ["-c", script].map(OsString::from).into(),
-        env: Vec::new(),
-        cwd: "/".into(),
-        view: None,
-        user: None,
-        input: false,
-        outlet: Outlet::Captured,
-        limit: Some(limit),
-    };
-    command.run().unwrap()
+    Foreground { limit: Some(limit), ..shell(script) }.run().unwrap()
 }
 
 #[test]

@@ -13,8 +13,6 @@ macro_rules! columns {
 }
 pub(super) use columns;
 
-pub(super) const TYPE_MASK: u32 = libc::S_IFMT;
-
 pub(super) fn attr(row: &dyn Row) -> Result<Attr> {
     let mode = row.int(1)? as u32;
     let ino = row.int(0)? as Ino;
@@ -25,7 +23,7 @@ pub(super) fn attr(row: &dyn Row) -> Result<Attr> {
     };
     Ok(Attr {
         ino,
-        kind: kind(mode).ok_or_else(|| damaged(format!("inode {ino} has the unknown mode {mode:o}")))?,
+        kind: Kind::of_mode(mode).ok_or_else(|| damaged(format!("inode {ino} has the unknown mode {mode:o}")))?,
         perm: (mode & 0o7777) as u16,
         nlink: u32::try_from(row.int(2)?).unwrap_or(0),
         uid: row.int(3)? as u32,
@@ -67,7 +65,7 @@ pub(super) fn update(store: &mut dyn Store, attr: &Attr) -> Result<()> {
 fn row(attr: &Attr) -> [crate::store::Arg<'static>; COLUMNS] {
     [
         attr.ino.into(),
-        (mode_bits(attr.kind) | u32::from(attr.perm)).into(),
+        (attr.kind.mode_bits() | u32::from(attr.perm)).into(),
         attr.nlink.into(),
         attr.uid.into(),
         attr.gid.into(),
@@ -88,31 +86,6 @@ pub(super) fn entries_changed(store: &mut dyn Store, mut directory: Attr, now: T
     directory.mtime = now;
     directory.ctime = now;
     update(store, &directory)
-}
-
-fn kind(mode: u32) -> Option<Kind> {
-    Some(match mode & TYPE_MASK {
-        libc::S_IFREG => Kind::File,
-        libc::S_IFDIR => Kind::Directory,
-        libc::S_IFLNK => Kind::Symlink,
-        libc::S_IFIFO => Kind::Fifo,
-        libc::S_IFSOCK => Kind::Socket,
-        libc::S_IFCHR => Kind::CharDevice,
-        libc::S_IFBLK => Kind::BlockDevice,
-        _ => return None,
-    })
-}
-
-fn mode_bits(kind: Kind) -> u32 {
-    match kind {
-        Kind::File => libc::S_IFREG,
-        Kind::Directory => libc::S_IFDIR,
-        Kind::Symlink => libc::S_IFLNK,
-        Kind::Fifo => libc::S_IFIFO,
-        Kind::Socket => libc::S_IFSOCK,
-        Kind::CharDevice => libc::S_IFCHR,
-        Kind::BlockDevice => libc::S_IFBLK,
-    }
 }
 
 pub(super) fn damaged(reason: String) -> Error {

@@ -6,6 +6,7 @@ use std::ffi::OsString;
 use std::ops::Bound;
 use std::path::{Path, PathBuf};
 
+use super::below;
 use super::whiteouts::key;
 use super::{Overlay, shape};
 use crate::error::{Error, Result};
@@ -167,20 +168,7 @@ impl Attrs {
 
     /// The names in a folder that have any, or in which something has.
     pub fn names_in(&self, folder: &Path) -> BTreeSet<OsString> {
-        let mut names = BTreeSet::new();
-        let mut from = Bound::Excluded(folder.to_owned());
-        while let Some((at, _)) =
-            self.0.range::<Path, _>((from.as_ref().map(PathBuf::as_path), Bound::Unbounded)).next()
-            && let Ok(rest) = at.strip_prefix(folder)
-            && let Some(name) = rest.iter().next()
-        {
-            // On to the first that does not lie in that one: no name comes between it and this.
-            let mut next = name.to_owned();
-            next.push("\0");
-            from = Bound::Included(folder.join(next));
-            names.insert(name.to_owned());
-        }
-        names
+        below::names_in(folder, |from| self.0.range::<Path, _>((from, Bound::Unbounded)).map(|(at, _)| at).next())
     }
 
     /// Whether others have changed the base's file since these were set.

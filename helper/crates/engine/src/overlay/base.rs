@@ -278,15 +278,7 @@ fn of_type(kind: Type) -> Kind {
 }
 
 fn of(stat: &FileStat) -> Stat {
-    let kind = match stat.st_mode & libc::S_IFMT {
-        libc::S_IFDIR => Kind::Directory,
-        libc::S_IFLNK => Kind::Symlink,
-        libc::S_IFIFO => Kind::Fifo,
-        libc::S_IFSOCK => Kind::Socket,
-        libc::S_IFCHR => Kind::CharDevice,
-        libc::S_IFBLK => Kind::BlockDevice,
-        _ => Kind::File,
-    };
+    let kind = Kind::of_mode(stat.st_mode).unwrap_or(Kind::File);
     let time = |sec: i64, nsec: i64| Time { sec, nsec: u32::try_from(nsec).unwrap_or(0) };
     let attr = Attr {
         ino: stat.st_ino,

@@ -6,6 +6,7 @@
 mod alone;
 mod attrs;
 mod base;
+mod below;
 mod change;
 mod compare;
 mod copy_up;

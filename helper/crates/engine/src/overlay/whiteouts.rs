@@ -6,6 +6,7 @@ use std::ffi::OsString;
 use std::ops::Bound;
 use std::path::{Path, PathBuf};
 
+use super::below;
 use crate::error::{Error, Result};
 use crate::filesystem::Time;
 use crate::store::Store;
@@ -45,17 +46,7 @@ impl Whiteouts {
     /// The names that are gone from a folder, and those of the folders in it that more is gone from, in order.
     pub fn names_in(&self, folder: &Path) -> BTreeSet<OsString> {
         let mut names: BTreeSet<OsString> = self.gone.get(folder).into_iter().flatten().map(Into::into).collect();
-        let mut from = Bound::Excluded(folder.to_owned());
-        while let Some(below) = self.folders_from(from.as_ref().map(PathBuf::as_path)).next()
-            && let Ok(rest) = below.strip_prefix(folder)
-            && let Some(name) = rest.iter().next()
-        {
-            // On to the first folder that does not lie in that one: no name comes between it and this.
-            let mut next = name.to_owned();
-            next.push("\0");
-            from = Bound::Included(folder.join(next));
-            names.insert(name.to_owned());
-        }
+        names.extend(below::names_in(folder, |from| self.folders_from(from).next()));
         names
     }
 

@@ -198,7 +198,7 @@ pub(super) fn stat(asked: Path, open: &Open) -> Result<Answer, Report> {
     let attr = open.files.stat(asked.path.as_ref(), Links::Follow).map_err(at(&asked.path))?.attr;
     let stats = Stats {
         ino: attr.ino,
-        mode: type_bits(attr.kind) | u32::from(attr.perm),
+        mode: attr.kind.mode_bits() | u32::from(attr.perm),
         nlink: attr.nlink,
         uid: attr.uid,
         gid: attr.gid,
@@ -242,18 +242,6 @@ fn word(kind: Kind) -> &'static str {
         Kind::Socket => "socket",
         Kind::CharDevice => "char-device",
         Kind::BlockDevice => "block-device",
-    }
-}
-
-fn type_bits(kind: Kind) -> u32 {
-    match kind {
-        Kind::File => libc::S_IFREG,
-        Kind::Directory => libc::S_IFDIR,
-        Kind::Symlink => libc::S_IFLNK,
-        Kind::Fifo => libc::S_IFIFO,
-        Kind::Socket => libc::S_IFSOCK,
-        Kind::CharDevice => libc::S_IFCHR,
-        Kind::BlockDevice => libc::S_IFBLK,
     }
 }
 
