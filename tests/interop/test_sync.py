@@ -1,44 +1,22 @@
 """A remote between an instance of ours, mounted, and upstream's own program: either reads what the other has pushed."""
 
 import os
-import socket
 import subprocess
 import time
-import urllib.error
-import urllib.request
 
 import pytest
-from support import Project, eventually, need
+from support import SYNCED, Project, need, sync_server
 
 
 @pytest.fixture
 def remote(project):
     """The sync server's address."""
-    program = need("tursodb")
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port = listener.getsockname()[1]
-    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-    server = project.start(program, project.base / "remote.db", "--sync-server", f"127.0.0.1:{port}", **quiet)
-    url = f"http://127.0.0.1:{port}"
-
-    def answers():
-        try:
-            return urllib.request.urlopen(urllib.request.Request(url, method="OPTIONS"), timeout=5).status == 204
-        except urllib.error.URLError:
-            return False
-
-    eventually(answers, 20, what="the sync server")
-    yield url
-    server.kill()
-    server.wait(5)
+    with sync_server(project) as server:
+        yield server.url
 
 
 def declare(project, remote):
-    project.configure(
-        f'version = 1\n\n[remotes.team]\nurl = "{remote}"\n\n'
-        '[instances.sandbox]\nmount.path = ".agentfs/mnt"\nsync.remote = "team"\n'
-    )
+    project.configure(SYNCED.format(url=remote, more=""))
 
 
 def test_a_mounted_instance_and_upstreams_program(project, mounted, remote):

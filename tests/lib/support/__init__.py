@@ -3,6 +3,7 @@
 from support.leftovers import Leftovers
 from support.needs import need
 from support.project import HELPER, OVER, OWNER, PLAIN, ROOT, Project
+from support.remote import SYNCED, network, sync_server
 from support.scale import chance, scaled
 from support.sound import findings
 from support.trees import assert_same, seen
@@ -15,6 +16,7 @@ __all__ = [
     "OWNER",
     "PLAIN",
     "ROOT",
+    "SYNCED",
     "Leftovers",
     "Project",
     "Upstream",
@@ -23,6 +25,8 @@ __all__ = [
     "eventually",
     "findings",
     "need",
+    "network",
     "scaled",
     "seen",
+    "sync_server",
 ]

@@ -89,12 +89,20 @@ impl Mirror {
         if self.path.exists() && self.sum().ok().as_ref() == Some(&sum) {
             return Ok(Found::Same);
         }
+        let mut anew = false;
         for _ in 0..TRIES {
             match self.pull_rows(remote) {
                 Err(Error::Overtaken) => continue,
                 Err(Error::Mirror(error)) => {
-                    tracing::warn!(%error, "the copy of the remote is made anew");
                     self.throw_away()?;
+                    if is_full(&error) {
+                        return Err(nixbox_engine::Error::Errno(libc::ENOSPC).into());
+                    }
+                    if anew {
+                        return Err(error.into());
+                    }
+                    tracing::warn!(%error, "the copy of the remote is made anew");
+                    anew = true;
                 }
                 pulled => return pulled.map(|bytes| Found::Changed { bytes }),
             }
@@ -104,7 +112,7 @@ impl Mirror {
 
     /// As a remote without a database looks: nothing in it, not even the root.
     pub(crate) fn throw_away(&self) -> Result<()> {
-        for end in ["", "-wal", "-shm"] {
+        for end in ["", "-wal", "-shm", "-journal"] {
             let mut name = self.path.as_os_str().to_owned();
             name.push(end);
             match std::fs::remove_file(PathBuf::from(name)) {
@@ -124,7 +132,8 @@ impl Mirror {
             Database::open_or_create(&self.path, &Options::default())?.close()?;
         }
         let connection = Connection::open(&self.path)?;
-        connection.pragma_update(None, "synchronous", "NORMAL")?;
+        // New content is written once, to where it stays, and nothing is left beside it that would take room.
+        connection.pragma_update(None, "journal_mode", "DELETE")?;
         Ok(connection)
     }
 
@@ -158,6 +167,11 @@ impl Mirror {
 }
 
 const TRIES: usize = 5;
+
+/// No room: trying again would take it from the instance once more.
+fn is_full(error: &rusqlite::Error) -> bool {
+    error.sqlite_error_code() == Some(rusqlite::ErrorCode::DiskFull)
+}
 
 /// None where there is no AgentFS database.
 pub(crate) fn remote_sum(remote: &Remote) -> Result<Option<String>> {
