@@ -102,8 +102,27 @@ pub fn command() -> clap::Command {
     Cli::command()
 }
 
+/// What a shell runs each time it starts. Half a megabyte describes all the verbs, which takes longer than `env` itself.
+#[derive(Debug, Parser)]
+#[command(disable_help_flag = true, disable_help_subcommand = true)]
+struct Entry {
+    #[command(flatten)]
+    global: Global,
+    #[command(subcommand)]
+    verb: EntryVerb,
+}
+
+#[derive(Debug, Subcommand)]
+enum EntryVerb {
+    Env(env::Args),
+}
+
 /// The verb and what it runs in, or the exit code when there is nothing left to do.
 pub fn parse() -> Result<(Verb, Context), ExitCode> {
+    // Whatever else it is, a mistake too, is told by the whole.
+    if let Ok(Entry { global, verb: EntryVerb::Env(args) }) = Entry::try_parse() {
+        return Ok((Verb::Env(args), Context::new(global)));
+    }
     let parsed = command().try_get_matches().and_then(|matches| Cli::from_arg_matches(&matches));
     match parsed {
         Ok(Cli { global, verb }) => Ok((verb, Context::new(global))),

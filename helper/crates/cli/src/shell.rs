@@ -17,18 +17,19 @@ pub enum Shell {
 impl Shell {
     /// One statement, with its newline.
     pub fn export(self, name: &str, value: &str) -> String {
-        match self {
-            Self::Bash | Self::Zsh => format!("export {name}={}\n", posix(value)),
-            Self::Fish => format!("set -gx {name} {}\n", fish(value)),
-            Self::Nu => format!("$env.{name} = {}\n", nu(value)),
-            Self::Powershell => format!("$env:{name} = {}\n", powershell(value)),
-        }
+        let (before, between, quoted) = match self {
+            Self::Bash | Self::Zsh => ("export ", "=", posix(value)),
+            Self::Fish => ("set -gx ", " ", fish(value)),
+            Self::Nu => ("$env.", " = ", nu(value)),
+            Self::Powershell => ("$env:", " = ", powershell(value)),
+        };
+        [before, name, between, &quoted, "\n"].concat()
     }
 }
 
 /// Within single quotes everything is itself but the single quote.
 pub fn posix(value: &str) -> String {
-    format!("'{}'", value.replace('\'', r"'\''"))
+    ["'", &value.replace('\'', r"'\''"), "'"].concat()
 }
 
 /// Within fish's single quotes the backslash speaks too, before itself and before a quote.

@@ -177,10 +177,11 @@ impl Paths {
     pub const LONGEST_SOCKET: usize = 107;
 
     pub fn of(name: &str, data_dir: &Path, runtime_dir: &Path) -> Self {
-        let dir = data_dir.join(format!("{name}.d"));
-        let runtime = |extension| runtime_dir.join(format!("{name}.{extension}"));
+        let data = |extension| data_dir.join([name, ".", extension].concat());
+        let runtime = |extension| runtime_dir.join([name, ".", extension].concat());
+        let dir = data("d");
         Self {
-            db: data_dir.join(format!("{name}.db")),
+            db: data("db"),
             lock: dir.join("owner.lock"),
             dir,
             socket: runtime("sock"),

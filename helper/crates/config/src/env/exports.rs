@@ -40,9 +40,9 @@ pub fn exports(
         }
         for (suffix, value) in variables(project, instance, addresses) {
             if is_main {
-                all.insert(format!("AGENTFS_{suffix}"), value.clone());
+                all.insert(["AGENTFS_", suffix].concat(), value.clone());
             }
-            all.insert(format!("{prefix}{suffix}"), value);
+            all.insert([&prefix, suffix].concat(), value);
         }
     }
     all
