@@ -7,7 +7,7 @@ use nixbox_config::{Instance, Mode};
 use nixbox_control::Error;
 use nixbox_mounts::{Health, within};
 use nixbox_report::{Failure, Report, codes};
-use nixbox_state::{Holder, Lock, LockError, Process};
+use nixbox_state::{Holder, Lock, LockError, MadeFolders, Process};
 use nixbox_supervisor::Handle;
 
 use crate::asking::said;
@@ -111,13 +111,16 @@ fn cannot_kill(instance: &Instance, process: Process, why: impl std::fmt::Displa
         .help("stop it as the user who started it")
 }
 
-/// Takes away what no live owner stands behind: a dead mount, socket and record. True when there was a mount.
+/// Takes away what no live owner stands behind: a dead mount, the folders made for it, socket and record. True when there
+/// was a mount.
 ///
 /// The lock is held meanwhile, so no owner can come up in the middle, and is given back with its file removed.
 pub fn clear(instance: &Instance) -> Result<bool, Report> {
     let paths = &instance.paths;
     let mounted = dead_mount(instance)?;
-    if mounted.is_none() && ![&paths.socket, &paths.record, &paths.lock].iter().any(|path| path.exists()) {
+    let made = MadeFolders::noted_in(&paths.dir);
+    let left = [&paths.socket, &paths.record, &paths.lock].map(|path| path.as_path());
+    if mounted.is_none() && !left.into_iter().chain([made.path()]).any(|path| path.exists()) {
         return Ok(false);
     }
     let folder = paths.lock.parent().is_some_and(|dir| dir.is_dir());
@@ -132,6 +135,7 @@ pub fn clear(instance: &Instance) -> Result<bool, Report> {
         Some(path) => mounts::unmount(&path, true).map(|()| true)?,
         None => false,
     };
+    made.take_away();
     // Another project that shares the runtime folder may have an owner of that name.
     let of_nobody = if recorded::is_of_the_living(&paths.record) { vec![] } else { vec![&paths.socket, &paths.record] };
     for path in of_nobody {

@@ -10,9 +10,9 @@ use nixbox_control::MountStatus;
 use nixbox_engine::FileSystem;
 use nixbox_mount::{Access, Error, Mounted, Mountpoint, Notices, Options, Unmounted, kernel_nfs};
 use nixbox_report::Report;
+use nixbox_state::MadeFolders;
 
 use crate::failure;
-use crate::folders::Made;
 use crate::stop::{Reason, Stop};
 
 /// A start that takes longer has failed.
@@ -21,7 +21,8 @@ const ANSWERS_WITHIN: Duration = Duration::from_secs(5);
 #[derive(Debug, Clone)]
 pub(crate) struct Wanted {
     mount: Mount,
-    note: PathBuf,
+    /// The instance's own, where what was made for it is noted.
+    folder: PathBuf,
 }
 
 /// How the kernel is brought to mount.
@@ -34,7 +35,7 @@ pub(crate) enum By {
 /// A folder to mount over, and to leave as it was found.
 pub(crate) struct Prepared {
     mountpoint: Mountpoint,
-    note: PathBuf,
+    made: MadeFolders,
 }
 
 pub(crate) struct Folder {
@@ -51,7 +52,7 @@ impl Wanted {
     /// `None` where the instance is not to be mounted.
     pub(crate) fn of(instance: &Instance) -> Option<Self> {
         let mount = instance.mount.clone().filter(|mount| mount.backend != Backend::None)?;
-        Some(Self { mount, note: instance.paths.dir.join("made-folders.json") })
+        Some(Self { mount, folder: instance.paths.dir.clone() })
     }
 
     pub(crate) fn status(&self) -> MountStatus {
@@ -100,18 +101,18 @@ impl Wanted {
     /// The folder that is mounted over. `database`: the file without symbolic links, which the caller holds.
     pub(crate) fn prepare(&self, database: &Path) -> Result<Prepared, Report> {
         let path = &self.mount.path;
-        let made = Made::noted_in(&self.note);
+        let made = MadeFolders::noted_in(&self.folder);
         let left = made.left();
         let mut mountpoint = Mountpoint::prepare(path, self.mount.create, database)
             .map_err(|error| Report::from(failure::mount(path, error)))?;
         adopt(left, &mut mountpoint);
         let noted = made.note(&mountpoint.created);
-        let prepared = Prepared { mountpoint, note: self.note.clone() };
+        let prepared = Prepared { mountpoint, made };
         match noted {
             Ok(()) => Ok(prepared),
             Err(error) => {
                 prepared.give_back();
-                Err(failure::io(&self.note, &error).into())
+                Err(failure::io(prepared.made.path(), &error).into())
             }
         }
     }
@@ -190,7 +191,7 @@ impl Prepared {
 
     pub(crate) fn give_back(&self) {
         self.mountpoint.remove_created();
-        Made::noted_in(&self.note).forget();
+        self.made.forget();
     }
 }
 
