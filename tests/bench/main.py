@@ -10,6 +10,7 @@ import files
 import owner
 import projects
 import startup
+import sync
 
 BENCHES = {
     "entry": entry.run,
@@ -18,6 +19,7 @@ BENCHES = {
     "base": base.run,
     "projects": projects.run,
     "owner": owner.run,
+    "sync": sync.run,
 }
 
 

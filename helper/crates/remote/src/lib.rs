@@ -6,6 +6,7 @@ mod batch;
 mod error;
 mod lease;
 mod remote;
+mod spool;
 mod value;
 mod wire;
 
@@ -14,4 +15,5 @@ pub use batch::{Batch, Step};
 pub use error::{Error, Result};
 pub use lease::{Claim, Held, Lease, Standing, guard};
 pub use remote::{Deadlines, Endpoint, Remote};
+pub use spool::{Spool, Spooled};
 pub use value::{Rows, Value};

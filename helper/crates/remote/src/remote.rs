@@ -1,18 +1,20 @@
 //! One remote, asked over HTTP. Blocks for as long as the deadlines let it and no longer.
 
+use std::io::Read;
 use std::sync::Arc;
 use std::time::Duration;
 
 use ureq::http::StatusCode;
 use ureq::tls::{RootCerts, TlsConfig};
-use ureq::{Agent, Timeout};
+use ureq::{Agent, SendBody, Timeout};
 use zeroize::Zeroizing;
 
 use crate::backoff::Backoff;
-use crate::batch::{Batch, Step};
+use crate::batch::{self, Batch, Bound, Step};
 use crate::error::{Error, Result};
+use crate::spool::Spooled;
 use crate::value::Rows;
-use crate::wire::{self, Statement, StepOnWire};
+use crate::wire::{self, Encoder};
 
 /// An answer is held in memory; what is asked for is asked in parts that are far smaller.
 const LARGEST_ANSWER: u64 = 256 << 20;
@@ -117,8 +119,10 @@ impl Remote {
     }
 
     fn ask_once(&self, step: &Step) -> Result<Rows> {
-        let stmt = Statement { sql: &step.sql, args: &step.args, want_rows: true };
-        let (mut rows, mut errors) = self.post(&[StepOnWire { condition: None, stmt }])?;
+        let mut encoder = Encoder::new(Vec::new()).map_err(unwritten)?;
+        encoder.write(None, &step.sql, &step.args).map_err(unwritten)?;
+        let body = encoder.end().map_err(unwritten)?;
+        let (mut rows, mut errors) = self.post(&mut body.as_slice(), body.len() as u64, 1)?;
         match (errors.pop().flatten(), rows.pop().flatten()) {
             (Some(message), _) => Err(Error::Refused { step: 0, message }),
             (None, Some(rows)) => Ok(rows),
@@ -132,19 +136,30 @@ impl Remote {
         self.send(batch, "BEGIN IMMEDIATE")
     }
 
-    fn send(&self, batch: &Batch, begin: &'static str) -> Result<Vec<Rows>> {
-        let (rows, errors) = self.post(&batch.on_wire(begin))?;
-        batch.outcome(rows, &errors)
+    /// The same of one that is too large to be held in memory.
+    pub fn change_spooled(&self, spooled: &mut Spooled) -> Result<()> {
+        let Spooled { file, steps, bytes } = spooled;
+        let answers = self.post(file, *bytes, batch::on_wire(*steps))?;
+        batch::outcome(*steps, answers).map(drop)
     }
 
-    fn post(&self, steps: &[StepOnWire<'_>]) -> Result<wire::Outcome> {
-        let body = wire::encode(steps)?;
+    fn send(&self, batch: &Batch, begin: &'static str) -> Result<Vec<Rows>> {
+        let mut bound = Bound::new(Vec::new(), begin).map_err(unwritten)?;
+        batch.steps().iter().try_for_each(|step| bound.push(step)).map_err(unwritten)?;
+        let (body, steps) = bound.end().map_err(unwritten)?;
+        let answers = self.post(&mut body.as_slice(), body.len() as u64, batch::on_wire(steps))?;
+        batch::outcome(steps, answers)
+    }
+
+    /// `body`: so many bytes, with so many steps.
+    fn post(&self, body: &mut dyn Read, bytes: u64, steps: usize) -> Result<wire::Outcome> {
         let mut request = self.agent.post(&self.pipeline).content_type("application/json");
         if let Some(authorization) = &self.authorization {
             request = request.header("authorization", authorization.as_str());
         }
-        let mut response = request.send(&body).map_err(|error| self.on_the_way(error))?;
-        drop(body);
+        // Servers want to know how much comes.
+        let request = request.header("content-length", bytes);
+        let mut response = request.send(SendBody::from_reader(body)).map_err(|error| self.on_the_way(error))?;
         let status = response.status();
         if status.is_redirection() {
             let to = response.headers().get("location").and_then(|to| to.to_str().ok()).unwrap_or("nowhere").to_owned();
@@ -152,7 +167,7 @@ impl Remote {
         }
         let answer = response.body_mut().with_config().limit(LARGEST_ANSWER).read_to_vec();
         match status {
-            StatusCode::OK => wire::decode(&answer.map_err(|error| self.on_the_way(error))?, steps.len()),
+            StatusCode::OK => wire::decode(&answer.map_err(|error| self.on_the_way(error))?, steps),
             StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
                 Err(Error::NotAllowed { status: status.as_u16(), token: self.authorization.is_some() })
             }
@@ -184,6 +199,11 @@ impl Remote {
             other => Error::BrokenOff(other.to_string()),
         }
     }
+}
+
+/// Memory takes everything; what cannot be JSON does not come here.
+fn unwritten(error: std::io::Error) -> Error {
+    Error::Junk(error.to_string())
 }
 
 /// In one line, and without what a terminal would obey.

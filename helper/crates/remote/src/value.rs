@@ -3,6 +3,7 @@
 
 use base64::Engine as _;
 use base64::alphabet::STANDARD;
+use base64::display::Base64Display;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -43,7 +44,7 @@ fn from_text<'de, D: Deserializer<'de>>(deserializer: D) -> std::result::Result<
 }
 
 fn as_base64<S: Serializer>(value: &[u8], serializer: S) -> std::result::Result<S::Ok, S::Error> {
-    serializer.serialize_str(&BASE64.encode(value))
+    serializer.collect_str(&Base64Display::new(value, &BASE64))
 }
 
 fn from_base64<'de, D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Vec<u8>, D::Error> {

@@ -1,38 +1,23 @@
 //! The JSON of `POST /v2/pipeline`, as far as it is used here.
 
+use std::io::{Result as IoResult, Write};
+
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
 use crate::value::{Rows, Value};
 
 #[derive(Serialize)]
-struct Pipeline<'a> {
-    baton: Option<&'a str>,
-    requests: [Request<'a>; 1],
+struct StepOnWire<'a> {
+    condition: Option<Condition>,
+    stmt: Statement<'a>,
 }
 
 #[derive(Serialize)]
-#[serde(tag = "type", rename = "batch")]
-struct Request<'a> {
-    batch: Steps<'a>,
-}
-
-#[derive(Serialize)]
-struct Steps<'a> {
-    steps: &'a [StepOnWire<'a>],
-}
-
-#[derive(Serialize)]
-pub(crate) struct StepOnWire<'a> {
-    pub(crate) condition: Option<Condition>,
-    pub(crate) stmt: Statement<'a>,
-}
-
-#[derive(Serialize)]
-pub(crate) struct Statement<'a> {
-    pub(crate) sql: &'a str,
-    pub(crate) args: &'a [Value],
-    pub(crate) want_rows: bool,
+struct Statement<'a> {
+    sql: &'a str,
+    args: &'a [Value],
+    want_rows: bool,
 }
 
 #[derive(Serialize)]
@@ -53,9 +38,37 @@ impl Condition {
     }
 }
 
-pub(crate) fn encode(steps: &[StepOnWire<'_>]) -> Result<Vec<u8>> {
-    let pipeline = Pipeline { baton: None, requests: [Request { batch: Steps { steps } }] };
-    serde_json::to_vec(&pipeline).map_err(|error| Error::Junk(error.to_string()))
+/// A request with one batch, which goes out step by step as it is written.
+pub(crate) struct Encoder<W> {
+    out: W,
+    steps: usize,
+}
+
+impl<W: Write> Encoder<W> {
+    pub(crate) fn new(mut out: W) -> IoResult<Self> {
+        out.write_all(br#"{"baton":null,"requests":[{"type":"batch","batch":{"steps":["#)?;
+        Ok(Self { out, steps: 0 })
+    }
+
+    /// How many steps it has.
+    pub(crate) fn steps(&self) -> usize {
+        self.steps
+    }
+
+    pub(crate) fn write(&mut self, condition: Option<Condition>, sql: &str, args: &[Value]) -> IoResult<()> {
+        if self.steps > 0 {
+            self.out.write_all(b",")?;
+        }
+        self.steps += 1;
+        let stmt = Statement { sql, args, want_rows: true };
+        Ok(serde_json::to_writer(&mut self.out, &StepOnWire { condition, stmt })?)
+    }
+
+    pub(crate) fn end(mut self) -> IoResult<W> {
+        self.out.write_all(b"]}}]}")?;
+        self.out.flush()?;
+        Ok(self.out)
+    }
 }
 
 #[derive(Deserialize)]

@@ -38,7 +38,7 @@ pub(crate) const TABLES: &[(&str, &[&str])] = &[
     ("kv_store", &["key", "value", "created_at", "updated_at"]),
     ("fs_data", &["ino", "chunk_index", "data"]),
 ];
-const DATA: &str = "fs_data";
+pub(crate) const DATA: &str = "fs_data";
 const SEQUENCES: &str = "'fs_inode', 'fs_dentry'";
 
 /// A sum over everything but content, which no change of content leaves as it is. The same in both places.
@@ -145,7 +145,7 @@ impl Mirror {
         let changed = changed_inodes(&change, inodes.map_or(&[], |rows| &rows.rows))?;
         for ((name, columns), rows) in TABLES.iter().zip(&tables) {
             change.execute(&format!("DELETE FROM {name}"), [])?;
-            let mut insert = change.prepare(&insert(name, columns))?;
+            let mut insert = change.prepare(&insert(name, columns, 1))?;
             for row in &rows.rows {
                 insert.execute(rusqlite::params_from_iter(row.iter().map(Bound)))?;
             }
@@ -241,7 +241,7 @@ fn pull_content(remote: &Remote, change: &Connection, changed: &[(i64, u64)], su
         .and_then(|size: i64| u64::try_from(size).ok())
         .filter(|size| (1..=16 << 20).contains(size))
         .unwrap_or(4096);
-    let mut insert = change.prepare(&insert(DATA, &["ino", "chunk_index", "data"]))?;
+    let mut insert = change.prepare(&insert(DATA, &["ino", "chunk_index", "data"], 1))?;
     let mut store = |steps: Vec<Step>| -> Result<u64> {
         let mut batch = Batch::of([Step::new(format!("SELECT {SUM}"))]);
         steps.into_iter().for_each(|step| batch.push(step));
@@ -293,9 +293,9 @@ fn pull_content(remote: &Remote, change: &Connection, changed: &[(i64, u64)], su
     Ok(bytes)
 }
 
-pub(crate) fn insert(table: &str, columns: &[&str]) -> String {
-    let marks = vec!["?"; columns.len()].join(", ");
-    format!("INSERT OR REPLACE INTO {table} ({}) VALUES ({marks})", columns.join(", "))
+pub(crate) fn insert(table: &str, columns: &[&str], rows: usize) -> String {
+    let marks = format!("({})", vec!["?"; columns.len()].join(", "));
+    format!("INSERT OR REPLACE INTO {table} ({}) VALUES {}", columns.join(", "), vec![marks.as_str(); rows].join(", "))
 }
 
 /// A value of the remote's on its way into a statement.

@@ -2,11 +2,13 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::fs::File;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use nixbox_engine::{Agreed, Backing, Database, FileSystem, Kv, Options, ROOT, Snapshots, Taken, Witness};
-use nixbox_remote::{Batch, Claim, Held, Remote, Standing, Step, guard};
+use nixbox_remote::{Claim, Held, Remote, Spool, Standing, Step, guard};
 
 use crate::apply::{Order, Source, Target};
 use crate::error::{Error, Result};
@@ -200,13 +202,14 @@ impl Room {
             std::fs::copy(mirror.path(), candidate.path())?;
         }
         self.change_candidate(candidate.path(), &order, scene)?;
-        let steps = rows::difference(before.is_some().then(|| mirror.path()), candidate.path())?;
         let after = candidate.sum()?;
+        let mut steps = Spool::new(self.nameless()?)?;
         let [is_held, clean] = guard(claim, held);
-        let mut batch = Batch::of([is_held, clean.clone(), is_still(before.as_deref()), clean]);
-        done.bytes_out = steps.iter().map(|step| step.weight() as u64).sum();
-        steps.into_iter().for_each(|step| batch.push(step));
-        match self.remote.change(&batch) {
+        [is_held, clean.clone(), is_still(before.as_deref()), clean].into_iter().for_each(|step| steps.push(step));
+        rows::difference(before.is_some().then(|| mirror.path()), candidate.path(), &mut steps)?;
+        let mut steps = steps.end()?;
+        done.bytes_out = steps.bytes();
+        match self.remote.change_spooled(&mut steps) {
             Ok(_) => {}
             Err(nixbox_remote::Error::Refused { step: 0, .. }) => {
                 return Err(nixbox_remote::Error::Lost(Standing::of(&self.remote)?.map(Box::new)).into());
@@ -228,6 +231,14 @@ impl Room {
         let theirs = scan(&there.tree(), &there.kv(), &known)?;
         self.agree(local, &scene.theirs.looks, &theirs, &scene.local)?;
         Ok(done)
+    }
+
+    /// A file that is gone with who has it.
+    fn nameless(&self) -> Result<File> {
+        let path = self.folder.join(BATCH);
+        let file = File::options().read(true).write(true).create(true).truncate(true).mode(0o600).open(&path)?;
+        std::fs::remove_file(&path)?;
+        Ok(file)
     }
 
     fn change_candidate(&self, candidate: &Path, order: &Order, scene: &Scene) -> Result<()> {
@@ -287,6 +298,7 @@ impl Room {
 
 const HERE: &str = "here.db";
 const CANDIDATE: &str = "candidate.db";
+const BATCH: &str = "batch.json";
 
 impl Scene {
     fn merged(&self, settled: &dyn Fn(&Conflict) -> Option<Settled>) -> Merged {

@@ -3,17 +3,16 @@
 
 use std::path::Path;
 
-use nixbox_remote::{Step, Value};
+use nixbox_remote::{Spool, Step, Value};
 use rusqlite::Connection;
 use rusqlite::types::ValueRef;
 
 use crate::error::Result;
-use crate::mirror::{TABLES, insert};
+use crate::mirror::{DATA, TABLES, insert};
 
 /// `before`: none where there is no database yet.
-pub(crate) fn difference(before: Option<&Path>, after: &Path) -> Result<Vec<Step>> {
+pub(crate) fn difference(before: Option<&Path>, after: &Path, steps: &mut Spool) -> Result<()> {
     let connection = Connection::open(after)?;
-    let mut steps = Vec::new();
     match before {
         Some(before) => {
             let before = before.to_string_lossy();
@@ -35,32 +34,89 @@ pub(crate) fn difference(before: Option<&Path>, after: &Path) -> Result<Vec<Step
         }
     }
     for (table, columns) in TABLES {
-        rows_of(&connection, table, columns, &mut steps)?;
+        rows_of(&connection, table, columns, steps)?;
     }
-    sequences(&connection, &mut steps)?;
-    Ok(steps)
+    sequences(&connection, steps)
 }
 
 /// Content is compared only of what was written to: everything else has the same times.
 const WRITTEN: &str = "ino IN (SELECT ino FROM (SELECT * FROM main.fs_inode EXCEPT SELECT * FROM before.fs_inode) \
                        UNION SELECT ino FROM (SELECT * FROM before.fs_inode EXCEPT SELECT * FROM main.fs_inode))";
 
-fn rows_of(connection: &Connection, table: &str, columns: &[&str], steps: &mut Vec<Step>) -> Result<()> {
+/// A server takes a statement with many rows in half of the time, or less, of as many statements.
+const ROWS_AT_ONCE: usize = 60;
+const BYTES_AT_ONCE: usize = 512 << 10;
+
+fn rows_of(connection: &Connection, table: &str, columns: &[&str], steps: &mut Spool) -> Result<()> {
     let list = columns.join(", ");
-    let (keys, among) = if table == "fs_data" { (2, format!(" WHERE {WRITTEN}")) } else { (1, String::new()) };
-    let key = columns[..keys].join(", ");
-    let condition = columns[..keys].iter().map(|column| format!("{column} = ?")).collect::<Vec<_>>().join(" AND ");
-    // First what goes: a name that goes and comes again under another number would be there twice.
-    let gone = format!("SELECT {key} FROM before.{table}{among} EXCEPT SELECT {key} FROM main.{table}{among}");
-    let delete = format!("DELETE FROM {table} WHERE {condition}");
-    each(connection, &gone, keys, |args| steps.push(Step::with(delete.clone(), args)))?;
-    let came = format!("SELECT {list} FROM main.{table}{among} EXCEPT SELECT {list} FROM before.{table}{among}");
-    let insert = insert(table, columns);
-    each(connection, &came, columns.len(), |args| steps.push(Step::with(insert.clone(), args)))
+    let came = if table == DATA {
+        content_gone(connection, steps)?;
+        // A row for itself is looked up; EXCEPT would sort all content of both sides.
+        format!(
+            "SELECT {list} FROM main.fs_data AS now WHERE {WRITTEN} AND NOT EXISTS (SELECT 1 FROM before.fs_data AS old \
+             WHERE old.ino = now.ino AND old.chunk_index = now.chunk_index AND old.data IS now.data)"
+        )
+    } else {
+        let key = columns[0];
+        // First what goes: a name that goes and comes again under another number would be there twice.
+        let gone = format!("SELECT {key} FROM before.{table} EXCEPT SELECT {key} FROM main.{table}");
+        let delete = |rows: usize| format!("DELETE FROM {table} WHERE {key} IN ({})", vec!["?"; rows].join(", "));
+        together(connection, &gone, 1, delete, steps)?;
+        format!("SELECT {list} FROM main.{table} EXCEPT SELECT {list} FROM before.{table}")
+    };
+    together(connection, &came, columns.len(), |rows| insert(table, columns, rows), steps)
+}
+
+/// Content behind the new end of a file goes as one, whether or not there is a file any more; and then what is a hole now.
+fn content_gone(connection: &Connection, steps: &mut Spool) -> Result<()> {
+    let last = "coalesce((SELECT max(chunk_index) FROM main.fs_data AS now WHERE now.ino = old.ino), -1)";
+    let ends = format!(
+        "SELECT ino, {last} AS last FROM before.fs_data AS old WHERE {WRITTEN} GROUP BY ino \
+         HAVING max(chunk_index) > last"
+    );
+    let delete = "DELETE FROM fs_data WHERE ino = ? AND chunk_index > ?";
+    each(connection, &ends, 2, |args| steps.push(Step::with(delete, args)))?;
+    let holes = format!(
+        "SELECT ino, chunk_index FROM before.fs_data AS old WHERE {WRITTEN} AND chunk_index < {last} AND NOT EXISTS \
+         (SELECT 1 FROM main.fs_data AS now WHERE now.ino = old.ino AND now.chunk_index = old.chunk_index)"
+    );
+    let delete = "DELETE FROM fs_data WHERE ino = ? AND chunk_index = ?";
+    each(connection, &holes, 2, |args| steps.push(Step::with(delete, args)))
+}
+
+/// A statement for many rows: `sql` says it for so many.
+fn together(
+    connection: &Connection,
+    rows: &str,
+    columns: usize,
+    sql: impl Fn(usize) -> String,
+    steps: &mut Spool,
+) -> Result<()> {
+    let (mut args, mut bytes) = (Vec::new(), 0);
+    each(connection, rows, columns, |row| {
+        bytes += row.iter().map(weight).sum::<usize>();
+        args.extend(row);
+        if args.len() >= ROWS_AT_ONCE * columns || bytes >= BYTES_AT_ONCE {
+            steps.push(Step::with(sql(args.len() / columns), args.drain(..)));
+            bytes = 0;
+        }
+    })?;
+    if !args.is_empty() {
+        steps.push(Step::with(sql(args.len() / columns), args));
+    }
+    Ok(())
+}
+
+fn weight(value: &Value) -> usize {
+    match value {
+        Value::Blob { base64 } => base64.len(),
+        Value::Text { value } => value.len(),
+        _ => 8,
+    }
 }
 
 /// The numbers that must never be given twice.
-fn sequences(connection: &Connection, steps: &mut Vec<Step>) -> Result<()> {
+fn sequences(connection: &Connection, steps: &mut Spool) -> Result<()> {
     let sql = "SELECT seq, name FROM main.sqlite_sequence WHERE name IN ('fs_inode', 'fs_dentry')";
     each(connection, sql, 2, |args| {
         if let [seq, name] = args.as_slice() {
