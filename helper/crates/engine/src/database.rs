@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use nix::fcntl::{RenameFlags, renameat2};
 
+use crate::absent::Absent;
 use crate::agreed::Agreed;
 #[cfg(feature = "turso")]
 use crate::beside::{self, Beside};
@@ -202,6 +203,10 @@ impl Database {
 
     pub fn tool_calls(&self) -> ToolCalls {
         ToolCalls::new(self.files.clone())
+    }
+
+    pub fn absent(&self) -> Absent {
+        Absent::new(self.files.clone())
     }
 
     pub fn agreed(&self) -> Agreed {

@@ -52,6 +52,11 @@ pub enum Error {
     /// Acknowledged changes could not be written; nothing more is accepted, so that nothing is lost unseen.
     #[error("changes could not be written to the database: {reason}")]
     Lost { errno: i32, reason: String },
+    /// Content that is somewhere else, and is to be fetched before this can be asked.
+    #[error("its content is not here")]
+    Absent { ino: u64, range: std::ops::Range<u64> },
+    #[error("its content is at `{remote}`, and was not loaded: {reason}")]
+    NotLoaded { path: String, remote: String, reason: String },
     #[error("the instance may hold {limit} bytes, and would hold more")]
     LimitSize { limit: u64 },
     #[error("the instance may hold {limit} files and folders, and would hold more")]

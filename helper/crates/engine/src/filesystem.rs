@@ -245,6 +245,16 @@ pub trait FileSystem: Send + Sync + 'static {
     fn blocks(&self, attr: &Attr) -> u64 {
         attr.full_blocks()
     }
+    /// Whether its content may have to be fetched from far away, so that reading or writing it may take some seconds. Whoever
+    /// has few threads asks before.
+    fn may_wait(&self, _ino: Ino) -> bool {
+        false
+    }
+    /// The empty file `to` gets the content of `from` where that is far away, and stays there. False: it is here, or the tree
+    /// cannot do that.
+    fn share(&self, _from: Ino, _to: Ino) -> Result<bool> {
+        Ok(false)
+    }
     /// Returns when everything acknowledged so far is on disk.
     fn fsync(&self, ino: Ino) -> Result<()>;
     /// A file of the disk that has the content of an open file, as long as that is open and whatever may be done

@@ -241,6 +241,11 @@ impl<M: Companion> Journal<M> {
         }
     }
 
+    /// Whether this thread makes changes that belong together.
+    pub(crate) fn is_alone_here(&self) -> bool {
+        lock(&self.shared.inner).alone.is_some_and(|alone| alone.thread == std::thread::current().id())
+    }
+
     /// Finishes the chores and commits; then asks what is possible outside of a transaction only.
     pub(crate) fn settled<T>(&self, ask: impl FnOnce(&mut dyn Store) -> Result<T>) -> Result<T> {
         let mut inner = self.shared.lock();

@@ -1,6 +1,7 @@
 //! An AgentFS database (SPEC 0.4): the store, the file tree in it and the folder that this may lie over, its values and
 //! its tool calls. Knows no sockets, no FUSE, no configuration.
 
+mod absent;
 mod agreed;
 #[cfg(feature = "turso")]
 mod beside;
@@ -28,6 +29,7 @@ mod store;
 mod tool_calls;
 mod upkeep;
 
+pub use absent::{ABSENT_TABLE, Absent, Missing, Origin, Piece, Unfetched};
 pub use agreed::Agreed;
 pub use by_path::{ByPath, Found, Links, Look, Picked, Planting, Reading, Walk, Wanted, Witness, Writing};
 pub use database::{DEFAULT_CHUNK_SIZE, Database, Gauges, Mode, Options};

@@ -53,6 +53,7 @@ const KNOWN_TABLES: &[&str] = &[
     "fs_whiteout",
     "fs_origin",
     "fs_overlay_config",
+    "nixbox_absent",
     "nixbox_agreed",
     "nixbox_attr",
     "nixbox_opaque",

@@ -6,6 +6,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use crate::absent::Absent;
 use crate::agreed::Agreed;
 use crate::database::{Mode, Options};
 use crate::direct::Direct;
@@ -82,6 +83,7 @@ impl Snapshots {
         let _ = fs::remove_file(copy);
         opened.map(|mut taken| {
             taken.direct = self.direct.clone();
+            self.files.share_origin(&taken.files);
             taken
         })
     }
@@ -127,6 +129,10 @@ impl Taken {
 
     pub fn kv(&self) -> Kv {
         Kv::new(self.files.clone())
+    }
+
+    pub fn absent(&self) -> Absent {
+        Absent::new(self.files.clone())
     }
 
     pub fn agreed(&self) -> Agreed {

@@ -155,6 +155,15 @@ impl Request {
         done.await.map_err(|error| broken(&error))?
     }
 
+    /// The same for what may have to wait for a remote: it takes none of the threads for the others.
+    pub(crate) async fn work_far<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Open) -> Result<T, Report> + Send + 'static,
+    ) -> Result<T, Report> {
+        let broken = |error| Report::from(Failure::new(&codes::UNEXPECTED, "a request broke off").why(error));
+        self.aside(work).await.map_err(broken)?
+    }
+
     /// Runs what takes as long as its peer does, from now on, beside the threads for the others.
     pub(crate) fn aside<T: Send + 'static>(&self, work: impl FnOnce(&Open) -> T + Send + 'static) -> JoinHandle<T> {
         let open = self.open.clone();

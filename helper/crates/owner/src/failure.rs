@@ -178,6 +178,7 @@ pub(crate) fn working(error: Database) -> Report {
             .help(format!("remove something, or raise `{key}` and start its owner anew"))
     };
     let failure = match error.errno() {
+        _ if matches!(error, Database::NotLoaded { .. }) => not_loaded(&error),
         _ if matches!(error, Database::LimitSize { .. }) => limit("limits.size"),
         _ if matches!(error, Database::LimitFiles { .. }) => limit("limits.files"),
         libc::EROFS => Failure::new(&codes::FILE_READ_ONLY, "the instance is read-only")
@@ -191,6 +192,13 @@ pub(crate) fn working(error: Database) -> Report {
         }
     };
     failure.into()
+}
+
+fn not_loaded(error: &Database) -> Failure {
+    let path = if let Database::NotLoaded { path, .. } = error { path.as_str() } else { "a file" };
+    Failure::new(&codes::SYNC_NOT_LOADED, format!("{path} is not loaded yet"))
+        .why(error)
+        .help("try again when the remote answers; `nixbox-helper sync fetch` loads what will be needed without it")
 }
 
 /// Of a request on one file of the instance.

@@ -370,6 +370,7 @@ pub(crate) fn open(
     let local = Local {
         tree: tree.clone(),
         kv: database.kv(),
+        absent: database.absent(),
         agreed: database.agreed(),
         snapshots: database.snapshots(),
         witness: witness.clone(),

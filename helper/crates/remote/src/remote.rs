@@ -79,17 +79,21 @@ impl Remote {
             .max_redirects(0)
             .max_redirects_will_error(false)
             // A server with one connection at a time would keep everybody else waiting for one that is idle.
-            .max_idle_connections(if endpoint.base.starts_with("https:") { 1 } else { 0 })
-            .timeout_connect(Some(deadlines.connect))
-            .timeout_resolve(Some(deadlines.connect))
-            .timeout_per_read(Some(deadlines.silence))
-            .timeout_per_write(Some(deadlines.silence))
-            .timeout_global(Some(deadlines.whole));
+            .max_idle_connections(if endpoint.base.starts_with("https:") { 1 } else { 0 });
         if endpoint.loopback {
             config = config.proxy(None);
         }
         let pipeline = format!("{}/v2/pipeline", endpoint.base);
         Ok(Self { agent: config.build().new_agent(), pipeline, authorization, deadlines })
+    }
+
+    /// The same for who cannot wait: asked once, and answered by then with what is wrong, if need be.
+    pub fn within(&self, whole: Duration) -> Self {
+        let whole = whole.max(Duration::from_millis(1));
+        let Deadlines { connect, silence, .. } = self.deadlines;
+        let deadlines = Deadlines { connect: connect.min(whole), silence: silence.min(whole), whole, tries: 1 };
+        let (agent, pipeline) = (self.agent.clone(), self.pipeline.clone());
+        Self { agent, pipeline, authorization: self.authorization.clone(), deadlines }
     }
 
     /// One statement that changes nothing, and so may be asked again where the answer does not come.
@@ -153,7 +157,18 @@ impl Remote {
 
     /// `body`: so many bytes, with so many steps.
     fn post(&self, body: &mut dyn Read, bytes: u64, steps: usize) -> Result<wire::Outcome> {
-        let mut request = self.agent.post(&self.pipeline).content_type("application/json");
+        let Deadlines { connect, silence, whole, .. } = self.deadlines;
+        let mut request = self
+            .agent
+            .post(&self.pipeline)
+            .config()
+            .timeout_connect(Some(connect))
+            .timeout_resolve(Some(connect))
+            .timeout_per_read(Some(silence))
+            .timeout_per_write(Some(silence))
+            .timeout_global(Some(whole))
+            .build()
+            .content_type("application/json");
         if let Some(authorization) = &self.authorization {
             request = request.header("authorization", authorization.as_str());
         }

@@ -185,9 +185,11 @@ catalogue! {
     SYNC_CONFLICT = "nixbox::sync::conflict", Conflict, "Both sides changed something, each in its own way. Nothing was changed; `nixbox-helper sync conflicts` lists it, and `sync resolve` settles it.";
     SYNC_FAILED = "nixbox::sync::failed", Unavailable, "The instance, or the copy that is kept of its remote, could not be worked on. The message says why.";
     SYNC_FOREIGN = "nixbox::sync::foreign", Refused, "The remote holds something that is no AgentFS database of version 0.4. It was left as it is.";
+    SYNC_GONE = "nixbox::sync::gone", Conflict, "What is to be pushed has content that was never loaded here, and that the remote has no more. Nothing was changed.";
     SYNC_LEASE = "nixbox::sync::lease", Held, "Another machine has the remote's lease. The message names it, and since when.";
     SYNC_NOT_ALLOWED = "nixbox::sync::not-allowed", Refused, "The remote wants a token, or does not take the one that it was sent.";
     SYNC_NOT_DECLARED = "nixbox::sync::not-declared", NotFound, "The instance is declared without `sync`.";
+    SYNC_NOT_LOADED = "nixbox::sync::not-loaded", Unavailable, "The content of a file is at the remote, and did not come from there. The message says why; what is here goes on.";
     SYNC_NO_CONFLICT = "nixbox::sync::no-conflict", NotFound, "Nothing at that path is in conflict.";
     SYNC_OVERTAKEN = "nixbox::sync::overtaken", Conflict, "One of the two sides was changed again and again while they were brought together. Nothing was lost; try again.";
     SYNC_REFUSED = "nixbox::sync::refused", Unavailable, "The remote answers with an error, something else than a Turso database, or a redirect. Nothing was changed there.";

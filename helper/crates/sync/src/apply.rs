@@ -7,13 +7,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use nixbox_engine::{
-    Attr, AttrChange, Caller, Error as Engine, FileSystem, Ino, Kind, Kv, NewNode, ROOT, Rename, Time, TimeChange,
-    Witness,
+    Absent, Attr, AttrChange, Caller, Error as Engine, FileSystem, Ino, Kind, Kv, Missing, NewNode, ROOT, Rename, Time,
+    TimeChange, Witness,
 };
 
 use crate::error::{Error, Result};
 use crate::look::{Key, Look, Mark, What, pair};
-use crate::scan::Scan;
+use crate::scan::{AllMissing, Scan};
 
 const PIECE: u32 = 256 << 10;
 /// Everything made gets its owner with its look.
@@ -23,12 +23,14 @@ const CALLER: Caller = Caller { uid: 0, gid: 0 };
 pub(crate) struct Source<'a> {
     pub(crate) tree: &'a Arc<dyn FileSystem>,
     pub(crate) kv: &'a Kv,
+    pub(crate) absent: &'a AllMissing,
 }
 
 /// What is changed.
 pub(crate) struct Target<'a> {
     pub(crate) tree: &'a Arc<dyn FileSystem>,
     pub(crate) kv: &'a Kv,
+    pub(crate) absent: &'a Absent,
     /// Who shows it is told afterwards: see [`Witness`].
     pub(crate) news: RefCell<Vec<News>>,
     /// Nobody looks at it meanwhile: files are written where they are, so that only what differs is written.
@@ -198,7 +200,7 @@ impl Target<'_> {
                 self.told_of(parent, name, Some(there.ino));
                 return Ok(());
             }
-            if self.alone && before.is_of_kind(look) {
+            if self.alone && before.is_of_kind(look) && self.missing(path, source)?.is_none() {
                 self.write_over(there, path, source)?;
                 return self.dress(there.ino, look);
             }
@@ -266,9 +268,20 @@ impl Target<'_> {
         Ok(attr.ino)
     }
 
-    /// An empty file gets what the other side has at `path`.
+    /// What the other side itself has not here.
+    fn missing<'s>(&self, path: &str, source: &Source<'s>) -> Result<Option<&'s Missing>> {
+        if source.absent.is_empty() {
+            return Ok(None);
+        }
+        Ok(source.absent.get(&find(&**source.tree, path)?.ino))
+    }
+
+    /// An empty file gets what the other side has at `path`: what is absent there is absent here, too.
     fn fill(&self, ino: Ino, path: &str, source: &Source<'_>) -> Result<()> {
         let from = find(&**source.tree, path)?;
+        if let Some(missing) = source.absent.get(&from.ino) {
+            return Ok(self.absent.put(ino, from.size, missing)?);
+        }
         let mut offset = 0;
         while offset < from.size {
             let piece = source.tree.read(from.ino, offset, PIECE)?;
@@ -284,6 +297,10 @@ impl Target<'_> {
     /// Only what differs is written.
     fn write_over(&self, there: &Attr, path: &str, source: &Source<'_>) -> Result<()> {
         let from = find(&**source.tree, path)?;
+        if self.absent.get(there.ino)?.is_some() {
+            self.tree.setattr(there.ino, AttrChange { size: Some(0), ..AttrChange::default() })?;
+            return self.fill(there.ino, path, source);
+        }
         let mut offset = 0;
         while offset < from.size {
             let piece = source.tree.read(from.ino, offset, PIECE)?;

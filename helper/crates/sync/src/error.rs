@@ -24,6 +24,9 @@ pub enum Error {
     /// It went out, and no answer came; looking again did not tell, either.
     #[error("whether the push has happened is not known: {0}")]
     Unknown(nixbox_remote::Error),
+    /// What is to be pushed has content that is neither here nor at the remote any more. Nothing was changed.
+    #[error("the content of {0} was never loaded, and the remote has it no more")]
+    Gone(String),
     #[error("the remote holds something that is no AgentFS database of version 0.4: {0}")]
     Foreign(String),
 }

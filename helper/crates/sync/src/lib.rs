@@ -6,6 +6,7 @@
 //! Knows no sockets, no clap, no configuration. See `docs/decisions/0005-sync-by-path.md`.
 
 mod apply;
+mod content;
 mod error;
 mod look;
 mod merge;
@@ -14,6 +15,7 @@ mod room;
 mod rows;
 mod scan;
 
+pub use content::RemoteContent;
 pub use error::{Error, Result};
 pub use look::{Key, Look, What};
 pub use merge::{Conflict, Settled};

@@ -5,11 +5,12 @@
 use std::collections::{BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 
-use nixbox_engine::{Database, Options};
+use nixbox_engine::{ABSENT_TABLE, Database, Options};
 use nixbox_remote::{Batch, Remote, Rows, Step, Value};
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OptionalExtension};
 
+use crate::content;
 use crate::error::{Error, Result};
 
 /// The tables that are synced, with their columns; the first is the key, but for `fs_data`, where two are.
@@ -80,18 +81,19 @@ impl Mirror {
         &self.path
     }
 
-    /// Becomes what the remote is.
-    pub(crate) fn pull(&self, remote: &Remote) -> Result<Found> {
+    /// Becomes what the remote is. `partial`: without the content of which the remote says what it is.
+    pub(crate) fn pull(&self, remote: &Remote, partial: bool) -> Result<Found> {
         let Some(sum) = remote_sum(remote)? else {
             self.throw_away()?;
             return Ok(Found::Empty);
         };
-        if self.path.exists() && self.sum().ok().as_ref() == Some(&sum) {
+        if self.path.exists() && self.sum().ok().as_ref() == Some(&sum) && (partial || self.is_whole().unwrap_or(false))
+        {
             return Ok(Found::Same);
         }
         let mut anew = false;
         for _ in 0..TRIES {
-            match self.pull_rows(remote) {
+            match self.pull_rows(remote, partial) {
                 Err(Error::Overtaken) => continue,
                 Err(Error::Mirror(error)) => {
                     self.throw_away()?;
@@ -127,18 +129,33 @@ impl Mirror {
         Ok(self.open()?.query_row(&format!("SELECT {SUM}"), [], |row| row.get(0))?)
     }
 
-    fn open(&self) -> Result<Connection> {
+    fn is_whole(&self) -> Result<bool> {
+        Ok(self.open()?.query_row("SELECT NOT EXISTS (SELECT 1 FROM nixbox_absent)", [], |row| row.get(0))?)
+    }
+
+    pub(crate) fn open(&self) -> Result<Connection> {
         if !self.path.exists() {
             Database::open_or_create(&self.path, &Options::default())?.close()?;
         }
         let connection = Connection::open(&self.path)?;
         // New content is written once, to where it stays, and nothing is left beside it that would take room.
         connection.pragma_update(None, "journal_mode", "DELETE")?;
+        connection.execute_batch(&format!("{ABSENT_TABLE}; {}", content::TABLE))?;
         Ok(connection)
     }
 
-    fn pull_rows(&self, remote: &Remote) -> Result<u64> {
-        let (sum, tables, sequences) = ask_for_tables(remote)?;
+    /// What the remote says that it has need not lie here, too.
+    pub(crate) fn let_content_go(&self) -> Result<()> {
+        let mut connection = self.open()?;
+        let change = connection.transaction()?;
+        for (ino, hash) in content::known(&change)? {
+            make_absent(&change, ino, &hash)?;
+        }
+        Ok(change.commit()?)
+    }
+
+    fn pull_rows(&self, remote: &Remote, partial: bool) -> Result<u64> {
+        let (sum, tables, sequences, contents) = ask_for_tables(remote)?;
         let mut connection = self.open()?;
         let change = connection.transaction()?;
         let inodes = TABLES.iter().position(|(name, _)| *name == "fs_inode").and_then(|at| tables.get(at));
@@ -155,8 +172,18 @@ impl Mirror {
             let bound = rusqlite::params_from_iter(row.iter().map(Bound));
             change.execute("INSERT INTO sqlite_sequence (name, seq) VALUES (?, ?)", bound)?;
         }
-        change.execute("DELETE FROM fs_data WHERE ino NOT IN (SELECT ino FROM fs_inode)", [])?;
-        let bytes = pull_content(remote, &change, &changed, &sum)?;
+        change.execute(&format!("DELETE FROM {}", content::CONTENT), [])?;
+        if let Some(contents) = contents {
+            let mut insert = change.prepare(&insert(content::CONTENT, content::COLUMNS, 1))?;
+            for row in &contents.rows {
+                insert.execute(rusqlite::params_from_iter(row.iter().map(Bound)))?;
+            }
+        }
+        for table in [DATA, "nixbox_absent"] {
+            change.execute(&format!("DELETE FROM {table} WHERE ino NOT IN (SELECT ino FROM fs_inode)"), [])?;
+        }
+        let wanted = to_pull(&change, changed, partial)?;
+        let bytes = pull_content(remote, &change, &wanted, &sum)?;
         let copied: String = change.query_row(&format!("SELECT {SUM}"), [], |row| row.get(0))?;
         if copied != sum {
             return Err(Error::Foreign(format!("its rows add up to {sum}, and their copies to {copied}")));
@@ -193,18 +220,26 @@ pub(crate) fn remote_sum(remote: &Remote) -> Result<Option<String>> {
     }
 }
 
-/// Everything but content, as it was at one moment.
-fn ask_for_tables(remote: &Remote) -> Result<(String, Vec<Rows>, Rows)> {
+/// Everything but content, as it was at one moment; last what the remote says of that, where it does.
+fn ask_for_tables(remote: &Remote) -> Result<(String, Vec<Rows>, Rows, Option<Rows>)> {
+    let says = format!("SELECT count(*) FROM sqlite_master WHERE name = '{}'", content::CONTENT);
+    let says = remote.ask(&Step::new(says))?;
+    let says = says.rows.first().map_or(Ok(0), |row| Rows::int(row, 0))? > 0;
     let all = TABLES.iter().filter(|(name, _)| *name != DATA);
     let select = |(name, columns): &(&str, &[&str])| Step::new(format!("SELECT {} FROM {name}", columns.join(", ")));
     let mut batch = Batch::of([Step::new(format!("SELECT {SUM}"))]);
     batch.push(Step::new(format!("SELECT name, seq FROM sqlite_sequence WHERE name IN ({SEQUENCES})")));
     all.map(select).for_each(|step| batch.push(step));
+    if says {
+        batch.push(select(&(content::CONTENT, content::COLUMNS)));
+    }
     let mut answers = remote.ask_all(&batch)?.into_iter();
     let (Some(sum), Some(sequences)) = (answers.next(), answers.next()) else {
         return Err(nixbox_remote::Error::Junk("tables were asked for and did not come".into()).into());
     };
-    Ok((text(&sum)?, answers.collect(), sequences))
+    let mut tables: Vec<_> = answers.collect();
+    let contents = if says { tables.pop() } else { None };
+    Ok((text(&sum)?, tables, sequences, contents))
 }
 
 fn text(rows: &Rows) -> Result<String> {
@@ -232,6 +267,43 @@ fn changed_inodes(connection: &Connection, rows: &[Vec<Value>]) -> Result<Vec<(i
         }
     }
     Ok(changed)
+}
+
+/// What of the content is to come, with sizes; the rest is absent from here on.
+fn to_pull(change: &Connection, mut changed: Vec<(i64, u64)>, partial: bool) -> Result<Vec<(i64, u64)>> {
+    if partial {
+        let known = content::known(change)?;
+        let mut wanted = Vec::new();
+        for (ino, size) in changed {
+            match known.get(&ino) {
+                Some(hash) => make_absent(change, ino, hash)?,
+                None => wanted.push((ino, size)),
+            }
+        }
+        changed = wanted;
+    } else {
+        let mut select =
+            change.prepare("SELECT ino, size FROM fs_inode WHERE ino IN (SELECT ino FROM nixbox_absent)")?;
+        let absent = select.query_map([], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?)))?;
+        let known: BTreeSet<i64> = changed.iter().map(|(ino, _)| *ino).collect();
+        for absent in absent {
+            let (ino, size) = absent?;
+            if !known.contains(&ino) {
+                changed.push((ino, u64::try_from(size).unwrap_or_default()));
+            }
+        }
+    }
+    for (ino, _) in &changed {
+        change.execute("DELETE FROM nixbox_absent WHERE ino = ?", [ino])?;
+    }
+    Ok(changed)
+}
+
+fn make_absent(change: &Connection, ino: i64, hash: &str) -> Result<()> {
+    let absent = "INSERT OR REPLACE INTO nixbox_absent (ino, hash, place) VALUES (?1, ?2, ?1)";
+    change.execute(absent, rusqlite::params![ino, hash])?;
+    change.execute("DELETE FROM fs_data WHERE ino = ?", [ino])?;
+    Ok(())
 }
 
 fn pull_content(remote: &Remote, change: &Connection, changed: &[(i64, u64)], sum: &str) -> Result<u64> {

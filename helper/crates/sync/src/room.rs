@@ -7,16 +7,17 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use nixbox_engine::{Agreed, Backing, Database, FileSystem, Kv, Options, ROOT, Snapshots, Taken, Witness};
+use nixbox_engine::{Absent, Agreed, Backing, Database, FileSystem, Kv, Options, ROOT, Snapshots, Taken, Witness};
 use nixbox_remote::{Claim, Held, Remote, Spool, Standing, Step, guard};
 
 use crate::apply::{Order, Source, Target};
+use crate::content;
 use crate::error::{Error, Result};
 use crate::look::{Entry, Key, Look, What};
 use crate::merge::{Conflict, Merged, Settled, merge};
 use crate::mirror::{Found, Mirror, SUM, remote_sum};
 use crate::rows;
-use crate::scan::{Known, Looks, Scan, scan};
+use crate::scan::{AllMissing, Known, Looks, Scan, scan};
 
 /// How often to begin anew where somebody goes on changing either side.
 const TRIES: usize = 5;
@@ -26,6 +27,7 @@ const TRIES: usize = 5;
 pub struct Local {
     pub tree: Arc<dyn FileSystem>,
     pub kv: Kv,
+    pub absent: Absent,
     pub agreed: Agreed,
     pub snapshots: Snapshots,
     /// Who shows it.
@@ -64,6 +66,7 @@ pub struct Room {
     /// For what belongs to this remote and this instance; may be removed when nobody is at it.
     folder: PathBuf,
     remote: Remote,
+    partial: bool,
 }
 
 /// Both sides and what they had in common, at one moment.
@@ -74,6 +77,8 @@ struct Scene {
     /// None where the remote is empty.
     there: Option<Taken>,
     theirs: Scan,
+    /// Of what is there, what is only known by its hash.
+    absent: AllMissing,
 }
 
 impl Room {
@@ -82,7 +87,12 @@ impl Room {
         for name in [HERE, CANDIDATE] {
             Mirror::at(folder.join(name)).throw_away()?;
         }
-        Ok(Self { folder: folder.to_owned(), remote })
+        Ok(Self { folder: folder.to_owned(), remote, partial: false })
+    }
+
+    /// Of content that comes, only what it is.
+    pub fn partial(self, partial: bool) -> Self {
+        Self { partial, ..self }
     }
 
     pub fn remote(&self) -> &Remote {
@@ -96,7 +106,7 @@ impl Room {
     /// Reads both and changes neither.
     pub fn look(&self, local: &Local, settled: &dyn Fn(&Conflict) -> Option<Settled>) -> Result<State> {
         let lease = Standing::of(&self.remote)?;
-        self.mirror().pull(&self.remote)?;
+        self.mirror().pull(&self.remote, self.partial)?;
         let scene = self.scene(local)?;
         let merged = scene.merged(settled);
         let wanted = looks(&merged);
@@ -150,7 +160,7 @@ impl Room {
         local: &Local,
         settled: &dyn Fn(&Conflict) -> Option<Settled>,
     ) -> Result<(Done, Scene, BTreeMap<Key, Look>)> {
-        let found = self.mirror().pull(&self.remote)?;
+        let found = self.mirror().pull(&self.remote, self.partial)?;
         let scene = self.scene(local)?;
         let merged = scene.merged(settled);
         if !merged.conflicts.is_empty() {
@@ -162,10 +172,11 @@ impl Room {
         if let Found::Changed { bytes } = found {
             done.bytes_in = bytes;
         }
-        let target = Target { tree: &local.tree, kv: &local.kv, news: RefCell::default(), alone: false };
+        let Local { tree, kv, absent, .. } = local;
+        let target = Target { tree, kv, absent, news: RefCell::default(), alone: false };
         if let Some(there) = scene.there.as_ref().filter(|_| !order.is_empty()) {
             let (tree, kv) = (there.tree(), there.kv());
-            let source = Source { tree: &tree, kv: &kv };
+            let source = Source { tree: &tree, kv: &kv, absent: &scene.absent };
             let mut applied = Ok(());
             let together = local.tree.together(&mut || {
                 applied = target.apply_files(&order, &scene.local, &source);
@@ -192,16 +203,23 @@ impl Room {
         wanted: &BTreeMap<Key, Look>,
     ) -> Result<Done> {
         let order = Order::of(&scene.theirs, wanted);
-        if order.is_empty() {
+        let (mirror, candidate) = (self.mirror(), Mirror::at(self.folder.join(CANDIDATE)));
+        // What other programs have written, nobody has said of yet what it is.
+        if order.is_empty() && (scene.there.is_none() || scene.theirs.is_said_by(&mirror.open()?)?) {
             return Ok(done);
         }
-        let (mirror, candidate) = (self.mirror(), Mirror::at(self.folder.join(CANDIDATE)));
         candidate.throw_away()?;
         let before = scene.there.is_some().then(|| mirror.sum()).transpose()?;
         if before.is_some() {
             std::fs::copy(mirror.path(), candidate.path())?;
         }
         self.change_candidate(candidate.path(), &order, scene)?;
+        let theirs = {
+            let there = Taken::foreign(candidate.path(), &Backing::Sqlite)?;
+            let known = known(&local.agreed, [&scene.local, &scene.theirs])?;
+            scan(&there.tree(), &there.kv(), &there.absent().all()?, &known)?
+        };
+        content::write(&mut candidate.open()?, &theirs)?;
         let after = candidate.sum()?;
         let mut steps = Spool::new(self.nameless()?)?;
         let [is_held, clean] = guard(claim, held);
@@ -226,9 +244,9 @@ impl Room {
         // What was sent is what the remote has now; where it is not, it is read anew the next time.
         mirror.throw_away()?;
         std::fs::rename(candidate.path(), mirror.path())?;
-        let there = Taken::foreign(mirror.path(), &Backing::Sqlite)?;
-        let known = known(&local.agreed, [&scene.local, &scene.theirs])?;
-        let theirs = scan(&there.tree(), &there.kv(), &known)?;
+        if self.partial {
+            mirror.let_content_go()?;
+        }
         self.agree(local, &scene.theirs.looks, &theirs, &scene.local)?;
         Ok(done)
     }
@@ -243,10 +261,11 @@ impl Room {
 
     fn change_candidate(&self, candidate: &Path, order: &Order, scene: &Scene) -> Result<()> {
         let database = Database::open_or_create(candidate, &Options::default())?;
-        let (tree, kv) = (database.tree(), database.kv());
-        let target = Target { tree: &tree, kv: &kv, news: RefCell::default(), alone: true };
+        let (tree, kv, absent) = (database.tree(), database.kv(), database.absent());
+        let target = Target { tree: &tree, kv: &kv, absent: &absent, news: RefCell::default(), alone: true };
         let (from, values) = (scene.here.tree(), scene.here.kv());
-        let source = Source { tree: &from, kv: &values };
+        let missing = scene.here.absent().all()?;
+        let source = Source { tree: &from, kv: &values, absent: &missing };
         let changed = target.apply_files(order, &scene.theirs, &source);
         let changed = changed.and_then(|()| target.apply_values(order, &source));
         drop(tree);
@@ -285,14 +304,15 @@ impl Room {
         let known = known(&local.agreed, [])?;
         local.witness.settle(None);
         let here = local.snapshots.take(&self.folder.join(HERE))?;
-        let ours = scan(&here.tree(), &here.kv(), &known)?;
+        let ours = scan(&here.tree(), &here.kv(), &here.absent().all()?, &known)?;
         let mirror = self.mirror();
         let there = mirror.path().exists().then(|| Taken::foreign(mirror.path(), &Backing::Sqlite)).transpose()?;
+        let absent = there.as_ref().map(|there| there.absent().all()).transpose()?.unwrap_or_default();
         let theirs = match &there {
-            Some(there) => scan(&there.tree(), &there.kv(), &known)?,
+            Some(there) => scan(&there.tree(), &there.kv(), &absent, &known)?,
             None => Scan::default(),
         };
-        Ok(Scene { agreed, here, local: ours, there, theirs })
+        Ok(Scene { agreed, here, local: ours, there, theirs, absent })
     }
 }
 

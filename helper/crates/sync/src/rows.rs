@@ -3,16 +3,19 @@
 
 use std::path::Path;
 
+use nixbox_engine::ABSENT_TABLE;
 use nixbox_remote::{Spool, Step, Value};
 use rusqlite::Connection;
 use rusqlite::types::ValueRef;
 
-use crate::error::Result;
+use crate::content::{self, CONTENT, HOLDS};
+use crate::error::{Error, Result};
 use crate::mirror::{DATA, TABLES, insert};
 
 /// `before`: none where there is no database yet.
 pub(crate) fn difference(before: Option<&Path>, after: &Path, steps: &mut Spool) -> Result<()> {
     let connection = Connection::open(after)?;
+    steps.push(Step::new(content::TABLE));
     match before {
         Some(before) => {
             let before = before.to_string_lossy();
@@ -20,6 +23,9 @@ pub(crate) fn difference(before: Option<&Path>, after: &Path, steps: &mut Spool)
         }
         None => {
             connection.execute("ATTACH DATABASE ':memory:' AS before", [])?;
+            for table in [ABSENT_TABLE, content::TABLE] {
+                connection.execute_batch(&table.replacen("EXISTS ", "EXISTS before.", 1))?;
+            }
             for sql in schema(&connection)? {
                 // The same tables, empty, to compare with.
                 if let Some(rest) = sql.strip_prefix("CREATE TABLE ") {
@@ -33,10 +39,41 @@ pub(crate) fn difference(before: Option<&Path>, after: &Path, steps: &mut Spool)
             }
         }
     }
-    for (table, columns) in TABLES {
+    absent(&connection, steps)?;
+    for (table, columns) in TABLES.iter().chain([&(CONTENT, content::COLUMNS)]) {
         rows_of(&connection, table, columns, steps)?;
     }
     sequences(&connection, steps)
+}
+
+/// What is absent in what is to come lies at the remote already, perhaps as the content of another file, which may go in
+/// this very batch: so it is copied there, first. Where content has come to what was absent, all that the remote has of it
+/// goes.
+fn absent(connection: &Connection, steps: &mut Spool) -> Result<()> {
+    let sql = format!(
+        "SELECT a.ino, a.hash, (SELECT c.ino FROM before.{CONTENT} AS c JOIN before.fs_inode AS i ON {HOLDS} \
+         WHERE c.hash = a.hash LIMIT 1) FROM main.nixbox_absent AS a \
+         WHERE NOT EXISTS (SELECT 1 FROM before.nixbox_absent AS b WHERE b.ino = a.ino AND b.hash = a.hash)"
+    );
+    let mut lost = None;
+    each(connection, &sql, 3, |args| match args.as_slice() {
+        [ino, _, from @ Value::Integer { .. }] => {
+            let copy = "INSERT OR REPLACE INTO fs_data (ino, chunk_index, data) \
+                        SELECT ?, chunk_index, data FROM fs_data WHERE ino = ?";
+            steps.push(Step::with(copy, [ino.clone(), from.clone()]));
+        }
+        [Value::Integer { value }, ..] => lost = Some(*value),
+        _ => {}
+    })?;
+    if let Some(ino) = lost {
+        let sql = "WITH RECURSIVE up(ino, path) AS (SELECT ?1, '' UNION ALL \
+                   SELECT d.parent_ino, '/' || d.name || up.path FROM up JOIN main.fs_dentry AS d ON d.ino = up.ino \
+                   WHERE up.ino <> 1 LIMIT 256) SELECT path FROM up WHERE ino = 1";
+        let path = connection.query_row(sql, [ino], |row| row.get(0)).unwrap_or_else(|_| format!("inode {ino}"));
+        return Err(Error::Gone(path));
+    }
+    let come = "SELECT ino FROM before.nixbox_absent WHERE ino NOT IN (SELECT ino FROM main.nixbox_absent)";
+    each(connection, come, 1, |args| steps.push(Step::with("DELETE FROM fs_data WHERE ino = ?", args)))
 }
 
 /// Content is compared only of what was written to: everything else has the same times.

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::ffi::OsStr;
 use std::sync::Arc;
 
-use nixbox_engine::{Attr, ByPath, Caller, FileSystem, Ino, Kind, Kv};
+use nixbox_engine::{Attr, ByPath, Caller, FileSystem, Ino, Kind, Kv, Missing};
 
 use crate::error::{Error, Result};
 use crate::look::{Key, Look, Mark, What, pair};
@@ -24,8 +24,11 @@ pub(crate) struct Scan {
 /// The hashes of content that has been read before.
 pub(crate) type Known = HashMap<Mark, String>;
 
+/// Files whose content is not here, and what it is.
+pub(crate) type AllMissing = BTreeMap<Ino, Missing>;
+
 /// Nobody must change the tree meanwhile.
-pub(crate) fn scan(tree: &Arc<dyn FileSystem>, kv: &Kv, known: &Known) -> Result<Scan> {
+pub(crate) fn scan(tree: &Arc<dyn FileSystem>, kv: &Kv, absent: &AllMissing, known: &Known) -> Result<Scan> {
     let by_path = ByPath::new(tree.clone(), Arc::new(()), Caller { uid: 0, gid: 0 });
     let mut walk = by_path.list(OsStr::new("/"), true)?;
     let mut scan = Scan::default();
@@ -38,7 +41,8 @@ pub(crate) fn scan(tree: &Arc<dyn FileSystem>, kv: &Kv, known: &Known) -> Result
             let path = found.path.to_str().ok_or(nixbox_engine::Error::Errno(libc::EILSEQ))?.to_owned();
             let target = found.target.map(|target| target.to_string_lossy().into_owned());
             let mark = Mark::of(&found.attr);
-            let look = look_of(&**tree, &found.attr, target, known)?;
+            let hash = absent.get(&found.attr.ino).map(|missing| &missing.hash).or_else(|| known.get(&mark));
+            let look = look_of(&**tree, &found.attr, target, hash)?;
             scan.marks.insert(Key::File(path.clone()), mark);
             scan.looks.insert(Key::File(path), look);
         }
@@ -75,11 +79,11 @@ fn join_names(scan: &mut Scan, tree: &Arc<dyn FileSystem>) -> Result<()> {
     Ok(())
 }
 
-fn look_of(tree: &dyn FileSystem, attr: &Attr, target: Option<String>, known: &Known) -> Result<Look> {
+fn look_of(tree: &dyn FileSystem, attr: &Attr, target: Option<String>, hash: Option<&String>) -> Result<Look> {
     let what = match attr.kind {
         Kind::Directory => What::Folder,
         Kind::File => {
-            let hash = match known.get(&Mark::of(attr)) {
+            let hash = match hash {
                 Some(hash) => hash.clone(),
                 None => hash_of(tree, attr)?,
             };

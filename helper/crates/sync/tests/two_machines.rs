@@ -46,6 +46,7 @@ impl Machine {
         Local {
             tree: database.tree(),
             kv: database.kv(),
+            absent: database.absent(),
             agreed: database.agreed(),
             snapshots: database.snapshots(),
             witness: Arc::new(()),

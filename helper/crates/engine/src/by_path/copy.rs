@@ -97,6 +97,9 @@ impl ByPath {
     fn copy_file(&self, source: &Attr, to: Place, there: Option<Attr>) -> Result<()> {
         let replaces = there.filter(|there| there.kind == Kind::File);
         let mut writing = self.write_new(to, replaces, source.perm & 0o777)?;
+        if writing.share(source.ino)? {
+            return writing.finish();
+        }
         let mut offset = 0;
         loop {
             let piece = self.files.read(source.ino, offset, PIECE)?;

@@ -97,6 +97,11 @@ impl Writing {
         Ok(())
     }
 
+    /// Takes the content of `from` without reading it, where that is not here. False: it has to be copied.
+    pub(super) fn share(&self, from: Ino) -> Result<bool> {
+        self.tree.files.share(from, self.ino())
+    }
+
     /// All of it has come: from here on it is there, and on disk.
     pub fn finish(mut self) -> Result<()> {
         if let Some(becomes) = &self.becomes {

@@ -10,6 +10,7 @@ use crate::store::first;
 
 impl Tree<'_> {
     pub(super) fn allocate(&mut self, ino: Ino, offset: u64, length: u64, how: Allocate) -> Result<()> {
+        self.must_be_whole(ino)?;
         let size = self.file(ino)?.size;
         let end = offset.checked_add(length).filter(|end| *end <= MAX_SIZE).ok_or(Error::Errno(libc::EFBIG))?;
         let grow = |tree: &mut Self| match end > size {
@@ -61,7 +62,8 @@ impl Tree<'_> {
 
     pub(super) fn blocks(&mut self, attr: &Attr) -> Result<u64> {
         let full = attr.full_blocks();
-        if attr.size <= FILL_LIMIT && !self.memory.may_have_gaps(attr.ino) {
+        // Archivers take what has no blocks for nothing but zeroes.
+        if self.memory.absent.contains(&attr.ino) || attr.size <= FILL_LIMIT && !self.memory.may_have_gaps(attr.ino) {
             return Ok(full);
         }
         let sql = "SELECT count(*) FROM fs_data WHERE ino = ?";

@@ -77,7 +77,7 @@ impl Tree<'_> {
     /// Answers the chunk to go on with.
     fn fill_slice(&mut self, ino: Ino, next: u64) -> Result<Option<u64>> {
         let Some(attr) = inode::find(self.store, ino)? else { return Ok(None) };
-        if attr.kind != Kind::File || attr.nlink == 0 {
+        if attr.kind != Kind::File || attr.nlink == 0 || self.memory.absent.contains(&ino) {
             return Ok(None);
         }
         let chunk_size = self.memory.chunk_size;
@@ -121,6 +121,9 @@ impl Tree<'_> {
         }
         self.store.execute("DELETE FROM fs_symlink WHERE ino = ?", &[ino.into()])?;
         self.store.execute("DELETE FROM fs_inode WHERE ino = ?", &[ino.into()])?;
+        if self.memory.absent.contains(&ino) {
+            self.no_longer_absent(ino)?;
+        }
         if self.memory.has_origins {
             for sql in [
                 "DELETE FROM fs_origin WHERE delta_ino = ?",

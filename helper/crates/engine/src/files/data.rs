@@ -23,11 +23,14 @@ impl Tree<'_> {
             return Ok(Vec::new());
         }
         let chunk_size = self.memory.chunk_size;
+        let (first, last) = (offset / chunk_size, (end - 1) / chunk_size);
+        let mut chunks = 0;
         let mut content = vec![0; (end - offset) as usize];
         self.store.query(
             "SELECT chunk_index, data FROM fs_data WHERE ino = ? AND chunk_index BETWEEN ? AND ?",
-            &[ino.into(), (offset / chunk_size).into(), ((end - 1) / chunk_size).into()],
+            &[ino.into(), first.into(), last.into()],
             &mut |row| {
+                chunks += 1;
                 let start = row.int(0)? as u64 * chunk_size;
                 let chunk = row.blob(1)?;
                 let chunk = &chunk[..chunk.len().min(chunk_size as usize)];
@@ -40,6 +43,9 @@ impl Tree<'_> {
                 Ok(())
             },
         )?;
+        if chunks <= last - first && self.memory.absent.contains(&ino) {
+            return Err(Error::Absent { ino, range: offset..end });
+        }
         Ok(content)
     }
 
@@ -49,6 +55,7 @@ impl Tree<'_> {
         if data.is_empty() {
             return Ok(0);
         }
+        self.must_be_whole(ino)?;
         let end = offset.checked_add(data.len() as u64).filter(|end| *end <= MAX_SIZE);
         let end = end.ok_or(Error::Errno(libc::EFBIG))?;
         let chunk_size = self.memory.chunk_size;
@@ -90,6 +97,9 @@ impl Tree<'_> {
         let mut gaps = false;
         if let Some(size) = change.size {
             self.file(ino)?;
+            if size > 0 {
+                self.must_be_whole(ino)?;
+            }
             self.charge_resize(attr.size, size)?;
             gaps = self.resize(&attr, size)?;
             attr.size = size;
@@ -107,6 +117,10 @@ impl Tree<'_> {
         }
         attr.ctime = now;
         inode::update(self.store, &attr)?;
+        if change.size.is_some() && self.memory.absent.contains(&ino) {
+            // Nothing of it is wanted any more.
+            self.no_longer_absent(ino)?;
+        }
         if gaps {
             self.memory.has_gaps(ino);
         }

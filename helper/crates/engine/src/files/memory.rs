@@ -26,6 +26,8 @@ pub(crate) struct Memory {
     known: HashMap<Ino, Known>,
     /// Files with large stretches that have no chunks yet.
     sparse: HashSet<Ino>,
+    /// Files whose content is not all here: see `absent.rs`.
+    pub(super) absent: HashSet<Ino>,
 }
 
 /// An inode that a front end refers to.
@@ -62,6 +64,7 @@ impl Memory {
             has_origins: super::tidy::has_origins(store)?,
             known: HashMap::new(),
             sparse: HashSet::new(),
+            absent: super::absent::load(store)?,
         })
     }
 

@@ -4,6 +4,7 @@
 //! the kernel does both). Access times are not kept: reading never writes. Names and link targets are UTF-8,
 //! because the format stores them as text; others are refused with `EILSEQ`.
 
+pub(crate) mod absent;
 mod adopt;
 mod allocate;
 mod attrs;
@@ -13,6 +14,7 @@ mod data;
 mod draft;
 mod inode;
 mod limits;
+mod load;
 pub(crate) mod memory;
 pub(crate) mod names;
 mod remove;
@@ -27,6 +29,7 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use self::load::Loads;
 use self::memory::Memory;
 use self::tree::Tree;
 use crate::error::{Error, Result};
@@ -45,6 +48,7 @@ pub struct Files {
     /// Something on the disk that holds the database.
     disk: PathBuf,
     read_only: bool,
+    loads: Loads,
 }
 
 impl Files {
@@ -59,7 +63,7 @@ impl Files {
             tidy::tidy(&mut *store)?;
         }
         let memory = Memory::load(&mut *store, chunk_size, limits)?;
-        Ok(Self { journal: Journal::new(store, memory)?, disk: disk.to_owned(), read_only })
+        Ok(Self { journal: Journal::new(store, memory)?, disk: disk.to_owned(), read_only, loads: Loads::default() })
     }
 
     pub(crate) fn close(&self) -> Result<()> {
@@ -182,7 +186,7 @@ impl FileSystem for Files {
     }
 
     fn setattr(&self, ino: Ino, change: AttrChange) -> Result<Attr> {
-        self.change_tree(|tree| tree.set_attr(ino, change))
+        self.loading(|| self.change_tree(|tree| tree.set_attr(ino, change)))
     }
 
     fn readlink(&self, ino: Ino) -> Result<OsString> {
@@ -239,11 +243,14 @@ impl FileSystem for Files {
     }
 
     fn read(&self, ino: Ino, offset: u64, size: u32) -> Result<Vec<u8>> {
-        self.read_tree(|tree| tree.read(ino, offset, size))
+        match self.read_only {
+            true => self.read_through(ino, offset, size),
+            false => self.loading(|| self.read_tree(|tree| tree.read(ino, offset, size))),
+        }
     }
 
     fn write(&self, ino: Ino, offset: u64, data: &[u8]) -> Result<u32> {
-        self.grow_tree(data.len(), |tree| tree.write(ino, offset, data))
+        self.loading(|| self.grow_tree(data.len(), |tree| tree.write(ino, offset, data)))
     }
 
     fn allocate(&self, ino: Ino, offset: u64, length: u64, how: Allocate) -> Result<()> {
@@ -255,7 +262,7 @@ impl FileSystem for Files {
         };
         // Refused now, and not when it is written to.
         self.disk_must_have(grows)?;
-        self.grow_tree(0, |tree| tree.allocate(ino, offset, length, how))
+        self.loading(|| self.grow_tree(0, |tree| tree.allocate(ino, offset, length, how)))
     }
 
     fn blocks(&self, attr: &Attr) -> u64 {
@@ -263,6 +270,17 @@ impl FileSystem for Files {
             return attr.full_blocks();
         }
         self.read_tree(|tree| tree.blocks(attr)).unwrap_or(attr.full_blocks())
+    }
+
+    fn may_wait(&self, ino: Ino) -> bool {
+        self.has_origin() && self.journal.note(|memory| memory.absent.contains(&ino))
+    }
+
+    fn share(&self, from: Ino, to: Ino) -> Result<bool> {
+        if !self.journal.note(|memory| memory.absent.contains(&from)) {
+            return Ok(false);
+        }
+        self.grow_tree(0, |tree| tree.share(from, to))
     }
 
     fn fsync(&self, _ino: Ino) -> Result<()> {

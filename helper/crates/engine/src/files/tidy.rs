@@ -59,6 +59,9 @@ fn tidy_in_transaction(store: &mut dyn Store) -> Result<()> {
             store.execute(sql, &[])?;
         }
     }
+    if super::absent::has_table(store)? {
+        store.execute("DELETE FROM nixbox_absent WHERE ino NOT IN (SELECT ino FROM fs_inode)", &[])?;
+    }
     if found.wrong_links {
         store.execute(WRONG_LINKS, &[])?;
     }

@@ -119,7 +119,8 @@ impl Tree<'_> {
     /// Answers its size where it is opened for the first time since it was looked up or made.
     pub(super) fn open(&mut self, ino: Ino) -> Result<Option<u64>> {
         let attr = self.attr(ino)?;
-        Ok(self.memory.opened(ino).then_some(attr.size))
+        // What is absent comes when it is read, and not when it is opened.
+        Ok((self.memory.opened(ino) && !self.memory.absent.contains(&ino)).then_some(attr.size))
     }
 
     pub(crate) fn read_link(&mut self, ino: Ino) -> Result<OsString> {

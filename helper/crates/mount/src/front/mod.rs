@@ -2,6 +2,7 @@
 //! translates words, counts what the kernel counts, and keeps directory listings still while they are read.
 
 mod ahead;
+mod aside;
 mod backed;
 mod link;
 mod listing;
@@ -9,6 +10,7 @@ mod translate;
 
 use std::ffi::OsStr;
 use std::io;
+use std::ops::Deref;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -24,10 +26,11 @@ use nixbox_engine::{Allocate, Attr, AttrChange, FileSystem, Ino, Kind, NewNode, 
 
 use crate::options::{Access, Options};
 use ahead::Turn;
+use aside::Asking;
 use backed::Backed;
 pub(crate) use link::Link;
 use listing::Listings;
-use translate::{Shown, caller, errno, kind_of_mode, negative, perm_of_mode, time_change};
+use translate::{Shown, caller, kind_of_mode, negative, perm_of_mode, time_change};
 
 /// Inode numbers are never used again, so one generation does.
 const GENERATION: Generation = Generation(0);
@@ -41,47 +44,30 @@ const PAGE: usize = 32;
 const NO_HANDLE: FileHandle = FileHandle(0);
 
 pub(crate) struct Front {
-    tree: Arc<dyn FileSystem>,
-    shown: Shown,
+    asking: Asking,
     listings: Listings,
     backed: Backed,
-    link: Arc<Link>,
-    /// Some of those whom the kernel lets in are turned away here, so it must ask each time.
-    asks_each_time: bool,
+}
+
+impl Deref for Front {
+    type Target = Asking;
+
+    fn deref(&self) -> &Asking {
+        &self.asking
+    }
 }
 
 impl Front {
     pub(crate) fn new(tree: Arc<dyn FileSystem>, options: &Options, link: Arc<Link>) -> Self {
         let shown = Shown { uid: options.uid, gid: options.gid };
         let asks_each_time = options.access == Access::OwnerAndRoot;
-        Self { tree, shown, listings: Listings::default(), backed: Backed::default(), link, asks_each_time }
-    }
-
-    fn ask<T>(&self, question: impl FnOnce(&dyn FileSystem) -> Result<T>) -> Result<T, Errno> {
-        if self.link.closed.load(Ordering::Acquire) {
-            return Err(Errno::ENODEV);
-        }
-        question(&*self.tree).map_err(errno)
-    }
-
-    fn valid_for(&self, ino: Ino) -> Duration {
-        if self.asks_each_time { Duration::ZERO } else { self.tree.valid_for(ino) }
-    }
-
-    fn shown(&self, attr: &Attr) -> fuser::FileAttr {
-        fuser::FileAttr { blocks: self.tree.blocks(attr), ..self.shown.attr(attr) }
+        let asking = Asking { tree, shown, link, asks_each_time };
+        Self { asking, listings: Listings::default(), backed: Backed::default() }
     }
 
     fn entry(&self, reply: ReplyEntry, answer: Result<Attr, Errno>) {
         match answer {
             Ok(attr) => reply.entry(&self.valid_for(attr.ino), &self.shown(&attr), GENERATION),
-            Err(error) => reply.error(error),
-        }
-    }
-
-    fn attr(&self, reply: ReplyAttr, answer: Result<Attr, Errno>) {
-        match answer {
-            Ok(attr) => reply.attr(&self.valid_for(attr.ino), &self.shown(&attr)),
             Err(error) => reply.error(error),
         }
     }
@@ -202,14 +188,15 @@ impl Filesystem for Front {
             atime: atime.map(time_change),
             mtime: mtime.map(time_change),
         };
-        if size.is_some() {
-            self.link.ahead.open(ino.0, false);
+        if size.is_none() {
+            return self.attr(reply, self.ask(|tree| tree.setattr(ino.0, change)));
         }
-        let changed = self.ask(|tree| tree.setattr(ino.0, change));
-        if size.is_some() {
-            self.link.ahead.close(ino.0);
-        }
-        self.attr(reply, changed);
+        self.with_content(ino.0, move |asking| {
+            asking.link.ahead.open(ino.0, false);
+            let changed = asking.ask(|tree| tree.setattr(ino.0, change));
+            asking.link.ahead.close(ino.0);
+            asking.attr(reply, changed);
+        });
     }
 
     fn readlink(&self, _: &Request, ino: INodeNo, reply: ReplyData) {
@@ -312,10 +299,10 @@ impl Filesystem for Front {
         _: Option<LockOwner>,
         reply: ReplyData,
     ) {
-        match self.ask(|tree| tree.read(ino.0, offset, size)) {
+        self.with_content(ino.0, move |asking| match asking.ask(|tree| tree.read(ino.0, offset, size)) {
             Ok(data) => reply.data(&data),
             Err(error) => reply.error(error),
-        }
+        });
     }
 
     fn write(
@@ -330,12 +317,11 @@ impl Filesystem for Front {
         _: Option<LockOwner>,
         reply: ReplyWrite,
     ) {
-        let written = self.ask(|tree| tree.write(ino.0, offset, data));
-        self.link.writes.fetch_add(1, Ordering::AcqRel);
-        match written {
-            Ok(size) => reply.written(size),
-            Err(error) => reply.error(error),
+        if self.tree.may_wait(ino.0) {
+            let data = data.to_vec();
+            return self.with_content(ino.0, move |asking| written(asking, ino.0, offset, &data, reply));
         }
+        written(self, ino.0, offset, data, reply);
     }
 
     /// Nothing is held back until close, so the kernel need not ask again.
@@ -388,7 +374,9 @@ impl Filesystem for Front {
             }
             _ => return reply.error(Errno::EOPNOTSUPP),
         };
-        empty(reply, self.ask(|tree| tree.allocate(ino.0, offset, length, how)));
+        self.with_content(ino.0, move |asking| {
+            empty(reply, asking.ask(|tree| tree.allocate(ino.0, offset, length, how)));
+        });
     }
 
     /// The kernel takes the whole of a file for data then, which is true.
@@ -512,6 +500,15 @@ fn flags_of(opened: Opened) -> FopenFlags {
 fn empty(reply: ReplyEmpty, answer: Result<(), Errno>) {
     match answer {
         Ok(()) => reply.ok(),
+        Err(error) => reply.error(error),
+    }
+}
+
+fn written(asking: &Asking, ino: Ino, offset: u64, data: &[u8], reply: ReplyWrite) {
+    let written = asking.ask(|tree| tree.write(ino, offset, data));
+    asking.link.writes.fetch_add(1, Ordering::AcqRel);
+    match written {
+        Ok(size) => reply.written(size),
         Err(error) => reply.error(error),
     }
 }

@@ -245,6 +245,14 @@ impl FileSystem for Counted {
         self.tree.blocks(attr)
     }
 
+    fn may_wait(&self, ino: Ino) -> bool {
+        self.tree.may_wait(ino)
+    }
+
+    fn share(&self, from: Ino, to: Ino) -> Result<bool> {
+        self.tree.share(from, to)
+    }
+
     fn fsync(&self, ino: Ino) -> Result<()> {
         self.asked("fsync", &self.operations.fsync, self.tree.fsync(ino))
     }

@@ -33,6 +33,12 @@ impl Syncing {
                     .help("name an empty database, or one that AgentFS 0.6 or nixbox has written")
                     .into()
             }
+            Error::Gone(_) => {
+                Failure::new(&codes::SYNC_GONE, format!("`{}` was not pushed to `{}`", self.instance, self.name))
+                    .why(error)
+                    .help("remove that file, or take it from a snapshot; nothing else was lost")
+                    .into()
+            }
             Error::Engine(error) => failure::working(error),
             Error::Io(error) => failure::io(&self.folder, &error).into(),
             error => {

@@ -204,15 +204,16 @@ fn too_short(scene: &mut Scene<'_>) -> Result<()> {
     Ok(())
 }
 
-/// Files whose holes are to be filled: larger ones stay sparse, as upstream's mount has them.
+/// Files whose holes are to be filled: larger ones stay sparse, as upstream's mount has them. What is absent is no hole.
 fn holes(scene: &mut Scene<'_>) -> Result<Vec<[i64; 3]>> {
     let most = FILL_LIMIT as i64 / scene.chunk_size;
-    scene.numbers::<3>(
+    let but = if scene.has("nixbox_absent") { "AND i.ino NOT IN (SELECT ino FROM nixbox_absent)" } else { "" };
+    let sql = format!(
         "SELECT i.ino, i.size, (i.size + :chunk - 1) / :chunk - coalesce(c.stored, 0) AS missing FROM fs_inode AS i \
          LEFT JOIN (SELECT ino, count(*) AS stored FROM fs_data WHERE chunk_index >= 0 GROUP BY ino) AS c ON c.ino = i.ino \
-         WHERE i.mode & 61440 = 32768 AND missing BETWEEN 1 AND ?",
-        &[most.into()],
-    )
+         WHERE i.mode & 61440 = 32768 AND missing BETWEEN 1 AND ? {but}"
+    );
+    scene.numbers::<3>(&sql, &[most.into()])
 }
 
 fn fill(scene: &mut Scene<'_>) -> Result<()> {

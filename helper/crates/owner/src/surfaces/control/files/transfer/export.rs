@@ -52,6 +52,9 @@ fn tell(open: &Open, path: &Name, form: ExportForm, mut to: Outward) -> Result<u
     let copy = Copy::named(&open.folder)?;
     let snapshot = |error| Broken::from(snapshot_failed(&copy.path, error));
     if form == ExportForm::Database {
+        // Other programs know no absent content, and take it for zeroes.
+        let absent: Vec<_> = open.local.absent.all().map_err(failure::working)?.into_keys().collect();
+        open.local.absent.load(&absent, &mut |_| true).map_err(failure::working)?;
         open.snapshots.copy_to(&copy.path).map_err(snapshot)?;
         send_file(&copy.path, to)?;
         return Ok(0);
