@@ -30,6 +30,23 @@ let
     }
     // lib.optionalAttrs (e.keyCommand != [ ]) { key_command = e.keyCommand; };
 
+  sync =
+    s:
+    present {
+      inherit (s) remote;
+      # The table's presence is what leaves content away.
+      partial = if s.partial == null then null else partial s.partial;
+    };
+
+  partial =
+    p:
+    present {
+      inherit (p) prefetch;
+      segment_size = p.segmentSize;
+      bootstrap_length = p.bootstrapLength;
+      bootstrap_query = p.bootstrapQuery;
+    };
+
   remote =
     r:
     present {
@@ -58,7 +75,7 @@ let
         http = if i.http == null then null else http i.http;
         inherit (i) nfs;
         encryption = if i.encryption == null then null else encryption i.encryption;
-        sync = if i.sync == null then null else present i.sync;
+        sync = if i.sync == null then null else sync i.sync;
       }
       // filled {
         inherit (i) labels env;

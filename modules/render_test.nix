@@ -80,7 +80,15 @@ in
             keyCommand = [ "pass" ];
             keyEnv = "K";
           };
-          sync.remote = "team";
+          sync = {
+            remote = "team";
+            partial = {
+              prefetch = true;
+              segmentSize = "64KiB";
+              bootstrapLength = 1048576;
+              bootstrapQuery = "SELECT 1";
+            };
+          };
           mcp.tools = [ "read_file" ];
         };
         remotes.team = {
@@ -138,7 +146,15 @@ in
             key_command = [ "pass" ];
             key_env = "K";
           };
-          sync.remote = "team";
+          sync = {
+            remote = "team";
+            partial = {
+              prefetch = true;
+              segment_size = "64KiB";
+              bootstrap_length = 1048576;
+              bootstrap_query = "SELECT 1";
+            };
+          };
           mcp.tools = [ "read_file" ];
         };
         remotes.team = {

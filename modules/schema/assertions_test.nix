@@ -109,6 +109,12 @@ in
   };
 
   "sync: with a remote" = accepts (synced { });
+  "sync: partial" = accepts (synced {
+    sync = {
+      remote = "team";
+      partial = { };
+    };
+  });
   "sync: a remote on this machine" = accepts {
     remotes.home.url = "http://127.0.0.1:8080";
   };

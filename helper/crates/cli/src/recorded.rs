@@ -70,6 +70,7 @@ fn undeclared(status: Status, paths: Paths) -> Instance {
         nfs: None,
         encryption: None,
         sync: None,
+        partial: None,
         mcp_tools: Vec::new(),
         paths,
     }

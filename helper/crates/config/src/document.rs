@@ -211,6 +211,30 @@ pub(crate) struct SyncDocument {
     #[schemars(length(min = 1))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub remote: Option<At<String>>,
+    /// Names and metadata come with a pull, and content when it is read. Without this table all of it comes at once.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub partial: Option<At<PartialDocument>>,
+}
+
+/// What of the content comes before it is read. An empty table is complete: nothing does.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct PartialDocument {
+    /// Load the rest while the owner serves, after whoever reads. Without it, it waits for readers.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub prefetch: Option<At<bool>>,
+    /// How much of a file comes at once, around what is read: from 4 KiB to 1 MiB, what is less or more counting as that.
+    /// Without it 128 KiB.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub segment_size: Option<At<Size>>,
+    /// What comes with a pull: one `SELECT` that the remote answers with inode numbers or paths, one a row.
+    #[schemars(regex(pattern = "^[Ss][Ee][Ll][Ee][Cc][Tt][ \\t\\r\\n][^;]*$"))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bootstrap_query: Option<At<String>>,
+    /// How much of the content comes with a pull, the smallest files first. Without it nothing does but what
+    /// `bootstrap_query` says.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bootstrap_length: Option<At<Size>>,
 }
 
 /// How much an instance may hold. Of a base counts only what has been changed, and so copied.

@@ -47,6 +47,8 @@ pub struct Instance {
     pub encryption: Option<Encryption>,
     /// The name of the remote that it is synced with.
     pub sync: Option<String>,
+    /// Of what comes from there, content when it is read.
+    pub partial: Option<Partial>,
     /// The tools that may be called over MCP.
     pub mcp_tools: Vec<McpTool>,
     pub paths: Paths,
@@ -131,6 +133,16 @@ pub struct Nfs {
 pub struct Encryption {
     pub cipher: Cipher,
     pub key: KeySource,
+}
+
+/// What of the content comes before it is read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Partial {
+    /// The rest comes by itself.
+    pub prefetch: bool,
+    pub segment_size: Size,
+    pub bootstrap_query: Option<String>,
+    pub bootstrap_length: Option<Size>,
 }
 
 /// A database on another machine, or at another port of this one.

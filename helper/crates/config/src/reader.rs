@@ -11,7 +11,7 @@ use nixbox_report::{Code, Failure, codes};
 
 use crate::document::{
     At, Document, EncryptionDocument, HttpDocument, InstanceDocument, LimitsDocument, McpDocument, MountDocument,
-    NfsDocument, RemoteDocument, SyncDocument,
+    NfsDocument, PartialDocument, RemoteDocument, SyncDocument,
 };
 use crate::problems::Problems;
 use crate::schema;
@@ -74,7 +74,19 @@ fn remote(table: &mut Table<'_, '_>) -> RemoteDocument {
 }
 
 fn sync(table: &mut Table<'_, '_>) -> SyncDocument {
-    SyncDocument { remote: table.needed("remote", "name one that is declared with [remotes.NAME]") }
+    SyncDocument {
+        remote: table.needed("remote", "name one that is declared with [remotes.NAME]"),
+        partial: table.table("partial", partial),
+    }
+}
+
+fn partial(table: &mut Table<'_, '_>) -> PartialDocument {
+    PartialDocument {
+        prefetch: table.flag("prefetch"),
+        segment_size: table.size("segment_size"),
+        bootstrap_query: table.text("bootstrap_query"),
+        bootstrap_length: table.size("bootstrap_length"),
+    }
 }
 
 fn limits(table: &mut Table<'_, '_>) -> LimitsDocument {

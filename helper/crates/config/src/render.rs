@@ -7,9 +7,9 @@ use nixbox_report::{Failure, Report, codes};
 
 use crate::document::{
     At, Document, EncryptionDocument, HttpDocument, InstanceDocument, LimitsDocument, McpDocument, MountDocument,
-    NfsDocument, RemoteDocument, SyncDocument,
+    NfsDocument, PartialDocument, RemoteDocument, SyncDocument,
 };
-use crate::project::{Encryption, Http, Instance, KeySource, Limits, Nfs, Project, Remote};
+use crate::project::{Encryption, Http, Instance, KeySource, Limits, Nfs, Partial, Project, Remote};
 use crate::reader::VERSION;
 use crate::words::Backend;
 
@@ -83,7 +83,10 @@ fn instance(instance: &Instance) -> InstanceDocument {
         http: instance.http.as_ref().map(|http| At::nowhere(self::http(http))),
         nfs: instance.nfs.as_ref().map(|nfs| At::nowhere(self::nfs(nfs))),
         encryption: instance.encryption.as_ref().map(|it| At::nowhere(encryption(it))),
-        sync: instance.sync.clone().map(|remote| At::nowhere(SyncDocument { remote: given(remote) })),
+        sync: instance.sync.clone().map(|remote| {
+            let partial = instance.partial.as_ref().map(|it| At::nowhere(partial(it)));
+            At::nowhere(SyncDocument { remote: given(remote), partial })
+        }),
         mcp: given(McpDocument { tools: Some(instance.mcp_tools.iter().copied().map(At::nowhere).collect()) }),
     }
 }
@@ -97,6 +100,15 @@ fn encryption(encryption: &Encryption) -> EncryptionDocument {
             EncryptionDocument { key_command: words.iter().cloned().map(At::nowhere).collect(), ..none }
         }
         KeySource::Variable(name) => EncryptionDocument { key_env: given(name.clone()), ..none },
+    }
+}
+
+fn partial(partial: &Partial) -> PartialDocument {
+    PartialDocument {
+        prefetch: given(partial.prefetch),
+        segment_size: given(partial.segment_size),
+        bootstrap_query: partial.bootstrap_query.clone().map(At::nowhere),
+        bootstrap_length: partial.bootstrap_length.map(At::nowhere),
     }
 }
 

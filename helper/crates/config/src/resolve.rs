@@ -3,6 +3,7 @@
 mod encryption;
 mod engine;
 mod nfs;
+mod partial;
 mod secret_source;
 mod surfaces;
 mod sync;
@@ -185,6 +186,7 @@ impl Resolver<'_> {
             nfs: self.nfs(&join(&key, "nfs"), written),
             encryption: self.encryption(&join(&key, "encryption"), written.encryption.as_ref()),
             sync: self.sync(&key, written),
+            partial: written.sync.as_ref().and_then(|sync| self.partial(&join(&key, "sync"), &sync.value)),
             mcp_tools: self.mcp_tools(&join(&key, "mcp"), written.mcp.as_ref()),
             paths: Paths::of(name, data_dir, runtime_dir),
         };

@@ -460,6 +460,26 @@ fn only_what_can_be_synced_is_declared_so() {
 }
 
 #[test]
+fn what_comes_with_a_pull_is_asked_for_and_changes_nothing() {
+    let with = |lines: &str| {
+        format!(
+            "[remotes.team]\nurl = \"https://a\"\n[instances.a]\nsync.remote = \"team\"\n[instances.a.sync.partial]\n{lines}\n"
+        )
+    };
+    for query in ["DELETE FROM fs_data", "SELECT 1; DELETE FROM fs_data", "select", ""] {
+        let wrong = with(&format!("bootstrap_query = \"{query}\""));
+        fails(&wrong, &[("value", 7, "instances.a.sync.partial.bootstrap_query")]);
+    }
+    fails(&with("segment_size = \"0\""), &[("value", 7, "instances.a.sync.partial.segment_size")]);
+    fails(&with("bootstrap_length = true"), &[("type", 7, "instances.a.sync.partial.bootstrap_length")]);
+    let right = "prefetch = true\nsegment_size = \"64KiB\"\nbootstrap_query = \"select ino from fs_inode\"\nbootstrap_length = 1";
+    let project = Scene::new(&format!("version = 1\n{}", with(right))).project();
+    let partial = project.instances["a"].partial.as_ref().unwrap();
+    assert!(partial.prefetch);
+    assert_eq!((partial.segment_size.0, partial.bootstrap_length.unwrap().0), (64 << 10, 1));
+}
+
+#[test]
 fn the_nearest_cipher_is_suggested() {
     let said = help("[instances.a.encryption]\ncipher = \"AES256-GCM\"\nkey_file = \"k\"\n");
     assert!(said.starts_with("did you mean \"aes256gcm\"?"), "{said}");

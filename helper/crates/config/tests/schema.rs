@@ -45,7 +45,12 @@ fn beside(path: &str, key: &str) -> &'static str {
     match (path, key) {
         ("remotes.x", "url") => return "",
         ("remotes.x", _) => return "\nurl = \"https://a\"",
-        (path, "") if path.ends_with(".sync") => return "\nremote = \"r\"",
+        (path, _) if path.ends_with(".partial") => {
+            return "\n[instances.x.sync]\nremote = \"r\"\n[remotes.r]\nurl = \"https://a\"";
+        }
+        (path, key) if path.ends_with(".sync") && key != "remote" => {
+            return "\nremote = \"r\"\n[remotes.r]\nurl = \"https://a\"";
+        }
         _ => {}
     }
     match (path.ends_with(".encryption"), key) {
@@ -58,7 +63,7 @@ fn beside(path: &str, key: &str) -> &'static str {
 #[test]
 fn the_schema_has_the_keys_that_the_reader_asks_for_and_no_others() {
     let tables = tables();
-    assert_eq!(tables.len(), 10);
+    assert_eq!(tables.len(), 11);
     for (path, keys) in tables {
         let failures = in_table(&path, &format!("zzzzzzzzzzzz = 1{}", beside(&path, ""))).failures();
         let help = failures[0].help.clone().unwrap();
@@ -236,7 +241,14 @@ fn instance() -> impl Strategy<Value = Value> {
         ("nfs", mostly(nfs).boxed()),
         ("encryption", mostly(encryption).boxed()),
         ("mcp", mostly(mcp).boxed()),
-        ("sync", mostly(select(vec![json!({ "remote": "r" }), json!({})])).boxed()),
+        ("sync", mostly(select(vec![
+            json!({ "remote": "r" }),
+            json!({}),
+            json!({ "remote": "r", "partial": {} }),
+            json!({ "remote": "r", "partial": { "prefetch": true, "segment_size": "8KiB", "bootstrap_query": "SELECT 1" } }),
+            json!({ "remote": "r", "partial": { "bootstrap_query": "DELETE", "bootstrap_length": 7 } }),
+            json!({ "remote": "r", "partial": { "bootstrap_query": "select a; b" } }),
+        ])).boxed()),
     ])
     // Rarely: it goes together with little else.
     .prop_flat_map(|instance| {

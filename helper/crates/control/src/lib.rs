@@ -39,6 +39,6 @@ pub use operation::{
     ToolRequest,
 };
 pub use review::{Change, ChangeKind, Compared, Difference, ReviewRequest, Side};
-pub use sync::{SyncChange, SyncDone, SyncLease, SyncLine, SyncLook, SyncRequest, SyncSide};
+pub use sync::{SyncChange, SyncContent, SyncDone, SyncLease, SyncLine, SyncLook, SyncRequest, SyncSide};
 pub use upkeep::{Checked, Finding, Migrated};
 pub use wire::{MAX_LINE, decode, encode};

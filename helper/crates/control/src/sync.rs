@@ -12,6 +12,8 @@ pub enum SyncRequest {
     Pull,
     /// The same, and then what is here goes there.
     Push,
+    /// The content of these, or of all, comes here where it is not yet. Answered with a body of one [`SyncLine::Loaded`].
+    Fetch { paths: Vec<String> },
     /// The next pull or push takes this side, as both are at this moment.
     Resolve { name: String, take: SyncSide },
 }
@@ -30,6 +32,9 @@ pub enum SyncLine {
     ToPush(SyncChange),
     ToPull(SyncChange),
     Conflict(SyncChange),
+    /// What is not here of what came.
+    Absent(SyncContent),
+    Loaded(SyncContent),
     Done(SyncDone),
 }
 
@@ -65,6 +70,12 @@ pub struct SyncLook {
     pub size: Option<u64>,
     /// Seconds since 1970; none of folders and values.
     pub mtime: Option<i64>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SyncContent {
+    pub files: u64,
+    pub bytes: u64,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

@@ -60,13 +60,18 @@ impl Absent {
         Self { files }
     }
 
-    /// Once, before anybody reads. `segment`: how much is loaded at a time around what is asked for.
+    /// Once, before anybody reads. `segment`: how much is loaded at a time around what is asked for, from 4 KiB to 1 MiB.
     pub fn comes_from(&self, origin: Arc<dyn Origin>, segment: u64) {
         self.files.comes_from(origin, segment);
     }
 
     pub fn all(&self) -> Result<BTreeMap<Ino, Missing>> {
         Ok(self.files.read_tree(|tree| tree.all_missing())?.into_iter().collect())
+    }
+
+    /// Whether anything is. Asks no database.
+    pub fn is_any(&self) -> bool {
+        self.files.is_any_absent()
     }
 
     pub fn get(&self, ino: Ino) -> Result<Option<Missing>> {

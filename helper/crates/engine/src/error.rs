@@ -96,7 +96,7 @@ impl StoreError {
 impl Error {
     /// An answer to the program that asked, rather than a failure of the database.
     pub fn is_answer(&self) -> bool {
-        matches!(self, Self::Errno(_) | Self::LimitSize { .. } | Self::LimitFiles { .. })
+        matches!(self, Self::Errno(_) | Self::LimitSize { .. } | Self::LimitFiles { .. } | Self::NotLoaded { .. })
     }
 
     pub fn errno(&self) -> i32 {

@@ -156,7 +156,9 @@ fn what_needs_no_content_asks_for_none() {
 fn who_changes_a_part_has_all_of_it_first() {
     let world = World::new();
     let before = content(300_000);
-    let changes: [(&str, &dyn Fn(&dyn FileSystem, Ino), &dyn Fn(&mut Vec<u8>)); 4] = [
+    type Change<'a> = &'a dyn Fn(&dyn FileSystem, Ino);
+    type Expect<'a> = &'a dyn Fn(&mut Vec<u8>);
+    let changes: [(&str, Change<'_>, Expect<'_>); 4] = [
         ("write", &|tree, ino| assert_eq!(tree.write(ino, 100_000, b"!").unwrap(), 1), &|content| {
             content[100_000] = b'!'
         }),

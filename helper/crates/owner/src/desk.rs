@@ -146,22 +146,17 @@ impl Request {
             Report::from(Failure::new(&codes::UNEXPECTED, "a request broke off").why(error))
         };
         let open = self.open.clone();
-        let worker = self.desk.workers.clone().acquire_owned().await.map_err(|error| broken(&error))?;
+        // Where content may be far away, nobody waits for a thread behind whoever waits for that.
+        let worker = match open.local.absent.is_any() {
+            true => None,
+            false => Some(self.desk.workers.clone().acquire_owned().await.map_err(|error| broken(&error))?),
+        };
         let done = tokio::task::spawn_blocking(move || {
             let done = work(&open);
             drop((open, worker));
             done
         });
         done.await.map_err(|error| broken(&error))?
-    }
-
-    /// The same for what may have to wait for a remote: it takes none of the threads for the others.
-    pub(crate) async fn work_far<T: Send + 'static>(
-        &self,
-        work: impl FnOnce(&Open) -> Result<T, Report> + Send + 'static,
-    ) -> Result<T, Report> {
-        let broken = |error| Report::from(Failure::new(&codes::UNEXPECTED, "a request broke off").why(error));
-        self.aside(work).await.map_err(broken)?
     }
 
     /// Runs what takes as long as its peer does, from now on, beside the threads for the others.

@@ -85,6 +85,7 @@ mod tests {
             nfs: None,
             encryption: None,
             sync: None,
+            partial: None,
             mcp_tools: Vec::new(),
             paths: Paths {
                 db: path("a.db"),

@@ -55,6 +55,9 @@ async fn answer(plan: &Plan, conversation: Conversation, stop: &Stop) -> Result<
             there(plan)?;
             let (lock, database) = hold(plan)?;
             let sync = Syncing::of(plan);
+            if let Some(sync) = &sync {
+                sync.supply(&database);
+            }
             desk.open(serve::open(&database, database.tree(), &plan.instance.paths.dir, Arc::new(()), sync));
             held = Some((lock, database));
             Ok(())

@@ -31,7 +31,7 @@ use crate::status::Board;
 use crate::stop::{self, Reason, Stop};
 use crate::surfaces::mount::{By, Folder, Wanted};
 use crate::surfaces::{control, http, nfs};
-use crate::sync::Syncing;
+use crate::sync::{LoadsAhead, Syncing};
 use crate::token::Token;
 use crate::upstream::{Order, Upstream};
 
@@ -113,6 +113,7 @@ struct Owner {
     nfs: Option<Served>,
     upstream: Option<Upstream>,
     syncing: Option<Arc<Syncing>>,
+    loads_ahead: Option<LoadsAhead>,
 }
 
 impl Owner {
@@ -156,6 +157,7 @@ impl Owner {
             nfs: None,
             upstream: None,
             syncing,
+            loads_ahead: None,
             instance,
             root,
             options,
@@ -193,6 +195,10 @@ impl Owner {
             None => return Ok(()),
         };
         let Some(database) = &self.database else { return Ok(()) };
+        if let Some(syncing) = &self.syncing {
+            // Before anybody reads.
+            syncing.supply(database);
+        }
         let tree = self.metrics.counting(database.tree());
         self.metrics.measure(database.gauges());
         if let Some(wanted) = wanted
@@ -220,6 +226,9 @@ impl Owner {
                 self.nfs = Some(nfs::offer(&nfs, database, tree.clone(), witness.clone())?);
             }
             self.desk.open(open(database, tree, &self.instance.paths.dir, witness, self.syncing.clone()));
+            if let Some(syncing) = &self.syncing {
+                self.loads_ahead = syncing.load_ahead(database.absent())?;
+            }
         }
         self.tell_ready(address);
         Ok(())
@@ -293,6 +302,7 @@ impl Owner {
         let budget = Budget::starts_now(stop.is_hurried());
         self.board.change(|status| status.phase = Phase::Stopping);
         notify(&[NotifyState::Stopping]);
+        drop(self.loads_ahead.take());
         self.desk.close(REQUESTS_MAY_FINISH).await;
         if let Some(folder) = self.folder.take() {
             let stop = stop.clone();

@@ -148,8 +148,16 @@ impl Mirror {
     pub(crate) fn let_content_go(&self) -> Result<()> {
         let mut connection = self.open()?;
         let change = connection.transaction()?;
-        for (ino, hash) in content::known(&change)? {
-            make_absent(&change, ino, &hash)?;
+        let known = content::known(&change)?;
+        let here: Vec<i64> = {
+            let mut select = change.prepare("SELECT DISTINCT ino FROM fs_data")?;
+            let here = select.query_map([], |row| row.get(0))?;
+            here.collect::<rusqlite::Result<_>>()?
+        };
+        for ino in here {
+            if let Some(hash) = known.get(&ino) {
+                make_absent(&change, ino, hash)?;
+            }
         }
         Ok(change.commit()?)
     }

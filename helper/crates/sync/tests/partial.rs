@@ -1,5 +1,5 @@
 //! A machine that brings names and metadata here, and content when somebody reads it; with the real server.
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::print_stdout, clippy::unwrap_used)]
 
 #[path = "../../remote/tests/common/mod.rs"]
 mod common;
@@ -346,4 +346,48 @@ fn a_machine_may_change_its_mind() {
     a.pull().unwrap();
     assert_eq!(a.read("/two").unwrap(), b"2");
     assert_eq!((cut(&server), left_over(&server)), (0, 0));
+}
+
+/// Not a test but a table: `cargo test --release --test partial -- --ignored --nocapture`.
+#[test]
+#[ignore = "measures"]
+fn what_it_costs() {
+    let Some(server) = Server::start() else { return };
+    let a = Machine::new("ada", &server.url(), false);
+    for file in 0..1000 {
+        a.write(&format!("/{file}"), &content(file, 42_000));
+    }
+    a.write("/large", &content(7, 100_000_000));
+    let took = |what: &str, network: &Network, work: &mut dyn FnMut() -> u64| {
+        let (began, seen) = (Instant::now(), network.seen());
+        let bytes = work();
+        let (took, asked) = (began.elapsed(), network.seen() - seen);
+        println!("{what:40} {:8.2} s {bytes:12} bytes {asked:6} requests", took.as_secs_f64());
+    };
+    let network = Network::before(Some(server.port));
+    took("push", &network, &mut || a.push().unwrap().bytes_out);
+    let whole = Machine::new("whole", &network.url(), false);
+    took("pull, all of it", &network, &mut || whole.pull().unwrap().bytes_in);
+    let b = Machine::new("bob", &network.url(), true);
+    took("pull, names and metadata", &network, &mut || b.pull().unwrap().bytes_in);
+    took("read one small file", &network, &mut || b.read("/0").unwrap().len() as u64);
+    took("read 1 byte of the large file", &network, &mut || {
+        b.database.tree().read(b.ino("large"), 50_000_000, 1).unwrap().len() as u64
+    });
+    took("read 1000 small files, one by one", &network, &mut || {
+        (0..1000).map(|file| b.read(&format!("/{file}")).unwrap().len() as u64).sum()
+    });
+    took("read the large file, by 128 KiB", &network, &mut || {
+        let (tree, ino, mut at) = (b.database.tree(), b.ino("large"), 0);
+        while let piece @ 1.. = tree.read(ino, at, 128 << 10).unwrap().len() as u64 {
+            at += piece;
+        }
+        at
+    });
+    let c = Machine::new("cat", &network.url(), true);
+    c.pull().unwrap();
+    took("fetch all of it", &network, &mut || {
+        let all: Vec<_> = c.database.absent().all().unwrap().into_keys().collect();
+        c.database.absent().load(&all, &mut |_| true).unwrap()
+    });
 }

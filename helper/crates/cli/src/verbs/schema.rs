@@ -58,6 +58,7 @@ pub const ANSWERS: &[(&str, Make)] = &[
     ("status", || schema_for!(Versioned<status::Answer>)),
     ("stop", || schema_for!(Versioned<stop::Answer>)),
     ("sync conflicts", || schema_for!(Versioned<sync::Conflicts>)),
+    ("sync fetch", || schema_for!(Versioned<sync::fetch::Content>)),
     ("sync pull", || schema_for!(Versioned<sync::Done>)),
     ("sync push", || schema_for!(Versioned<sync::Done>)),
     ("sync resolve", || schema_for!(Versioned<sync::Resolved>)),

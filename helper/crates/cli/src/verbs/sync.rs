@@ -1,3 +1,5 @@
+pub mod fetch;
+
 use nixbox_control::{Request, SyncChange, SyncDone, SyncLease, SyncLine, SyncLook, SyncRequest, SyncSide};
 use nixbox_report::{Failure, Report, codes};
 use schemars::JsonSchema;
@@ -9,6 +11,7 @@ use crate::context::Context;
 use crate::output::{Output, harmless};
 use crate::review::shown;
 use crate::times;
+use fetch::Content;
 
 /// Bring an instance and its remote together
 ///
@@ -50,6 +53,19 @@ pub enum What {
         #[command(flatten)]
         which: Which,
     },
+    /// Load content that is not here yet, before it is read
+    ///
+    /// For an instance with `sync.partial`: what is below these paths, or all of it. Before a journey, or for programs of others that
+    /// open the database.
+    #[command(
+        after_help = "Examples:\n  nixbox-helper sync fetch\n  nixbox-helper sync fetch src docs/guide.md\n  nixbox-helper sync fetch -i notes --json"
+    )]
+    Fetch {
+        #[command(flatten)]
+        which: Which,
+        /// Files and folders in the instance; all where none is named
+        paths: Vec<String>,
+    },
     /// List what both sides changed in different ways
     #[command(
         after_help = "Examples:\n  nixbox-helper sync conflicts\n  nixbox-helper sync conflicts --json | jq -r '.conflicts[].name'"
@@ -84,6 +100,8 @@ pub struct Standing {
     pub remote: String,
     /// Null where nobody has ever held it
     pub lease: Option<Lease>,
+    /// Files whose content is not here yet, and how much of it that is
+    pub absent: Content,
     pub to_push: Vec<Change>,
     pub to_pull: Vec<Change>,
     pub conflicts: Vec<Conflict>,
@@ -161,6 +179,7 @@ pub fn run(args: Args, context: &Context) -> Result<u8, Report> {
         What::Status { which } => status(&Asked::new(&which, context)?, output)?,
         What::Pull { which } => done(&Asked::new(&which, context)?, SyncRequest::Pull, output)?,
         What::Push { which } => done(&Asked::new(&which, context)?, SyncRequest::Push, output)?,
+        What::Fetch { which, paths } => fetch::fetch(&Asked::new(&which, context)?, paths, output)?,
         What::Conflicts { which } => conflicts(look(&Asked::new(&which, context)?)?.conflicts, output)?,
         What::Resolve { which, name, ours, .. } => {
             let take = if ours { SyncSide::Ours } else { SyncSide::Theirs };
@@ -175,6 +194,7 @@ fn look(asked: &Asked) -> Result<Standing, Report> {
         instance: asked.name().to_owned(),
         remote: asked.instance().sync.clone().unwrap_or_default(),
         lease: None,
+        absent: Content { files: 0, bytes: 0 },
         to_push: Vec::new(),
         to_pull: Vec::new(),
         conflicts: Vec::new(),
@@ -186,7 +206,8 @@ fn look(asked: &Asked) -> Result<Standing, Report> {
         SyncLine::Conflict(SyncChange { name, before, after }) => {
             standing.conflicts.push(Conflict { name, ours: before.map(Look::of), theirs: after.map(Look::of) });
         }
-        SyncLine::Done(_) => {}
+        SyncLine::Absent(absent) => standing.absent = Content::of(absent),
+        SyncLine::Done(_) | SyncLine::Loaded(_) => {}
     })?;
     Ok(standing)
 }
@@ -217,6 +238,9 @@ fn status(asked: &Asked, output: &Output) -> Result<(), Report> {
     }
     for conflict in &standing.conflicts {
         text.push_str(&format!("  ! {}\n", harmless(&conflict.name)));
+    }
+    if standing.absent.files > 0 {
+        text.push_str(&format!("Not loaded yet:\n  {}\n", standing.absent.text()));
     }
     output.data(text)?;
     let lease = match &standing.lease {

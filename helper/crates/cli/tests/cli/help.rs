@@ -42,6 +42,7 @@ fn every_verb_explains_itself_with_examples() {
         "sync status",
         "sync pull",
         "sync push",
+        "sync fetch",
         "sync conflicts",
         "sync resolve",
     ];

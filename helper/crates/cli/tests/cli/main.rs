@@ -10,6 +10,7 @@ mod broken;
 mod config;
 mod documents;
 mod environment;
+mod far_content;
 mod files;
 mod help;
 mod kv;

@@ -1,7 +1,7 @@
 //! Two projects and the real server between them.
 
 #[path = "../../../remote/tests/common/mod.rs"]
-mod common;
+pub mod common;
 
 use std::os::unix::fs::PermissionsExt;
 use std::time::Duration;
@@ -15,7 +15,7 @@ use crate::support::{Test, owner};
 /// What answers in JSON, and is looked at here.
 pub const ANSWERS: [&str; 5] = ["sync conflicts", "sync pull", "sync push", "sync resolve", "sync status"];
 
-fn project(url: &str, more: &str) -> Test {
+pub fn project(url: &str, more: &str) -> Test {
     owner();
     let test = Test::new().config(&format!(
         "[remotes.team]\nurl = \"{url}\"\n{more}[instances.a]\nmount.backend = \"none\"\nsync.remote = \"team\"\n"
@@ -29,7 +29,7 @@ fn names(list: &Value) -> Vec<&str> {
 }
 
 /// As its published schema says.
-fn answer(test: &Test, call: &str) -> Value {
+pub fn answer(test: &Test, call: &str) -> Value {
     let verb = call.split(' ').take(2).collect::<Vec<_>>().join(" ");
     let schema = test.args(["schema", &verb]).success().json();
     let answer = test.run(&format!("{call} --json")).success().json();

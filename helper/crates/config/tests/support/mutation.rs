@@ -83,7 +83,7 @@ encryption = { key_env = "THIRD_KEY" }
 
 [instances.fourth]
 mount = { path = "fourth" }
-sync = { remote = "team" }
+sync = { remote = "team", partial = { prefetch = true, segment_size = "64KiB", bootstrap_query = "SELECT 1", bootstrap_length = "1MiB" } }
 "#;
 
 /// Marsaglia's xorshift: one seed, one file, forever.

@@ -64,11 +64,6 @@ impl Reading {
         self.held.attr
     }
 
-    /// The next piece may have to come from far away: see [`FileSystem::may_wait`].
-    pub fn may_wait(&self) -> bool {
-        self.files.may_wait(self.ino)
-    }
-
     /// What is read next begins here.
     pub fn go_to(&mut self, offset: u64) {
         self.offset = offset;

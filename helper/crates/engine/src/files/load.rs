@@ -15,6 +15,9 @@ use crate::filesystem::Ino;
 pub(super) const DEADLINE: Duration = Duration::from_secs(10);
 /// A program that reads a whole tree must not wait for the deadline at each file.
 const PAUSE: Duration = Duration::from_secs(2);
+/// What is asked for at a time around what is read; a read of a mebibyte must come within one deadline.
+const LEAST: u64 = 4 << 10;
+const MOST: u64 = 1 << 20;
 /// So much is asked for at a time, at most.
 const AT_ONCE: u64 = 4 << 20;
 /// While somebody may want to go first.
@@ -93,7 +96,7 @@ impl Loads {
 
 impl Files {
     pub(crate) fn comes_from(&self, origin: Arc<dyn Origin>, segment: u64) {
-        let _ = self.loads.source.set(Source { origin, segment });
+        let _ = self.loads.source.set(Source { origin, segment: segment.clamp(LEAST, MOST) });
     }
 
     /// A copy of this database has its content from where this one has it.
@@ -101,6 +104,10 @@ impl Files {
         if let Some(source) = self.loads.source.get() {
             let _ = copy.loads.source.set(source.clone());
         }
+    }
+
+    pub(crate) fn is_any_absent(&self) -> bool {
+        self.has_origin() && self.journal.note(|memory| !memory.absent.is_empty())
     }
 
     pub(super) fn has_origin(&self) -> bool {

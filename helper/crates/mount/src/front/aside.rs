@@ -13,7 +13,7 @@ use super::link::Link;
 use super::translate::{Shown, errno};
 
 #[derive(Clone)]
-pub(super) struct Asking {
+pub(crate) struct Asking {
     pub(super) tree: Arc<dyn FileSystem>,
     pub(super) shown: Shown,
     pub(super) link: Arc<Link>,

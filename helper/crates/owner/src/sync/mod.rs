@@ -1,5 +1,6 @@
 //! The instance's place at its remote: one sync at a time, under the remote's lease where it writes there.
 
+mod content;
 mod failure;
 mod holder;
 mod settled;
@@ -11,7 +12,7 @@ use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
-use nixbox_config::Remote as Declared;
+use nixbox_config::{Partial, Remote as Declared};
 use nixbox_control::{SyncLine, SyncSide};
 use nixbox_remote::{Claim, Deadlines, Endpoint, Held, Lease, Remote};
 use nixbox_report::{Failure, Report, codes};
@@ -20,6 +21,8 @@ use zeroize::Zeroizing;
 
 use crate::desk::Open;
 use crate::plan::Plan;
+use content::Bell;
+pub(crate) use content::LoadsAhead;
 use settled::Settlements;
 
 /// Renewed while a push is at work. Whoever dies with it has it again at once; others wait.
@@ -30,6 +33,9 @@ pub(crate) struct Syncing {
     instance: String,
     name: String,
     declared: Declared,
+    partial: Option<Partial>,
+    /// Who loads content ahead.
+    ahead: Arc<Bell>,
     root: PathBuf,
     /// For what belongs to this remote.
     folder: PathBuf,
@@ -56,6 +62,8 @@ impl Syncing {
             folder: plan.instance.paths.dir.join("sync").join(&name),
             name,
             declared,
+            partial: plan.instance.partial.clone(),
+            ahead: Arc::default(),
             root: plan.root.clone(),
             token: OnceLock::new(),
             at_work: Mutex::new(()),
@@ -67,14 +75,17 @@ impl Syncing {
             let state =
                 room.look(local, &|conflict| settled.of_conflict(conflict)).map_err(|error| self.failed(error))?;
             let holder = holder::id(&self.folder)?;
-            Ok(told::state(state, &holder))
+            let absent = local.absent.count().map_err(crate::failure::working)?;
+            Ok(told::state(state, absent, &holder))
         })
     }
 
     pub(crate) fn pull(&self, local: &Local) -> Result<SyncLine, Report> {
         self.working(|room, settled| {
-            let done =
+            let before = self.absent(local)?;
+            let mut done =
                 room.pull(local, &|conflict| settled.of_conflict(conflict)).map_err(|error| self.failed(error))?;
+            done.bytes_in += self.load_first(room.remote(), local, &before)?;
             tracing::info!(remote = self.name, pulled = done.pulled, bytes = done.bytes_in, "pulled");
             Ok(told::done(done))
         })
@@ -88,11 +99,13 @@ impl Syncing {
                 Lease::Theirs(standing) => return Err(self.held(&standing).into()),
             };
             let settled = |conflict: &Conflict| settled.of_conflict(conflict);
+            let before = self.absent(local)?;
             let pushed = self.renewing(&claim, held, || room.push(local, &claim, held, &settled));
             if let Err(error) = claim.release(room.remote(), held) {
                 tracing::warn!(%error, remote = self.name, "the lease runs out by itself");
             }
-            let done = pushed.map_err(|error| self.failed(error))?;
+            let mut done = pushed.map_err(|error| self.failed(error))?;
+            done.bytes_in += self.load_first(room.remote(), local, &before)?;
             tracing::info!(
                 remote = self.name,
                 pulled = done.pulled,
@@ -125,6 +138,7 @@ impl Syncing {
                 .into());
         };
         let room = Room::open(&self.folder, self.remote()?).map_err(|error| self.failed(error))?;
+        let room = room.partial(self.partial.is_some());
         let mut settled = Settlements::of(&self.folder)?;
         work(&room, &mut settled)
     }

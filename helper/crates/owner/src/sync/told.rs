@@ -1,10 +1,10 @@
 //! What a sync has found and done, in the words of the control socket.
 
-use nixbox_control::{SyncChange, SyncDone, SyncLease, SyncLine, SyncLook};
+use nixbox_control::{SyncChange, SyncContent, SyncDone, SyncLease, SyncLine, SyncLook};
 use nixbox_sync::{Difference, Done, Look, State, What};
 
-/// `holder`: who we are.
-pub(super) fn state(state: State, holder: &str) -> Vec<SyncLine> {
+/// `absent`: files that are not whole, and bytes of them. `holder`: who we are.
+pub(super) fn state(state: State, (files, bytes): (u64, u64), holder: &str) -> Vec<SyncLine> {
     let State { to_push, to_pull, conflicts, lease } = state;
     let lease = lease.map(|standing| {
         SyncLine::Lease(SyncLease {
@@ -30,7 +30,8 @@ pub(super) fn state(state: State, holder: &str) -> Vec<SyncLine> {
             after: conflict.theirs.as_ref().map(look),
         })
     });
-    lease.into_iter().chain(push).chain(pull).chain(conflicts).collect()
+    let absent = (files > 0).then_some(SyncLine::Absent(SyncContent { files, bytes }));
+    lease.into_iter().chain(absent).chain(push).chain(pull).chain(conflicts).collect()
 }
 
 pub(super) fn done(done: Done) -> SyncLine {

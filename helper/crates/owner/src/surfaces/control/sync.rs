@@ -12,6 +12,9 @@ pub(super) async fn answer(asked: SyncRequest, talk: &mut Talk, request: &Reques
         SyncRequest::Look => aside(request, |open| sync::on(open)?.look(&open.local)).await?,
         SyncRequest::Pull => vec![aside(request, |open| sync::on(open)?.pull(&open.local)).await?],
         SyncRequest::Push => vec![aside(request, |open| sync::on(open)?.push(&open.local)).await?],
+        SyncRequest::Fetch { paths } => {
+            vec![aside(request, move |open| sync::on(open)?.fetch(&open.local, &open.files, &paths)).await?]
+        }
         SyncRequest::Resolve { name, take } => {
             aside(request, move |open| sync::on(open)?.resolve(&open.local, &name, take)).await?;
             return Ok(talk.say(&Response::Done).await?);

@@ -128,12 +128,12 @@ async fn read(path: Name, layer: Option<Layer>, talk: &mut Talk, request: &Reque
     let mut bytes = 0;
     loop {
         let at = path.clone();
-        let may_wait = reading.may_wait();
-        let next = move |_: &crate::desk::Open| {
-            let piece = reading.next(PIECE).map_err(|error| failed(&at, error))?;
-            Ok((piece, reading))
-        };
-        let (piece, back) = if may_wait { request.work_far(next).await? } else { request.work(next).await? };
+        let (piece, back) = request
+            .work(move |_| {
+                let piece = reading.next(PIECE).map_err(|error| failed(&at, error))?;
+                Ok((piece, reading))
+            })
+            .await?;
         if piece.is_empty() {
             return Ok(Told::Body(json!({ "bytes": bytes })));
         }
