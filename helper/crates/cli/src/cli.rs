@@ -81,6 +81,7 @@ pub enum Verb {
     Tool(tool::Args),
     Timeline(timeline::Args),
     Sync(sync::Args),
+    Snapshot(snapshot::Args),
     Mcp(mcp::Args),
     Export(export::Args),
     Import(import::Args),

@@ -5,6 +5,7 @@ mod asking;
 mod changes;
 mod cli;
 mod context;
+mod declared;
 mod doctor;
 mod handing;
 mod interrupt;

@@ -1,44 +1,81 @@
 //! How far something long has come, for a person at a terminal.
 
-use std::io::{IsTerminal, Write};
-use std::time::{Duration, Instant};
+use std::io::{IsTerminal, stderr};
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::output::Output;
 
-const EVERY: Duration = Duration::from_millis(100);
+/// What there is to go by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Known {
+    /// How much has been done, and no more.
+    Done,
+    Things,
+    Bytes,
+}
 
 pub struct Progress {
+    bar: ProgressBar,
     doing: &'static str,
-    shown: bool,
-    last: Instant,
+    known: Known,
     bytes: u64,
 }
 
 impl Progress {
     pub fn new(doing: &'static str, output: &Output) -> Self {
-        let shown = output.is_chatty() && std::io::stderr().is_terminal();
-        Self { doing, shown, last: Instant::now(), bytes: 0 }
+        let bar = match output.is_chatty() && stderr().is_terminal() {
+            true => ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr()),
+            false => ProgressBar::hidden(),
+        };
+        bar.set_message(doing);
+        bar.set_style(style(Known::Done));
+        Self { bar, doing, known: Known::Done, bytes: 0 }
     }
 
+    /// Of something of which nobody knows how much there is.
     pub fn add(&mut self, bytes: usize) {
         self.bytes += bytes as u64;
-        if self.shown && self.last.elapsed() >= EVERY {
-            self.last = Instant::now();
-            let _ = write!(std::io::stderr().lock(), "\r\x1b[K{} {}", self.doing, size(self.bytes));
-        }
+        self.bar.set_position(self.bytes);
     }
 
     pub fn bytes(&self) -> u64 {
         self.bytes
     }
+
+    /// So much of so much, in things and in bytes; what is not known is 0.
+    pub fn reach(&mut self, doing: &'static str, things: (u64, u64), bytes: (u64, u64)) {
+        let (known, (done, of)) = match (things, bytes) {
+            (_, (done, of)) if of > 0 && done > 0 => (Known::Bytes, (done, of)),
+            ((done, of), _) if of > 0 => (Known::Things, (done, of)),
+            // It goes as one.
+            (_, (0, of)) if of > 0 => (Known::Done, (of, of)),
+            ((done, _), _) => (Known::Things, (done, done)),
+        };
+        if (doing, known) != (self.doing, self.known) {
+            (self.doing, self.known) = (doing, known);
+            self.bar.reset();
+            self.bar.set_message(doing);
+            self.bar.set_style(style(known));
+        }
+        self.bar.set_length(of.max(done));
+        self.bar.set_position(done);
+    }
 }
 
 impl Drop for Progress {
     fn drop(&mut self) {
-        if self.shown {
-            let _ = write!(std::io::stderr().lock(), "\r\x1b[K");
-        }
+        self.bar.finish_and_clear();
     }
+}
+
+fn style(known: Known) -> ProgressStyle {
+    let template = match known {
+        Known::Done => "{msg} {bytes}",
+        Known::Things => "{msg} {bar:24} {pos}/{len}",
+        Known::Bytes => "{msg} {bar:24} {bytes}/{total_bytes}, {bytes_per_sec}, {eta} left",
+    };
+    ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar())
 }
 
 /// `17 bytes`, `1.4 MiB`

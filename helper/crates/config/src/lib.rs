@@ -29,6 +29,7 @@ mod words;
 pub use address::{Address, AddressError};
 pub use load::{Loaded, load};
 pub use origin::{Origin, Origins, Setting};
+pub use paths::in_store;
 pub use project::{Base, Encryption, Http, Instance, KeySource, Limits, Mount, Nfs, Partial, Paths, Project, Remote};
 pub use render::{to_json, to_toml};
 pub use schema::schema;

@@ -22,7 +22,7 @@ pub(crate) fn absolute(base: &Path, path: &Path) -> PathBuf {
 }
 
 /// Whether `path` lies in a Nix store, wherever that store is: its entries begin with a hash of 32 characters.
-pub(crate) fn in_store(path: &Path) -> bool {
+pub fn in_store(path: &Path) -> bool {
     path.components().any(|component| {
         match component {
         Component::Normal(name) => name.to_str().is_some_and(|name| {

@@ -4,7 +4,7 @@
 //!
 //! - `status` and `stop` get one answer; `subscribe` gets the status now and again after every change, until either
 //!   side closes.
-//! - `kv`, `tool`, `timeline`, `files`, `review` and `sync` get one answer. A request that brings a body ([`Request::has_body`]) is first
+//! - `kv`, `tool`, `timeline`, `files`, `review`, `snapshot` and `sync` get one answer. A request that brings a body ([`Request::has_body`]) is first
 //!   answered with `go`; only then the body is sent, so a refusal costs nothing and can be tried again elsewhere.
 //!   The answer `body` is followed by one.
 //!
@@ -25,6 +25,7 @@ mod message;
 mod name;
 mod operation;
 mod review;
+mod snapshot;
 mod sync;
 mod upkeep;
 mod wire;
@@ -39,6 +40,10 @@ pub use operation::{
     ToolRequest,
 };
 pub use review::{Change, ChangeKind, Compared, Difference, ReviewRequest, Side};
-pub use sync::{SyncChange, SyncContent, SyncDone, SyncLease, SyncLine, SyncLook, SyncRequest, SyncSide};
+pub use snapshot::{Snapshot, SnapshotRequest};
+pub use sync::{
+    SyncChange, SyncContent, SyncDone, SyncEntry, SyncLease, SyncLine, SyncLook, SyncPhase, SyncProgress, SyncRequest,
+    SyncSide, SyncSizes,
+};
 pub use upkeep::{Checked, Finding, Migrated};
 pub use wire::{MAX_LINE, decode, encode};

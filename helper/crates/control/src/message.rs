@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::apply::Applied;
 use crate::operation::{FilesRequest, KvRequest, TimelineRequest, ToolRequest};
 use crate::review::ReviewRequest;
+use crate::snapshot::SnapshotRequest;
 use crate::sync::SyncRequest;
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -25,6 +26,7 @@ pub enum Request {
     Timeline(TimelineRequest),
     Files(FilesRequest),
     Review(ReviewRequest),
+    Snapshot(SnapshotRequest),
     Sync(SyncRequest),
     /// From the answer on, the stream carries MCP, a message a line, until either side closes.
     Mcp,

@@ -8,14 +8,27 @@ use serde::{Deserialize, Serialize};
 pub enum SyncRequest {
     /// Changes nothing. Answered with a body of [`SyncLine`]s: the lease, what there is to do, and conflicts.
     Look,
-    /// What the remote has comes here. Answered with a body of one [`SyncLine::Done`].
+    /// What the remote has comes here. Answered with a body of any number of [`SyncLine::Progress`] and one
+    /// [`SyncLine::Done`]. Closing the connection calls it off: nothing is changed then, unless it was on its way there.
     Pull,
     /// The same, and then what is here goes there.
     Push,
     /// The content of these, or of all, comes here where it is not yet. Answered with a body of one [`SyncLine::Loaded`].
     Fetch { paths: Vec<String> },
-    /// The next pull or push takes this side, as both are at this moment.
-    Resolve { name: String, take: SyncSide },
+    /// The next pull or push takes this side, as both are at this moment. No name: of all that is in conflict. Answered
+    /// with a body of [`SyncLine::Conflict`]s, which are none any more.
+    Resolve { name: Option<String>, take: SyncSide },
+    /// What was synced, newest first, so many at most. Answered with a body of [`SyncLine::Logged`].
+    Log { limit: u64 },
+    /// The logs of the database, and of the copy of the remote, become part of them. Answered with a body of one
+    /// [`SyncLine::Checkpointed`].
+    Checkpoint,
+    /// The first sync of an instance that was none before. Answered as `push` is. Where the remote holds something that
+    /// the instance has not, it is refused without `merge`.
+    Begin { merge: bool },
+    /// The last one: nothing is agreed on any more. Answered with a body of one [`SyncLine::Done`]. Where not all is on the
+    /// remote, it is refused without `force`.
+    End { force: bool },
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -23,6 +36,7 @@ pub enum SyncRequest {
 pub enum SyncSide {
     Ours,
     Theirs,
+    Both,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -35,7 +49,10 @@ pub enum SyncLine {
     /// What is not here of what came.
     Absent(SyncContent),
     Loaded(SyncContent),
+    Progress(SyncProgress),
     Done(SyncDone),
+    Logged(Box<SyncEntry>),
+    Checkpointed(SyncSizes),
 }
 
 /// Who may write to the remote now.
@@ -78,7 +95,7 @@ pub struct SyncContent {
     pub bytes: u64,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SyncDone {
     /// Files, folders, links and values.
     pub pulled: u64,
@@ -86,4 +103,65 @@ pub struct SyncDone {
     /// Of content that came, and of all that went.
     pub bytes_in: u64,
     pub bytes_out: u64,
+    /// What was here before, where something that was changed here has given way.
+    #[serde(default)]
+    pub snapshot: Option<String>,
+}
+
+/// How far a sync is. What is not known is 0.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SyncProgress {
+    pub phase: SyncPhase,
+    pub things: u64,
+    pub of_things: u64,
+    pub bytes: u64,
+    pub of_bytes: u64,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum SyncPhase {
+    /// Bringing the copy of the remote up to date.
+    Fetching,
+    /// Looking at both sides.
+    Comparing,
+    /// Changing what is here.
+    Applying,
+    /// Making up what goes there.
+    Packing,
+    /// It is on its way, as one.
+    Sending,
+}
+
+/// One line of the log of an instance's syncs, as it is kept and as it is told.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct SyncEntry {
+    /// Seconds since 1970.
+    pub at: f64,
+    /// `pull`, `push`, `resolve`, `enable`, `disable`, `hook`.
+    pub did: String,
+    pub remote: String,
+    /// Seconds.
+    pub took: f64,
+    pub pulled: u64,
+    pub pushed: u64,
+    pub bytes_in: u64,
+    pub bytes_out: u64,
+    /// The names of the first of them.
+    pub conflicts: Vec<String>,
+    pub of_conflicts: u64,
+    pub snapshot: Option<String>,
+    /// Out of the catalogue of failures, where it failed.
+    pub code: Option<String>,
+    pub message: Option<String>,
+    /// How often in a row it failed so; `at` is the last time.
+    pub times: u64,
+}
+
+/// Bytes on the disk, logs included.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SyncSizes {
+    pub before: u64,
+    pub after: u64,
 }

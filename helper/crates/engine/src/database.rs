@@ -103,7 +103,6 @@ impl Database {
         #[allow(unused_mut)]
         let mut found = probe::look(&path)?;
         check_key(&path, found, &options.backing)?;
-        #[cfg(feature = "turso")]
         beside::sweep(&path)?;
         #[cfg(feature = "turso")]
         if found == Found::New && options.backing != Backing::Sqlite {

@@ -233,6 +233,18 @@ impl<M: Companion> Journal<M> {
         Ok(())
     }
 
+    /// Commits, folds the log in and gives its room back. Not while somebody copies the file.
+    pub(crate) fn shrink(&self) -> Result<()> {
+        self.folded();
+        let mut inner = self.shared.lock();
+        inner.refuse_if_lost()?;
+        self.shared.commit(&mut inner)?;
+        if inner.pins > 0 || inner.alone.is_some() {
+            return Err(Error::Errno(libc::EBUSY));
+        }
+        inner.store.as_deref_mut().ok_or_else(closed)?.shrink_log()
+    }
+
     /// Waits for the thread that folds, where one is at it.
     fn folded(&self) {
         let folding = self.shared.lock().folding.take();

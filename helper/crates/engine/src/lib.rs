@@ -3,7 +3,6 @@
 
 mod absent;
 mod agreed;
-#[cfg(feature = "turso")]
 mod beside;
 mod by_path;
 mod database;
@@ -22,6 +21,7 @@ mod probe;
 #[cfg(feature = "turso")]
 mod rekey;
 mod relocate;
+mod restore;
 mod review;
 mod schema;
 mod snapshot;
@@ -46,6 +46,7 @@ pub use overlay::{BaseOptions, Overlay};
 #[cfg(feature = "turso")]
 pub use rekey::{Rekeyed, cipher_of, rekey};
 pub use relocate::{Relocated, recorded_base, relocate};
+pub use restore::restore;
 pub use review::{Change, ChangeKind, Changes, Compared, Difference, Review, Side};
 pub use snapshot::{Snapshots, Taken};
 pub use store::Backing;

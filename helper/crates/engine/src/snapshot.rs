@@ -46,6 +46,20 @@ impl Snapshots {
         &self.backing
     }
 
+    /// Folds the database's log into it and gives the log's room back to the disk. An ephemeral one has none.
+    pub fn shrink(&self) -> Result<()> {
+        match self.mode {
+            Mode::Ephemeral => Ok(()),
+            Mode::Overlay | Mode::Direct => self.files.shrink(),
+        }
+    }
+
+    /// What the database and its log take on the disk.
+    pub fn bytes(&self) -> u64 {
+        let size = |path: &Path| path.metadata().map_or(0, |file| file.len());
+        size(&self.path) + size(&store::wal_path(&self.path))
+    }
+
     /// Makes `copy`, a whole database in one file, which is not there yet. It has everything that was acknowledged
     /// before, and nothing after.
     pub fn copy_to(&self, copy: &Path) -> Result<()> {

@@ -33,6 +33,13 @@ pub(crate) enum Verb {
     Fsck(Kept),
     /// Say what brings an old database up to date, and do it where a place for a copy is named; prints JSON
     Migrate(Kept),
+    /// Put an instance's database back to what a snapshot holds, and say in JSON what was kept of it before
+    Restore {
+        #[command(flatten)]
+        target: Target,
+        /// Its name, as `nixbox-helper snapshot ls` shows it
+        snapshot: String,
+    },
     /// Write an instance's database anew with another key, and say in JSON what was written
     Rekey(Rekey),
 }
@@ -131,9 +138,10 @@ pub(crate) enum LogFormat {
 impl Verb {
     pub(crate) fn log_format(&self) -> LogFormat {
         match self {
-            Self::Serve(Serve { target, .. }) | Self::Init { target, .. } | Self::Request(target) => {
-                target.project.log_format
-            }
+            Self::Serve(Serve { target, .. })
+            | Self::Init { target, .. }
+            | Self::Restore { target, .. }
+            | Self::Request(target) => target.project.log_format,
             Self::Relocate(Relocate { target, .. }) => target.project.log_format,
             Self::Rekey(rekey) => rekey.target.project.log_format,
             Self::Fsck(kept) | Self::Migrate(kept) => kept.project.log_format,

@@ -18,8 +18,10 @@ mod plan;
 mod rekey;
 mod relocate;
 mod request;
+mod restore;
 mod review;
 mod serve;
+mod shelf;
 mod signals;
 mod status;
 mod stop;
@@ -60,6 +62,7 @@ fn run(verb: &Verb) -> Result<ExitCode, Report> {
         Verb::Serve(serve) => serve::run(plan(&serve.target)?, serve.keep)?,
         Verb::Init { target, from } => init::run(&plan(target)?, from.as_deref())?,
         Verb::Relocate(asked) => relocate::run(&plan(&asked.target)?, asked)?,
+        Verb::Restore { target, snapshot } => restore::run(&plan(target)?, snapshot)?,
         Verb::Request(target) => request::run(plan(target)?)?,
         Verb::Fsck(kept) => upkeep::fsck(kept)?,
         Verb::Migrate(kept) => upkeep::migrate(kept)?,

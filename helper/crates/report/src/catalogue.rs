@@ -61,6 +61,7 @@ catalogue! {
     CONFIG_MOUNT_COVERS = "nixbox::config::mount-covers", Usage, "A mountpoint would cover the project, the configuration, or nixbox's own data or runtime folder.";
     CONFIG_BASE_IN_MOUNT = "nixbox::config::base-in-mount", Usage, "A `base` is a mountpoint or lies below one: it would be read through the mount.";
     CONFIG_BASE_IN_DATA = "nixbox::config::base-in-data", Usage, "A `base` lies in the data folder or in the runtime folder.";
+    CONFIG_NOT_WRITTEN = "nixbox::config::not-written", Usage, "The configuration file is made by Nix or may not be written, so a person has to change what makes it. Nothing was changed.";
     CONFIG_PORT_CLASH = "nixbox::config::port-clash", Usage, "Two instances listen on one address and port.";
     CONFIG_EXPOSED = "nixbox::config::exposed", Usage, "`http.bind` or `nfs.bind` is not a loopback address, or a remote on another machine is asked over plain `http`.";
     CONFIG_REMOTE = "nixbox::config::remote", Usage, "An instance is to be synced with a remote that is not declared.";
@@ -181,17 +182,23 @@ catalogue! {
     UPSTREAM_NUMBERS = "nixbox::upstream::numbers", Refused, "The database lacks what keeps upstream's program from using the number of a removed file again, which over a base shows files where there are none.";
     UPSTREAM_BASE = "nixbox::upstream::base-too-large", Refused, "The base has more entries than upstream's program may have files open.";
 
+    SNAPSHOT_UNKNOWN = "nixbox::snapshot::unknown", NotFound, "The instance has no snapshot of that name.";
+
     SYNC_BUSY = "nixbox::sync::busy", Held, "The owner is at another sync of this instance. Ask again when it is done.";
+    SYNC_CALLED_OFF = "nixbox::sync::called-off", Unexpected, "The sync was called off before it changed anything: whoever asked for it has left, or the owner stops.";
     SYNC_CONFLICT = "nixbox::sync::conflict", Conflict, "Both sides changed something, each in its own way. Nothing was changed; `nixbox-helper sync conflicts` lists it, and `sync resolve` settles it.";
     SYNC_FAILED = "nixbox::sync::failed", Unavailable, "The instance, or the copy that is kept of its remote, could not be worked on. The message says why.";
     SYNC_FOREIGN = "nixbox::sync::foreign", Refused, "The remote holds something that is no AgentFS database of version 0.4. It was left as it is.";
     SYNC_GONE = "nixbox::sync::gone", Conflict, "What is to be pushed has content that was never loaded here, and that the remote has no more. Nothing was changed.";
     SYNC_LEASE = "nixbox::sync::lease", Held, "Another machine has the remote's lease. The message names it, and since when.";
+    SYNC_NOT_KEPT = "nixbox::sync::not-kept", Refused, "What is here could not be kept as a snapshot before it would have given way. Nothing was changed.";
     SYNC_NOT_ALLOWED = "nixbox::sync::not-allowed", Refused, "The remote wants a token, or does not take the one that it was sent.";
     SYNC_NOT_DECLARED = "nixbox::sync::not-declared", NotFound, "The instance is declared without `sync`.";
     SYNC_NOT_LOADED = "nixbox::sync::not-loaded", Unavailable, "The content of a file is at the remote, and did not come from there. The message says why; what is here goes on.";
+    SYNC_NOT_EMPTY = "nixbox::sync::not-empty", Conflict, "The remote holds something already. Nothing was changed; `sync enable --merge` brings both together.";
     SYNC_NO_CONFLICT = "nixbox::sync::no-conflict", NotFound, "Nothing at that path is in conflict.";
     SYNC_OVERTAKEN = "nixbox::sync::overtaken", Conflict, "One of the two sides was changed again and again while they were brought together. Nothing was lost; try again.";
+    SYNC_PENDING = "nixbox::sync::pending", Conflict, "Not everything in the instance is on its remote, so it is not given up without `--force`.";
     SYNC_REFUSED = "nixbox::sync::refused", Unavailable, "The remote answers with an error, something else than a Turso database, or a redirect. Nothing was changed there.";
     SYNC_TOKEN = "nixbox::sync::token", Refused, "The token for the remote could not be had from where the configuration says.";
     SYNC_UNKNOWN = "nixbox::sync::unknown", Unavailable, "A push went out and no answer came. The next sync finds out what came of it; nothing is lost.";

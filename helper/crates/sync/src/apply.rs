@@ -11,6 +11,8 @@ use nixbox_engine::{
     TimeChange, Witness,
 };
 
+use crate::beside::Beside;
+use crate::company::{Company, Phase, Progress, go_on};
 use crate::error::{Error, Result};
 use crate::look::{Key, Look, Mark, What, pair};
 use crate::scan::{AllMissing, Scan};
@@ -24,6 +26,27 @@ pub(crate) struct Source<'a> {
     pub(crate) tree: &'a Arc<dyn FileSystem>,
     pub(crate) kv: &'a Kv,
     pub(crate) absent: &'a AllMissing,
+    /// What has another name here than there.
+    pub(crate) beside: &'a [Beside],
+    pub(crate) company: &'a dyn Company,
+}
+
+impl Source<'_> {
+    fn path_of<'p>(&'p self, path: &'p str) -> &'p str {
+        let named = self.beside.iter().find_map(|it| match (&it.to, &it.from) {
+            (Key::File(to), Key::File(from)) if to == path => Some(from.as_str()),
+            _ => None,
+        });
+        named.unwrap_or(path)
+    }
+
+    fn key_of<'k>(&'k self, key: &'k str) -> &'k str {
+        let named = self.beside.iter().find_map(|it| match (&it.to, &it.from) {
+            (Key::Value(to), Key::Value(from)) if to == key => Some(from.as_str()),
+            _ => None,
+        });
+        named.unwrap_or(key)
+    }
 }
 
 /// What is changed.
@@ -79,6 +102,18 @@ impl Order {
         order
     }
 
+    /// These come besides.
+    pub(crate) fn with(mut self, beside: &[Beside]) -> Self {
+        self.put.extend(beside.iter().map(|it| (it.to.clone(), it.look.clone())));
+        self
+    }
+
+    /// Of the files that are written.
+    fn bytes(&self) -> u64 {
+        let size = |look: &Look| if let What::File { size, .. } = look.what { size } else { 0 };
+        self.put.iter().map(|(_, look)| size(look)).sum()
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.remove.is_empty() && self.put.is_empty()
     }
@@ -91,13 +126,22 @@ impl Order {
 impl Target<'_> {
     /// The files of `order`. Stops where the target is not as it was in `now`: somebody else has changed it since.
     pub(crate) fn apply_files(&self, order: &Order, now: &Scan, source: &Source<'_>) -> Result<()> {
+        let phase = if self.alone { Phase::Packing } else { Phase::Applying };
+        let mut far = Progress { of_things: order.len() as u64, of_bytes: order.bytes(), ..Progress::at(phase) };
         for key in &order.remove {
+            go_on(source.company, far)?;
+            far.things += 1;
             if let Key::File(path) = key {
                 self.expect(path, now.marks.get(key), now.looks.get(key))?;
                 self.remove(path)?;
             }
         }
         for (key, look) in &order.put {
+            go_on(source.company, far)?;
+            far.things += 1;
+            if let What::File { size, .. } = look.what {
+                far.bytes += size;
+            }
             if let Key::File(path) = key {
                 let there = now.looks.get(key).filter(|there| there.is_folder() == look.is_folder());
                 self.expect(path, there.and_then(|_| now.marks.get(key)), there)?;
@@ -116,7 +160,7 @@ impl Target<'_> {
         }
         for (key, _) in &order.put {
             if let Key::Value(key) = key {
-                let entry = source.kv.get(key)?.ok_or(Error::Moved)?;
+                let entry = source.kv.get(source.key_of(key))?.ok_or(Error::Moved)?;
                 self.kv.set(key, &entry.value)?;
             }
         }
@@ -229,7 +273,7 @@ impl Target<'_> {
         let (parent, name, there) = self.find(path)?;
         let (_, _, first) = self.find(first)?;
         let Some(first) = first.filter(|first| first.kind == Kind::File) else {
-            let attr = find(&**source.tree, path)?;
+            let attr = find(&**source.tree, source.path_of(path))?;
             let what = What::File { size: attr.size, hash: String::new() };
             let look = Look { perm: attr.perm, uid: attr.uid, gid: attr.gid, mtime: pair(attr.mtime), what };
             return self.put_file(path, &look, None, source);
@@ -278,12 +322,15 @@ impl Target<'_> {
 
     /// An empty file gets what the other side has at `path`: what is absent there is absent here, too.
     fn fill(&self, ino: Ino, path: &str, source: &Source<'_>) -> Result<()> {
-        let from = find(&**source.tree, path)?;
+        let from = find(&**source.tree, source.path_of(path))?;
         if let Some(missing) = source.absent.get(&from.ino) {
             return Ok(self.absent.put(ino, from.size, missing)?);
         }
         let mut offset = 0;
         while offset < from.size {
+            if source.company.is_called_off() {
+                return Err(Error::CalledOff);
+            }
             let piece = source.tree.read(from.ino, offset, PIECE)?;
             if piece.is_empty() {
                 return Err(Error::Moved);
@@ -296,13 +343,16 @@ impl Target<'_> {
 
     /// Only what differs is written.
     fn write_over(&self, there: &Attr, path: &str, source: &Source<'_>) -> Result<()> {
-        let from = find(&**source.tree, path)?;
+        let from = find(&**source.tree, source.path_of(path))?;
         if self.absent.get(there.ino)?.is_some() {
             self.tree.setattr(there.ino, AttrChange { size: Some(0), ..AttrChange::default() })?;
             return self.fill(there.ino, path, source);
         }
         let mut offset = 0;
         while offset < from.size {
+            if source.company.is_called_off() {
+                return Err(Error::CalledOff);
+            }
             let piece = source.tree.read(from.ino, offset, PIECE)?;
             if piece.is_empty() {
                 return Err(Error::Moved);

@@ -27,6 +27,12 @@ pub enum Error {
     /// What is to be pushed has content that is neither here nor at the remote any more. Nothing was changed.
     #[error("the content of {0} was never loaded, and the remote has it no more")]
     Gone(String),
+    /// Nothing was changed, and what had come is thrown away.
+    #[error("it was called off")]
+    CalledOff,
+    /// The copy of what was here before. Nothing was changed.
+    #[error("what is here could not be kept first: {0}")]
+    NotKept(String),
     #[error("the remote holds something that is no AgentFS database of version 0.4: {0}")]
     Foreign(String),
 }

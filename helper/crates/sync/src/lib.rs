@@ -6,6 +6,8 @@
 //! Knows no sockets, no clap, no configuration. See `docs/decisions/0005-sync-by-path.md`.
 
 mod apply;
+mod beside;
+mod company;
 mod content;
 mod error;
 mod look;
@@ -15,6 +17,7 @@ mod room;
 mod rows;
 mod scan;
 
+pub use company::{Company, Phase, Progress};
 pub use content::RemoteContent;
 pub use error::{Error, Result};
 pub use look::{Key, Look, What};

@@ -31,6 +31,15 @@ impl Key {
         }
     }
 
+    pub(crate) fn is_below(&self, folder: &Self) -> bool {
+        match (self, folder) {
+            (Self::File(path), Self::File(folder)) => {
+                path.strip_prefix(folder.as_str()).is_some_and(|rest| rest.starts_with('/'))
+            }
+            _ => false,
+        }
+    }
+
     /// The folders above, innermost first.
     pub(crate) fn above(&self) -> impl Iterator<Item = Self> + '_ {
         let path = match self {

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
+use crate::beside::{Beside, put_beside};
 use crate::look::{Key, Look};
 use crate::scan::Looks;
 
@@ -14,6 +15,8 @@ pub struct Conflict {
     pub key: Key,
     pub ours: Option<Look>,
     pub theirs: Option<Look>,
+    /// Where one of them is a folder: a hash of all that is in it, on either side. What is settled is settled for that.
+    pub below: Option<String>,
 }
 
 /// How somebody has settled a conflict.
@@ -22,6 +25,9 @@ pub struct Conflict {
 pub enum Settled {
     Ours,
     Theirs,
+    /// Ours stays where it is, theirs lands beside it: see [`crate::beside`]. What one side has taken away is kept as the
+    /// other has it.
+    Both,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,6 +41,10 @@ pub(crate) struct Merged {
     /// What both sides are to have, and which has it.
     pub(crate) wanted: BTreeMap<Key, (Look, Side)>,
     pub(crate) conflicts: Vec<Conflict>,
+    /// What comes here under another name than it has there.
+    pub(crate) beside: Vec<Beside>,
+    /// Somebody has settled it so that what was changed here is not only what it was changed to.
+    pub(crate) gives_up_ours: bool,
 }
 
 pub(crate) fn merge(
@@ -44,21 +54,19 @@ pub(crate) fn merge(
     settled: impl Fn(&Conflict) -> Option<Settled>,
 ) -> Merged {
     let mut merged = Merged::default();
+    let mut wholes = Vec::new();
     let keys: BTreeSet<&Key> = agreed.keys().chain(local.keys()).chain(remote.keys()).collect();
     for key in keys {
         let (base, ours, theirs) = (agreed.get(key), local.get(key), remote.get(key));
         let side = match choose(base, ours, theirs) {
             Some(side) => side,
             None => {
-                let conflict = Conflict { key: key.clone(), ours: ours.cloned(), theirs: theirs.cloned() };
+                let conflict = conflict(key, local, remote);
                 match settled(&conflict) {
-                    Some(Settled::Ours) => Side::Local,
-                    Some(Settled::Theirs) => Side::Remote,
-                    None => {
-                        merged.conflicts.push(conflict);
-                        continue;
-                    }
+                    Some(take) => wholes.push((conflict, take)),
+                    None => merged.conflicts.push(conflict),
                 }
+                continue;
             }
         };
         let look = if side == Side::Local { ours } else { theirs };
@@ -66,8 +74,52 @@ pub(crate) fn merge(
             merged.wanted.insert(key.clone(), (look.clone(), side));
         }
     }
-    keep_folders(&mut merged, agreed, local, remote, settled);
+    let mut both = Vec::new();
+    for (conflict, take) in wholes {
+        merged.settle(&conflict, take, local, remote, &mut both);
+    }
+    keep_folders(&mut merged, agreed, local, remote, settled, &mut both);
+    merged.beside = put_beside(&both, &merged, local, remote);
     merged
+}
+
+impl Merged {
+    /// What is in a folder is settled with it.
+    fn settle(&mut self, conflict: &Conflict, take: Settled, local: &Looks, remote: &Looks, both: &mut Vec<Key>) {
+        let Conflict { key, ours, theirs, .. } = conflict;
+        let inside = |it: &Key| it == key || it.is_below(key);
+        self.wanted.retain(|it, _| !inside(it));
+        self.conflicts.retain(|it| !inside(&it.key));
+        let (looks, side) = match take {
+            Settled::Ours => (local, Side::Local),
+            Settled::Theirs => (remote, Side::Remote),
+            Settled::Both if ours.is_some() => (local, Side::Local),
+            Settled::Both => (remote, Side::Remote),
+        };
+        let taken = looks.iter().filter(|(it, _)| inside(it));
+        self.wanted.extend(taken.map(|(it, look)| (it.clone(), (look.clone(), side))));
+        self.gives_up_ours |= take != Settled::Ours;
+        if take == Settled::Both && ours.is_some() && theirs.is_some() {
+            both.push(key.clone());
+        }
+    }
+}
+
+fn conflict(key: &Key, local: &Looks, remote: &Looks) -> Conflict {
+    let mut hasher = blake3::Hasher::new();
+    let mut below = false;
+    for (side, looks) in [local, remote].into_iter().enumerate() {
+        for (it, look) in looks.iter().filter(|(it, _)| it.is_below(key)) {
+            below = true;
+            hasher.update(format!("{side} {it:?} {look:?}\n").as_bytes());
+        }
+    }
+    Conflict {
+        key: key.clone(),
+        ours: local.get(key).cloned(),
+        theirs: remote.get(key).cloned(),
+        below: below.then(|| hasher.finalize().to_hex().to_string()),
+    }
 }
 
 fn choose(base: Option<&Look>, ours: Option<&Look>, theirs: Option<&Look>) -> Option<Side> {
@@ -98,12 +150,15 @@ fn keep_folders(
     local: &Looks,
     remote: &Looks,
     settled: impl Fn(&Conflict) -> Option<Settled>,
+    both: &mut Vec<Key>,
 ) {
     let above: BTreeSet<Key> = merged.wanted.keys().flat_map(|key| key.above().collect::<Vec<_>>()).collect();
     for key in above {
         match merged.wanted.get(&key) {
             Some((look, _)) if look.is_folder() => continue,
             None if merged.conflicts.iter().any(|conflict| conflict.key == key) => continue,
+            // What was in it went with something above.
+            None if !merged.wanted.keys().any(|below| below.is_below(&key)) => continue,
             None => {
                 let folder = |looks: &Looks| looks.get(&key).filter(|look| look.is_folder()).cloned();
                 let there = (folder(local).map(|look| (look, Side::Local)))
@@ -113,27 +168,15 @@ fn keep_folders(
                     merged.wanted.insert(key, there);
                 }
             }
+            Some(_) if !merged.wanted.keys().any(|below| below.is_below(&key)) => continue,
             Some(_) => {
-                let conflict =
-                    Conflict { ours: local.get(&key).cloned(), theirs: remote.get(&key).cloned(), key: key.clone() };
-                let side = match settled(&conflict) {
-                    Some(Settled::Ours) => Side::Local,
-                    Some(Settled::Theirs) => Side::Remote,
+                let conflict = conflict(&key, local, remote);
+                match settled(&conflict) {
+                    Some(take) => merged.settle(&conflict, take, local, remote, both),
                     None => {
                         merged.wanted.remove(&key);
                         merged.conflicts.push(conflict);
-                        continue;
                     }
-                };
-                let look = if side == Side::Local { conflict.ours } else { conflict.theirs };
-                match look {
-                    Some(look) => {
-                        if !look.is_folder() {
-                            merged.wanted.retain(|below, _| !below.above().any(|above| above == key));
-                        }
-                        merged.wanted.insert(key, (look, side));
-                    }
-                    None => merged.wanted.retain(|below, _| *below != key && !below.above().any(|above| above == key)),
                 }
             }
         }
@@ -210,5 +253,47 @@ mod tests {
         let ours = looks(&[("a", file("1", 1)), ("b", file("1", 1))]);
         let theirs = looks(&[("b", file("1", 1)), ("c", file("2", 2))]);
         assert_eq!(merged(&looks(&[]), &ours, &theirs), (vec!["/a=1".into(), "/b=1".into(), "/c=2".into()], vec![]));
+    }
+
+    fn settled(agreed: &Looks, local: &Looks, remote: &Looks, take: Settled) -> (Vec<String>, Vec<String>) {
+        let merged = merge(agreed, local, remote, |_| Some(take));
+        assert!(merged.conflicts.is_empty());
+        let wanted = merged.wanted.keys().map(ToString::to_string).collect();
+        (wanted, merged.beside.iter().map(|it| format!("{} -> {}", it.from, it.to)).collect())
+    }
+
+    #[test]
+    fn both_are_kept_under_names_that_nothing_has() {
+        let ours = looks(&[("d", folder()), ("d/a.tar.gz", file("1", 1)), ("d/a.tar.theirs.gz", file("1", 1))]);
+        let theirs = looks(&[("d", folder()), ("d/a.tar.gz", file("2", 1)), ("d/a.tar.theirs-2.gz", file("1", 1))]);
+        let (wanted, beside) = settled(&looks(&[]), &ours, &theirs, Settled::Both);
+        assert_eq!(wanted, ["/d", "/d/a.tar.gz", "/d/a.tar.theirs-2.gz", "/d/a.tar.theirs.gz"]);
+        assert_eq!(beside, ["/d/a.tar.gz -> /d/a.tar.theirs-3.gz"]);
+        let base = looks(&[("a", file("1", 1)), ("b", file("1", 1))]);
+        let (ours, theirs) = (looks(&[("a", file("2", 1))]), looks(&[("b", file("2", 1))]));
+        assert_eq!(settled(&base, &ours, &theirs, Settled::Both), (vec!["/a".into(), "/b".into()], vec![]));
+    }
+
+    #[test]
+    fn a_folder_is_settled_with_what_is_in_it() {
+        let base = looks(&[("d", folder()), ("d/a", file("1", 1)), ("d/b", file("1", 1))]);
+        let ours = looks(&[("d", folder()), ("d/a", file("1", 1)), ("d/b", file("2", 1)), ("d/n", file("n", 1))]);
+        let theirs = looks(&[("d", file("x", 1))]);
+        let folders = vec!["/d".to_owned(), "/d/a".into(), "/d/b".into(), "/d/n".into()];
+        assert_eq!(settled(&base, &ours, &theirs, Settled::Ours), (folders.clone(), vec![]));
+        assert_eq!(settled(&base, &ours, &theirs, Settled::Theirs), (vec!["/d".into()], vec![]));
+        assert_eq!(settled(&base, &ours, &theirs, Settled::Both), (folders, vec!["/d -> /d.theirs".into()]));
+        // And the other way around, where all that is in it comes under another name.
+        let beside = ["/d -> /d.theirs", "/d/a -> /d.theirs/a", "/d/b -> /d.theirs/b", "/d/n -> /d.theirs/n"];
+        let beside: Vec<_> = beside.map(str::to_owned).into();
+        assert_eq!(settled(&base, &theirs, &ours, Settled::Both), (vec!["/d".into()], beside));
+        // What comes into it after it was settled was not.
+        let hash = |theirs: &Looks| merge(&base, &ours, theirs, |_| None).conflicts[0].below.clone();
+        let more = looks(&[("d", file("x", 1)), ("e", file("x", 1))]);
+        assert_eq!(hash(&theirs), hash(&more));
+        assert!(
+            merge(&base, &looks(&[("d", folder()), ("d/n", file("m", 1))]), &theirs, |_| None).conflicts[0].below
+                != hash(&theirs)
+        );
     }
 }

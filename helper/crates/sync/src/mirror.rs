@@ -10,6 +10,7 @@ use nixbox_remote::{Batch, Remote, Rows, Step, Value};
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OptionalExtension};
 
+use crate::company::{Company, Phase, Progress, go_on};
 use crate::content;
 use crate::error::{Error, Result};
 
@@ -82,7 +83,8 @@ impl Mirror {
     }
 
     /// Becomes what the remote is. `partial`: without the content of which the remote says what it is.
-    pub(crate) fn pull(&self, remote: &Remote, partial: bool) -> Result<Found> {
+    pub(crate) fn pull(&self, remote: &Remote, partial: bool, company: &dyn Company) -> Result<Found> {
+        go_on(company, Progress::at(Phase::Fetching))?;
         let Some(sum) = remote_sum(remote)? else {
             self.throw_away()?;
             return Ok(Found::Empty);
@@ -93,7 +95,7 @@ impl Mirror {
         }
         let mut anew = false;
         for _ in 0..TRIES {
-            match self.pull_rows(remote, partial) {
+            match self.pull_rows(remote, partial, company) {
                 Err(Error::Overtaken) => continue,
                 Err(Error::Mirror(error)) => {
                     self.throw_away()?;
@@ -123,6 +125,18 @@ impl Mirror {
             }
         }
         Ok(())
+    }
+
+    pub(crate) fn bytes(&self) -> u64 {
+        self.path.metadata().map_or(0, |file| file.len())
+    }
+
+    /// Written anew without the room of what is gone. It is a copy: one that breaks off is made again.
+    pub(crate) fn shrink(&self) -> Result<()> {
+        match self.path.exists() {
+            true => Ok(self.open()?.execute_batch("VACUUM")?),
+            false => Ok(()),
+        }
     }
 
     pub(crate) fn sum(&self) -> Result<String> {
@@ -162,7 +176,7 @@ impl Mirror {
         Ok(change.commit()?)
     }
 
-    fn pull_rows(&self, remote: &Remote, partial: bool) -> Result<u64> {
+    fn pull_rows(&self, remote: &Remote, partial: bool, company: &dyn Company) -> Result<u64> {
         let (sum, tables, sequences, contents) = ask_for_tables(remote)?;
         let mut connection = self.open()?;
         let change = connection.transaction()?;
@@ -191,7 +205,7 @@ impl Mirror {
             change.execute(&format!("DELETE FROM {table} WHERE ino NOT IN (SELECT ino FROM fs_inode)"), [])?;
         }
         let wanted = to_pull(&change, changed, partial)?;
-        let bytes = pull_content(remote, &change, &wanted, &sum)?;
+        let bytes = pull_content(remote, &change, &wanted, &sum, company)?;
         let copied: String = change.query_row(&format!("SELECT {SUM}"), [], |row| row.get(0))?;
         if copied != sum {
             return Err(Error::Foreign(format!("its rows add up to {sum}, and their copies to {copied}")));
@@ -314,7 +328,13 @@ fn make_absent(change: &Connection, ino: i64, hash: &str) -> Result<()> {
     Ok(())
 }
 
-fn pull_content(remote: &Remote, change: &Connection, changed: &[(i64, u64)], sum: &str) -> Result<u64> {
+fn pull_content(
+    remote: &Remote,
+    change: &Connection,
+    changed: &[(i64, u64)],
+    sum: &str,
+    company: &dyn Company,
+) -> Result<u64> {
     let chunk: u64 = change
         .query_row("SELECT CAST(value AS INTEGER) FROM fs_config WHERE key = 'chunk_size'", [], |row| row.get(0))
         .optional()?
@@ -341,11 +361,18 @@ fn pull_content(remote: &Remote, change: &Connection, changed: &[(i64, u64)], su
     };
     let mut bytes = 0;
     let mut left = changed;
+    let (of_things, of_bytes) = (changed.len() as u64, changed.iter().map(|(_, size)| size).sum());
+    let far = |left: &[(i64, u64)], bytes| {
+        let things = of_things - left.len() as u64;
+        go_on(company, Progress { phase: Phase::Fetching, things, of_things, bytes, of_bytes })
+    };
     while let Some(((first, size), rest)) = left.split_first() {
+        far(left, bytes)?;
         change.execute("DELETE FROM fs_data WHERE ino = ?", [first])?;
         if *size > DATA_AT_ONCE {
             let (chunks, at_once) = (size.div_ceil(chunk), (DATA_AT_ONCE / chunk).max(1));
             for begin in (0..chunks).step_by(usize::try_from(at_once).unwrap_or(1)) {
+                far(left, bytes)?;
                 let range = format!(
                     "SELECT ino, chunk_index, data FROM fs_data WHERE ino = {first} AND chunk_index >= {begin} \
                      AND chunk_index < {}",

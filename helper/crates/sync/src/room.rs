@@ -11,6 +11,7 @@ use nixbox_engine::{Absent, Agreed, Backing, Database, FileSystem, Kv, Options, 
 use nixbox_remote::{Claim, Held, Remote, Spool, Standing, Step, guard};
 
 use crate::apply::{Order, Source, Target};
+use crate::company::{Company, Phase, Progress, Together, go_on};
 use crate::content;
 use crate::error::{Error, Result};
 use crate::look::{Entry, Key, Look, What};
@@ -67,6 +68,7 @@ pub struct Room {
     folder: PathBuf,
     remote: Remote,
     partial: bool,
+    company: Together,
 }
 
 /// Both sides and what they had in common, at one moment.
@@ -81,13 +83,21 @@ struct Scene {
     absent: AllMissing,
 }
 
+struct Pulled {
+    done: Done,
+    scene: Scene,
+    wanted: BTreeMap<Key, Look>,
+    /// Something has come under another name, and is not there yet.
+    has_more: bool,
+}
+
 impl Room {
     pub fn open(folder: &Path, remote: Remote) -> Result<Self> {
         std::fs::create_dir_all(folder)?;
         for name in [HERE, CANDIDATE] {
             Mirror::at(folder.join(name)).throw_away()?;
         }
-        Ok(Self { folder: folder.to_owned(), remote, partial: false })
+        Ok(Self { folder: folder.to_owned(), remote, partial: false, company: Arc::new(()) })
     }
 
     /// Of content that comes, only what it is.
@@ -95,8 +105,22 @@ impl Room {
         Self { partial, ..self }
     }
 
+    pub fn in_company(self, company: Arc<dyn Company>) -> Self {
+        Self { company, ..self }
+    }
+
     pub fn remote(&self) -> &Remote {
         &self.remote
+    }
+
+    /// What the copy of the remote takes on the disk.
+    pub fn bytes(&self) -> u64 {
+        self.mirror().bytes()
+    }
+
+    /// Gives back what the copy of the remote does not need.
+    pub fn shrink(&self) -> Result<()> {
+        self.mirror().shrink()
     }
 
     fn mirror(&self) -> Mirror {
@@ -106,7 +130,7 @@ impl Room {
     /// Reads both and changes neither.
     pub fn look(&self, local: &Local, settled: &dyn Fn(&Conflict) -> Option<Settled>) -> Result<State> {
         let lease = Standing::of(&self.remote)?;
-        self.mirror().pull(&self.remote, self.partial)?;
+        self.mirror().pull(&self.remote, self.partial, &*self.company)?;
         let scene = self.scene(local)?;
         let merged = scene.merged(settled);
         let wanted = looks(&merged);
@@ -121,13 +145,15 @@ impl Room {
                 }
             }
         }
+        let beside = merged.beside.into_iter().map(|it| Difference { key: it.to, before: None, after: Some(it.look) });
+        state.to_pull.extend(beside);
         state.conflicts = merged.conflicts;
         Ok(state)
     }
 
     /// What the remote has comes here.
     pub fn pull(&self, local: &Local, settled: &dyn Fn(&Conflict) -> Option<Settled>) -> Result<Done> {
-        self.again_while_moved(|| self.pull_once(local, settled).map(|(done, _, _)| done))
+        self.again_while_moved(|| self.pull_once(local, settled).map(|pulled| pulled.done))
     }
 
     /// The same, and then what is here goes there. `held`: our lease, good at this moment.
@@ -139,7 +165,14 @@ impl Room {
         settled: &dyn Fn(&Conflict) -> Option<Settled>,
     ) -> Result<Done> {
         self.again_while_moved(|| {
-            let (done, scene, wanted) = self.pull_once(local, settled)?;
+            let mut pulled = self.pull_once(local, settled)?;
+            if pulled.has_more {
+                let before = pulled.done;
+                pulled = self.pull_once(local, settled)?;
+                pulled.done.pulled += before.pulled;
+                pulled.done.bytes_in += before.bytes_in;
+            }
+            let Pulled { done, scene, wanted, .. } = pulled;
             self.push_once(local, claim, held, done, &scene, &wanted)
         })
     }
@@ -155,19 +188,18 @@ impl Room {
         }
     }
 
-    fn pull_once(
-        &self,
-        local: &Local,
-        settled: &dyn Fn(&Conflict) -> Option<Settled>,
-    ) -> Result<(Done, Scene, BTreeMap<Key, Look>)> {
-        let found = self.mirror().pull(&self.remote, self.partial)?;
+    fn pull_once(&self, local: &Local, settled: &dyn Fn(&Conflict) -> Option<Settled>) -> Result<Pulled> {
+        let found = self.mirror().pull(&self.remote, self.partial, &*self.company)?;
         let scene = self.scene(local)?;
         let merged = scene.merged(settled);
         if !merged.conflicts.is_empty() {
             return Err(Error::Conflicts(merged.conflicts));
         }
         let wanted = looks(&merged);
-        let order = Order::of(&scene.local, &wanted);
+        let order = Order::of(&scene.local, &wanted).with(&merged.beside);
+        if merged.gives_up_ours && !order.is_empty() {
+            self.company.keep()?;
+        }
         let mut done = Done { pulled: order.len(), ..Done::default() };
         if let Found::Changed { bytes } = found {
             done.bytes_in = bytes;
@@ -176,7 +208,8 @@ impl Room {
         let target = Target { tree, kv, absent, news: RefCell::default(), alone: false };
         if let Some(there) = scene.there.as_ref().filter(|_| !order.is_empty()) {
             let (tree, kv) = (there.tree(), there.kv());
-            let source = Source { tree: &tree, kv: &kv, absent: &scene.absent };
+            let (beside, company) = (merged.beside.as_slice(), &*self.company);
+            let source = Source { tree: &tree, kv: &kv, absent: &scene.absent, beside, company };
             let mut applied = Ok(());
             let together = local.tree.together(&mut || {
                 applied = target.apply_files(&order, &scene.local, &source);
@@ -190,7 +223,7 @@ impl Room {
             target.apply_values(&order, &source)?;
         }
         self.agree(local, &scene.agreed, &scene.theirs, &scene.local)?;
-        Ok((done, scene, wanted))
+        Ok(Pulled { done, scene, wanted, has_more: !merged.beside.is_empty() })
     }
 
     fn push_once(
@@ -217,7 +250,7 @@ impl Room {
         let theirs = {
             let there = Taken::foreign(candidate.path(), &Backing::Sqlite)?;
             let known = known(&local.agreed, [&scene.local, &scene.theirs])?;
-            scan(&there.tree(), &there.kv(), &there.absent().all()?, &known)?
+            scan(&there.tree(), &there.kv(), &there.absent().all()?, &known, &*self.company)?
         };
         content::write(&mut candidate.open()?, &theirs)?;
         let after = candidate.sum()?;
@@ -227,6 +260,7 @@ impl Room {
         rows::difference(before.is_some().then(|| mirror.path()), candidate.path(), &mut steps)?;
         let mut steps = steps.end()?;
         done.bytes_out = steps.bytes();
+        go_on(&*self.company, Progress { of_bytes: done.bytes_out, ..Progress::at(Phase::Sending) })?;
         match self.remote.change_spooled(&mut steps) {
             Ok(_) => {}
             Err(nixbox_remote::Error::Refused { step: 0, .. }) => {
@@ -265,7 +299,7 @@ impl Room {
         let target = Target { tree: &tree, kv: &kv, absent: &absent, news: RefCell::default(), alone: true };
         let (from, values) = (scene.here.tree(), scene.here.kv());
         let missing = scene.here.absent().all()?;
-        let source = Source { tree: &from, kv: &values, absent: &missing };
+        let source = Source { tree: &from, kv: &values, absent: &missing, beside: &[], company: &*self.company };
         let changed = target.apply_files(order, &scene.theirs, &source);
         let changed = changed.and_then(|()| target.apply_values(order, &source));
         drop(tree);
@@ -304,12 +338,12 @@ impl Room {
         let known = known(&local.agreed, [])?;
         local.witness.settle(None);
         let here = local.snapshots.take(&self.folder.join(HERE))?;
-        let ours = scan(&here.tree(), &here.kv(), &here.absent().all()?, &known)?;
+        let ours = scan(&here.tree(), &here.kv(), &here.absent().all()?, &known, &*self.company)?;
         let mirror = self.mirror();
         let there = mirror.path().exists().then(|| Taken::foreign(mirror.path(), &Backing::Sqlite)).transpose()?;
         let absent = there.as_ref().map(|there| there.absent().all()).transpose()?.unwrap_or_default();
         let theirs = match &there {
-            Some(there) => scan(&there.tree(), &there.kv(), &absent, &known)?,
+            Some(there) => scan(&there.tree(), &there.kv(), &absent, &known, &*self.company)?,
             None => Scan::default(),
         };
         Ok(Scene { agreed, here, local: ours, there, theirs, absent })

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use nixbox_engine::{Attr, ByPath, Caller, FileSystem, Ino, Kind, Kv, Missing};
 
+use crate::company::{Company, Phase, Progress, go_on};
 use crate::error::{Error, Result};
 use crate::look::{Key, Look, Mark, What, pair};
 
@@ -28,7 +29,13 @@ pub(crate) type Known = HashMap<Mark, String>;
 pub(crate) type AllMissing = BTreeMap<Ino, Missing>;
 
 /// Nobody must change the tree meanwhile.
-pub(crate) fn scan(tree: &Arc<dyn FileSystem>, kv: &Kv, absent: &AllMissing, known: &Known) -> Result<Scan> {
+pub(crate) fn scan(
+    tree: &Arc<dyn FileSystem>,
+    kv: &Kv,
+    absent: &AllMissing,
+    known: &Known,
+    company: &dyn Company,
+) -> Result<Scan> {
     let by_path = ByPath::new(tree.clone(), Arc::new(()), Caller { uid: 0, gid: 0 });
     let mut walk = by_path.list(OsStr::new("/"), true)?;
     let mut scan = Scan::default();
@@ -37,12 +44,14 @@ pub(crate) fn scan(tree: &Arc<dyn FileSystem>, kv: &Kv, absent: &AllMissing, kno
         if page.is_empty() {
             break;
         }
+        let seen = Progress { things: scan.looks.len() as u64, ..Progress::at(Phase::Comparing) };
+        go_on(company, seen)?;
         for found in page {
             let path = found.path.to_str().ok_or(nixbox_engine::Error::Errno(libc::EILSEQ))?.to_owned();
             let target = found.target.map(|target| target.to_string_lossy().into_owned());
             let mark = Mark::of(&found.attr);
             let hash = absent.get(&found.attr.ino).map(|missing| &missing.hash).or_else(|| known.get(&mark));
-            let look = look_of(&**tree, &found.attr, target, hash)?;
+            let look = look_of(&**tree, &found.attr, target, hash, company)?;
             scan.marks.insert(Key::File(path.clone()), mark);
             scan.looks.insert(Key::File(path), look);
         }
@@ -79,13 +88,19 @@ fn join_names(scan: &mut Scan, tree: &Arc<dyn FileSystem>) -> Result<()> {
     Ok(())
 }
 
-fn look_of(tree: &dyn FileSystem, attr: &Attr, target: Option<String>, hash: Option<&String>) -> Result<Look> {
+fn look_of(
+    tree: &dyn FileSystem,
+    attr: &Attr,
+    target: Option<String>,
+    hash: Option<&String>,
+    company: &dyn Company,
+) -> Result<Look> {
     let what = match attr.kind {
         Kind::Directory => What::Folder,
         Kind::File => {
             let hash = match hash {
                 Some(hash) => hash.clone(),
-                None => hash_of(tree, attr)?,
+                None => hash_of(tree, attr, company)?,
             };
             What::File { size: attr.size, hash }
         }
@@ -100,10 +115,13 @@ fn look_of(tree: &dyn FileSystem, attr: &Attr, target: Option<String>, hash: Opt
     Ok(Look { perm: attr.perm, uid: attr.uid, gid: attr.gid, mtime, what })
 }
 
-fn hash_of(tree: &dyn FileSystem, attr: &Attr) -> Result<String> {
+fn hash_of(tree: &dyn FileSystem, attr: &Attr, company: &dyn Company) -> Result<String> {
     let mut hasher = blake3::Hasher::new();
     let mut offset = 0;
     while offset < attr.size {
+        if company.is_called_off() {
+            return Err(Error::CalledOff);
+        }
         let piece = tree.read(attr.ino, offset, PIECE)?;
         if piece.is_empty() {
             return Err(Error::Moved);

@@ -1,18 +1,18 @@
 //! Two machines and the real server between them.
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::print_stderr)]
 
 #[path = "../../remote/tests/common/mod.rs"]
 mod common;
 
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use common::{Fate, Network, Server, claim, remote};
 use nixbox_engine::{AttrChange, ByPath, Caller, Database, Kind, NewNode, Options, Time, TimeChange};
 use nixbox_remote::{Claim, Held, Lease};
-use nixbox_sync::{Conflict, Done, Error, Local, Room, Settled};
+use nixbox_sync::{Company, Conflict, Done, Error, Local, Phase, Progress, Room, Settled};
 
 const OWNER: Caller = Caller { uid: 1000, gid: 1000 };
 
@@ -398,4 +398,171 @@ fn whatever_happens_on_the_way_nothing_is_lost() {
         );
     }
     assert!(failed > 8 && lost > 1, "{failed} failed, of them {lost} without an answer");
+}
+
+#[test]
+fn both_sides_of_everything_can_be_kept() {
+    let Some(server) = Server::start() else { return };
+    let (a, b) = two(&server.url());
+    let link = |machine: &Machine, name: &str, target: &str| {
+        let tree = machine.database().tree();
+        tree.symlink(1, OsStr::new(name), OsStr::new(target), OWNER).unwrap();
+    };
+    a.write("/plan.md", b"0");
+    a.write("/gone-here", b"0");
+    a.write("/folder-here", b"0");
+    a.push().unwrap();
+    b.pull().unwrap();
+    let large: Vec<u8> = (0..3_000_000u32).map(|byte| (byte >> 4) as u8).collect();
+    a.write("/plan.md", &large);
+    a.write("/gone-here", b"changed there");
+    a.write("/folder-here", b"still a file");
+    a.files().make_folder(OsStr::new("/folder-there/deep"), true).unwrap();
+    a.write("/folder-there/deep/x", b"deep");
+    let tree = a.database().tree();
+    let deep = ["folder-there", "deep"].iter().fold(1, |ino, name| tree.lookup(ino, OsStr::new(name)).unwrap().ino);
+    let x = tree.lookup(deep, OsStr::new("x")).unwrap().ino;
+    tree.link(x, deep, OsStr::new("y")).unwrap();
+    link(&a, "link", "there");
+    a.database().kv().set("k", "\"there\"").unwrap();
+    a.push().unwrap();
+    b.write("/plan.md", b"from b");
+    b.files().remove(OsStr::new("/gone-here"), false).unwrap();
+    b.files().remove(OsStr::new("/folder-here"), false).unwrap();
+    b.files().make_folder(OsStr::new("/folder-here"), true).unwrap();
+    b.write("/folder-here/mine", b"mine");
+    b.write("/folder-there", b"a file here");
+    link(&b, "link", "here");
+    b.database().kv().set("k", "\"here\"").unwrap();
+    let names = conflicts(b.pull());
+    assert_eq!(names, ["/folder-here", "/folder-there", "/gone-here", "/link", "/plan.md", "kv:k"]);
+    b.push_settled(&|_| Some(Settled::Both)).unwrap();
+    a.pull().unwrap();
+    assert_eq!(a.tree(), b.tree());
+    for machine in [&a, &b] {
+        let read = |path: &str| String::from_utf8(machine.read(path).unwrap()).unwrap();
+        assert_eq!(read("/plan.md"), "from b");
+        assert_eq!(machine.read("/plan.theirs.md").unwrap(), large);
+        assert_eq!(read("/gone-here"), "changed there");
+        assert_eq!((read("/folder-here/mine"), read("/folder-here.theirs")), ("mine".into(), "still a file".into()));
+        assert_eq!(read("/folder-there"), "a file here");
+        assert_eq!(
+            (read("/folder-there.theirs/deep/x"), read("/folder-there.theirs/deep/y")),
+            ("deep".into(), "deep".into())
+        );
+        let target = |name: &str| String::from_utf8(machine.tree()[name].4.clone()).unwrap();
+        assert_eq!((target("link"), target("link.theirs")), ("here".into(), "there".into()));
+        let value = |key: &str| machine.database().kv().get(key).unwrap().unwrap().value;
+        assert_eq!((value("k"), value("k.theirs")), ("\"here\"".into(), "\"there\"".into()));
+        assert_eq!(machine.push().unwrap(), Done::default());
+    }
+}
+
+/// Keeps nothing, or calls it off once so much has been told.
+struct Watching {
+    told: Mutex<Vec<Progress>>,
+    off_at: Option<(Phase, usize)>,
+    keeps: bool,
+}
+
+impl Company for Watching {
+    fn tell(&self, progress: Progress) {
+        self.told.lock().unwrap().push(progress);
+    }
+
+    fn is_called_off(&self) -> bool {
+        let told = self.told.lock().unwrap();
+        self.off_at.is_some_and(|(phase, at)| told.iter().filter(|told| told.phase == phase).count() >= at)
+    }
+
+    fn keep(&self) -> nixbox_sync::Result<()> {
+        if self.keeps { Ok(()) } else { Err(Error::NotKept("no room".into())) }
+    }
+}
+
+#[test]
+fn one_that_is_called_off_changes_nothing_wherever_it_was() {
+    let Some(server) = Server::start() else { return };
+    let (a, b) = two(&server.url());
+    for file in 0..8 {
+        a.write(&format!("/{file}"), &vec![7; 3_000_000]);
+    }
+    a.push().unwrap();
+    b.write("/mine", b"mine");
+    let before = b.tree();
+    let watching = |off_at, keeps| Arc::new(Watching { told: Mutex::default(), off_at, keeps });
+    for off_at in [(Phase::Fetching, 1), (Phase::Fetching, 3), (Phase::Comparing, 1), (Phase::Applying, 4)] {
+        let company = watching(Some(off_at), true);
+        let done = b.room().in_company(company.clone()).pull(&b.local(), &|_| None);
+        assert!(matches!(done, Err(Error::CalledOff)), "{off_at:?}: {done:?}");
+        assert_eq!(b.tree(), before, "{off_at:?}");
+    }
+    let held = b.lease();
+    let company = watching(Some((Phase::Packing, 1)), true);
+    let done = b.room().in_company(company).push(&b.local(), &b.claim, held, &|_| None);
+    assert!(matches!(done, Err(Error::CalledOff)), "{done:?}");
+    a.pull().unwrap();
+    assert!(a.read("/mine").is_none());
+    let company = watching(None, true);
+    b.room().in_company(company.clone()).push(&b.local(), &b.claim, b.lease(), &|_| None).unwrap();
+    let told = company.told.lock().unwrap();
+    assert!(told.iter().all(|told| told.things <= told.of_things || told.of_things == 0), "{told:?}");
+    assert_eq!(told.last().unwrap().phase, Phase::Sending);
+    drop(told);
+    a.pull().unwrap();
+    assert_eq!(a.tree(), b.tree());
+}
+
+#[test]
+fn nothing_gives_way_that_could_not_be_kept() {
+    let Some(server) = Server::start() else { return };
+    let (a, b) = two(&server.url());
+    a.write("/x", b"there");
+    a.push().unwrap();
+    b.write("/x", b"here, and longer");
+    let before = b.tree();
+    let full = || b.room().in_company(Arc::new(Watching { told: Mutex::default(), off_at: None, keeps: false }));
+    let done = full().pull(&b.local(), &|_| Some(Settled::Theirs));
+    assert!(matches!(done, Err(Error::NotKept(_))), "{done:?}");
+    assert_eq!(b.tree(), before);
+    // Ours does not give way.
+    full().pull(&b.local(), &|_| Some(Settled::Ours)).unwrap();
+    assert_eq!(b.tree(), before);
+}
+
+/// 1,000 at night.
+#[test]
+fn what_is_kept_of_it_does_not_grow_with_the_number_of_syncs() {
+    let Some(server) = Server::start() else { return };
+    let cycles = if std::env::var_os("NIXBOX_NIGHTLY").is_some() { 1000 } else { 200 };
+    let (a, b) = two(&server.url());
+    let size = |machine: &Machine| -> u64 {
+        let files = |folder: &std::path::Path| -> u64 {
+            let all = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().metadata().unwrap());
+            all.filter(|meta| meta.is_file()).map(|meta| meta.len()).sum()
+        };
+        files(machine.folder.path()) + files(&machine.folder.path().join("sync"))
+    };
+    let mut after_warming = (0, 0);
+    for cycle in 0..cycles {
+        a.write(&format!("/{}", cycle % 10), &vec![cycle as u8; 20_000]);
+        a.push().unwrap();
+        b.pull().unwrap();
+        if cycle == cycles / 4 {
+            [&a, &b].iter().for_each(|machine| machine.local().snapshots.shrink().unwrap());
+            after_warming = (size(&a), size(&b));
+        }
+    }
+    let grown = (size(&a), size(&b));
+    for machine in [&a, &b] {
+        machine.local().snapshots.shrink().unwrap();
+        machine.room().shrink().unwrap();
+    }
+    let shrunk = (size(&a), size(&b));
+    eprintln!("{cycles} cycles: {after_warming:?} bytes after a quarter, {grown:?} in the end, {shrunk:?} shrunk");
+    for (warm, end) in [(after_warming.0, shrunk.0), (after_warming.1, shrunk.1)] {
+        assert!(end < warm + 300_000, "{warm} -> {end}");
+    }
+    // By itself, the log is folded in at some megabytes.
+    assert!(grown.0 < 40 << 20 && grown.1 < 40 << 20, "{grown:?}");
 }

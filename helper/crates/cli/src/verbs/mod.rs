@@ -27,6 +27,7 @@ pub mod rekey;
 pub mod render;
 pub mod schema;
 pub mod serve;
+pub mod snapshot;
 pub mod status;
 pub mod stop;
 pub mod sync;
@@ -69,6 +70,7 @@ pub fn run(verb: Verb, context: &Context) -> Result<u8, Report> {
         Verb::Fs(args) => fs::run(args, context),
         Verb::Instance(args) => instance::run(args, context),
         Verb::Kv(args) => kv::run(args, context),
+        Verb::Snapshot(args) => snapshot::run(args, context),
         Verb::Sync(args) => sync::run(args, context),
         Verb::Rekey(args) => rekey::run(args, context),
         Verb::Tool(args) => tool::run(args, context),

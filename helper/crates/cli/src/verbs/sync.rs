@@ -1,14 +1,23 @@
+mod checkpoint;
 pub mod fetch;
+mod log;
+mod switch;
 
-use nixbox_control::{Request, SyncChange, SyncDone, SyncLease, SyncLine, SyncLook, SyncRequest, SyncSide};
+use nixbox_control::{
+    Request, SyncChange, SyncDone, SyncLease, SyncLine, SyncLook, SyncPhase, SyncProgress, SyncRequest, SyncSide,
+};
 use nixbox_report::{Failure, Report, codes};
 use schemars::JsonSchema;
 use serde::Serialize;
 
+pub use self::checkpoint::Checkpointed;
+pub use self::log::Log;
+pub use self::switch::{Disabled, Enabled};
 use super::DONE;
 use crate::asking::{Asked, Which};
 use crate::context::Context;
 use crate::output::{Output, harmless};
+use crate::progress::Progress;
 use crate::review::shown;
 use crate::times;
 use fetch::Content;
@@ -76,22 +85,93 @@ pub enum What {
     },
     /// Settle what both sides changed; the next pull or push does it
     ///
-    /// Holds for both sides as they are now: if either changes once more, it is a conflict again.
+    /// Holds for both sides as they are now: if either changes once more, it is a conflict again. With --both ours stays
+    /// where it is and theirs lands beside it: `plan.md` and `plan.theirs.md`, `bin` and `bin.theirs`; what one side has
+    /// taken away is kept as the other has it. A folder is settled with all that is in it. Before what was changed here
+    /// gives way, it is kept as a snapshot.
     #[command(
-        after_help = "Examples:\n  nixbox-helper sync resolve src/main.rs --ours\n  nixbox-helper sync resolve kv:plan --theirs"
+        after_help = "Examples:\n  nixbox-helper sync resolve src/main.rs --ours\n  nixbox-helper sync resolve kv:plan --theirs\n  nixbox-helper sync resolve --all --both && nixbox-helper sync push"
     )]
     Resolve {
         #[command(flatten)]
         which: Which,
         /// As `sync conflicts` lists it: a path in the instance, or `kv:` and a key
-        name: String,
-        /// Take what is here
-        #[arg(long, conflicts_with = "theirs", required_unless_present = "theirs")]
-        ours: bool,
-        /// Take what the remote has
-        #[arg(long)]
-        theirs: bool,
+        #[arg(required_unless_present = "all")]
+        name: Option<String>,
+        /// Everything that is in conflict
+        #[arg(long, conflicts_with = "name")]
+        all: bool,
+        #[command(flatten)]
+        take: Take,
     },
+    /// Sync an instance that is on this machine alone, from now on
+    ///
+    /// What it holds stays, is kept as a snapshot, and goes to the remote; then nixbox.toml is changed, by one key. A remote
+    /// that holds something already is refused (exit 5): --merge brings both together, and what both have at one path in
+    /// different ways is a conflict. Where Nix makes the configuration, the key to add is said. Nobody may serve the
+    /// instance meanwhile (exit 4).
+    #[command(
+        after_help = "Examples:\n  nixbox-helper sync enable notes team\n  nixbox-helper sync enable notes team --merge"
+    )]
+    Enable {
+        /// The instance
+        name: String,
+        /// One of the configuration's `remotes`
+        remote: String,
+        /// Also where the remote holds something
+        #[arg(long)]
+        merge: bool,
+    },
+    /// Leave an instance on this machine alone, from now on
+    ///
+    /// What it holds stays, and is kept as a snapshot; what the remote holds stays there. Where not everything is on the remote
+    /// it is refused (exit 5) without --force. Then `sync` is taken out of nixbox.toml. Nobody may serve the instance
+    /// meanwhile (exit 4).
+    #[command(after_help = "Examples:\n  nixbox-helper sync disable notes\n  nixbox-helper sync disable notes --force")]
+    Disable {
+        /// The instance
+        name: String,
+        /// Also where not everything is on the remote, or that does not answer
+        #[arg(long)]
+        force: bool,
+    },
+    /// Show what was synced, when, and what came of it
+    ///
+    /// Newest first. What failed the same way several times in a row is one line. The last 500 are kept at least.
+    #[command(
+        after_help = "Examples:\n  nixbox-helper sync log\n  nixbox-helper sync log --limit 5 --json | jq '.entries[].code'"
+    )]
+    Log {
+        #[command(flatten)]
+        which: Which,
+        /// So many at most
+        #[arg(long, value_name = "N", default_value_t = 50)]
+        limit: u64,
+    },
+    /// Give back the room that the database's log and the copy of the remote do not need
+    ///
+    /// Happens by itself, too, when there is much of it. Works while the instance is mounted, and without the remote.
+    #[command(
+        after_help = "Examples:\n  nixbox-helper sync checkpoint\n  nixbox-helper sync checkpoint -i notes --json"
+    )]
+    Checkpoint {
+        #[command(flatten)]
+        which: Which,
+    },
+}
+
+#[derive(Debug, Clone, Copy, clap::Args)]
+#[group(required = true, multiple = false)]
+pub struct Take {
+    /// Take what is here
+    #[arg(long)]
+    ours: bool,
+    /// Take what the remote has
+    #[arg(long)]
+    theirs: bool,
+    /// Keep both, theirs beside ours
+    #[arg(long)]
+    both: bool,
 }
 
 #[derive(Serialize, JsonSchema)]
@@ -164,12 +244,15 @@ pub struct Done {
     pub bytes_in: u64,
     /// Bytes that went, as they are sent
     pub bytes_out: u64,
+    /// What was here before, where something that was changed here gave way
+    pub snapshot: Option<String>,
 }
 
 #[derive(Serialize, JsonSchema)]
 pub struct Resolved {
-    pub name: String,
-    /// `ours` or `theirs`
+    /// Paths in the instance, or `kv:` and a key
+    pub names: Vec<String>,
+    /// `ours`, `theirs` or `both`
     pub take: String,
 }
 
@@ -181,10 +264,11 @@ pub fn run(args: Args, context: &Context) -> Result<u8, Report> {
         What::Push { which } => done(&Asked::new(&which, context)?, SyncRequest::Push, output)?,
         What::Fetch { which, paths } => fetch::fetch(&Asked::new(&which, context)?, paths, output)?,
         What::Conflicts { which } => conflicts(look(&Asked::new(&which, context)?)?.conflicts, output)?,
-        What::Resolve { which, name, ours, .. } => {
-            let take = if ours { SyncSide::Ours } else { SyncSide::Theirs };
-            resolve(&Asked::new(&which, context)?, &name, take, output)?;
-        }
+        What::Resolve { which, name, take, .. } => resolve(&Asked::new(&which, context)?, name, take, output)?,
+        What::Enable { name, remote, merge } => switch::enable(&name, &remote, merge, context)?,
+        What::Disable { name, force } => switch::disable(&name, force, context)?,
+        What::Log { which, limit } => log::run(&Asked::new(&which, context)?, limit, output)?,
+        What::Checkpoint { which } => checkpoint::run(&Asked::new(&which, context)?, output)?,
     }
     Ok(DONE)
 }
@@ -207,7 +291,7 @@ fn look(asked: &Asked) -> Result<Standing, Report> {
             standing.conflicts.push(Conflict { name, ours: before.map(Look::of), theirs: after.map(Look::of) });
         }
         SyncLine::Absent(absent) => standing.absent = Content::of(absent),
-        SyncLine::Done(_) | SyncLine::Loaded(_) => {}
+        _ => {}
     })?;
     Ok(standing)
 }
@@ -258,25 +342,56 @@ fn status(asked: &Asked, output: &Output) -> Result<(), Report> {
 fn done(asked: &Asked, request: SyncRequest, output: &Output) -> Result<(), Report> {
     let pushes = request == SyncRequest::Push;
     let mut said = None;
-    lines(asked, request, |line| {
-        if let SyncLine::Done(done) = line {
-            said = Some(done);
-        }
+    let mut progress = Progress::new("connecting", output);
+    lines(asked, request, |line| match line {
+        SyncLine::Done(done) => said = Some(done),
+        SyncLine::Progress(far) => reach(&mut progress, far),
+        _ => {}
     })?;
-    let Some(SyncDone { pulled, pushed, bytes_in, bytes_out }) = said else {
-        return Err(Failure::new(&codes::UNEXPECTED, "the owner did not say what it has done").into());
-    };
+    drop(progress);
+    let done = Done::of(said.ok_or_else(unsaid)?);
     if output.json {
-        return output.json(Done { pulled, pushed, bytes_in, bytes_out });
+        return output.json(done);
     }
+    told(&done, pushes, asked.name(), output);
+    Ok(())
+}
+
+impl Done {
+    fn of(done: SyncDone) -> Self {
+        let SyncDone { pulled, pushed, bytes_in, bytes_out, snapshot } = done;
+        Self { pulled, pushed, bytes_in, bytes_out, snapshot }
+    }
+}
+
+fn told(done: &Done, pushes: bool, name: &str, output: &Output) {
     let part = |count: u64, what: &str, bytes: u64| match (count, bytes) {
         (0, _) => format!("nothing to {what}"),
         (count, 0) => format!("{count} {what}ed"),
         (count, bytes) => format!("{count} {what}ed ({})", shown::size(bytes)),
     };
-    let (pull, push) = (part(pulled, "pull", bytes_in), part(pushed, "push", bytes_out));
+    let (pull, push) = (part(done.pulled, "pull", done.bytes_in), part(done.pushed, "push", done.bytes_out));
     output.note(if pushes { format!("{pull}, {push}") } else { pull });
-    Ok(())
+    if let Some(id) = &done.snapshot {
+        output.note(format!(
+            "What was here before is snapshot {id}; `nixbox-helper snapshot restore {id} -i {name}` goes back to it"
+        ));
+    }
+}
+
+fn reach(progress: &mut Progress, far: SyncProgress) {
+    let doing = match far.phase {
+        SyncPhase::Fetching => "fetching",
+        SyncPhase::Comparing => "comparing",
+        SyncPhase::Applying => "applying",
+        SyncPhase::Packing => "packing",
+        SyncPhase::Sending => "sending",
+    };
+    progress.reach(doing, (far.things, far.of_things), (far.bytes, far.of_bytes));
+}
+
+fn unsaid() -> Report {
+    Failure::new(&codes::UNEXPECTED, "the owner did not say what it has done").into()
 }
 
 fn conflicts(conflicts: Vec<Conflict>, output: &Output) -> Result<(), Report> {
@@ -297,17 +412,30 @@ fn conflicts(conflicts: Vec<Conflict>, output: &Output) -> Result<(), Report> {
     output.table(&["NAME", "OURS", "THEIRS"], rows.collect())
 }
 
-fn resolve(asked: &Asked, name: &str, take: SyncSide, output: &Output) -> Result<(), Report> {
-    let named = match name.strip_prefix("kv:") {
-        Some(_) => name.to_owned(),
+fn resolve(asked: &Asked, name: Option<String>, take: Take, output: &Output) -> Result<(), Report> {
+    let name = name.map(|name| match name.strip_prefix("kv:") {
+        Some(_) => name,
         None => format!("/{}", name.trim_start_matches("./").trim_start_matches('/')),
+    });
+    let (side, take) = match take {
+        Take { ours: true, .. } => (SyncSide::Ours, "ours"),
+        Take { theirs: true, .. } => (SyncSide::Theirs, "theirs"),
+        Take { .. } => (SyncSide::Both, "both"),
     };
-    asked.tell(&Request::Sync(SyncRequest::Resolve { name: named.clone(), take }))?;
-    let take = if take == SyncSide::Ours { "ours" } else { "theirs" };
+    let mut names = Vec::new();
+    lines(asked, SyncRequest::Resolve { name, take: side }, |line| {
+        if let SyncLine::Conflict(conflict) = line {
+            names.push(conflict.name);
+        }
+    })?;
     if output.json {
-        return output.json(Resolved { name: named, take: take.into() });
+        return output.json(Resolved { names, take: take.into() });
     }
-    output.note(format!("The next pull or push takes {take} for {}", harmless(&named)));
+    output.note(match names.as_slice() {
+        [] => "Nothing is in conflict".to_owned(),
+        [only] => format!("The next pull or push takes {take} for {}", harmless(only)),
+        all => format!("The next pull or push takes {take} for {} things", all.len()),
+    });
     Ok(())
 }
 

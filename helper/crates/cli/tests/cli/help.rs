@@ -39,12 +39,18 @@ fn every_verb_explains_itself_with_examples() {
         "tool record",
         "tool start",
         "tool finish",
+        "snapshot ls",
+        "snapshot restore",
         "sync status",
         "sync pull",
         "sync push",
         "sync fetch",
         "sync conflicts",
         "sync resolve",
+        "sync enable",
+        "sync disable",
+        "sync log",
+        "sync checkpoint",
     ];
     for verb in verbs.into_iter().chain(inner) {
         let text = test.run(&format!("{verb} --help")).success().stdout;

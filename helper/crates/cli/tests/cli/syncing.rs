@@ -13,7 +13,19 @@ use self::common::{Fate, Network, Server, claim};
 use crate::support::{Test, owner};
 
 /// What answers in JSON, and is looked at here.
-pub const ANSWERS: [&str; 5] = ["sync conflicts", "sync pull", "sync push", "sync resolve", "sync status"];
+pub const ANSWERS: [&str; 11] = [
+    "snapshot ls",
+    "snapshot restore",
+    "sync checkpoint",
+    "sync conflicts",
+    "sync disable",
+    "sync enable",
+    "sync log",
+    "sync pull",
+    "sync push",
+    "sync resolve",
+    "sync status",
+];
 
 pub fn project(url: &str, more: &str) -> Test {
     owner();
@@ -24,7 +36,7 @@ pub fn project(url: &str, more: &str) -> Test {
     test
 }
 
-fn names(list: &Value) -> Vec<&str> {
+pub fn names(list: &Value) -> Vec<&str> {
     list.as_array().unwrap().iter().map(|change| change["name"].as_str().unwrap()).collect()
 }
 
@@ -62,6 +74,8 @@ fn what_one_has_the_other_gets_whoever_serves_it() {
     let mut files: Vec<_> = std::fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().file_name()).collect();
     files.sort();
     assert_eq!(files, ["holder", "mirror.db"]);
+    // Who did nothing has nothing on record.
+    assert_eq!(answer(&ada, "sync log")["entries"].as_array().unwrap().len(), 2);
 }
 
 #[test]

@@ -107,6 +107,11 @@ impl Files {
         self.journal.note(|memory| memory.keeps_sequence())
     }
 
+    /// See [`Journal::shrink`].
+    pub(crate) fn shrink(&self) -> Result<()> {
+        self.journal.shrink()
+    }
+
     /// See [`Journal::pinned`].
     pub(crate) fn pinned<T>(&self, copy: impl FnOnce() -> Result<T>) -> Result<T> {
         self.journal.pinned(copy)

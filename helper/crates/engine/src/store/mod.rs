@@ -171,6 +171,10 @@ pub trait Store: Send {
     fn log_bytes(&self) -> u64;
     /// Brings the log into the database file and empties it. Not inside a transaction.
     fn fold_log(&mut self) -> Result<()>;
+    /// The same, and gives back the room that it had on the disk, where the store can do that while it is open.
+    fn shrink_log(&mut self) -> Result<()> {
+        self.fold_log()
+    }
     /// Something that folds from another thread while the store goes on; `None` where only the store itself can.
     fn folder(&self) -> Result<Option<Box<dyn Fold>>> {
         Ok(None)

@@ -170,6 +170,10 @@ impl Store for SqliteStore {
         self.checkpoint("PRAGMA wal_checkpoint(PASSIVE)")
     }
 
+    fn shrink_log(&mut self) -> Result<()> {
+        self.checkpoint("PRAGMA wal_checkpoint(TRUNCATE)")
+    }
+
     fn folder(&self) -> Result<Option<Box<dyn Fold>>> {
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let second = Connection::open_with_flags_and_vfs(&self.path, flags, VFS).map_err(store_error)?;

@@ -15,6 +15,19 @@ impl Syncing {
         match error {
             Error::Remote(error) => self.of_remote(error).into(),
             Error::Conflicts(conflicts) => conflicting(&conflicts).into(),
+            Error::CalledOff => {
+                Failure::new(&codes::SYNC_CALLED_OFF, format!("the sync with `{}` was called off", self.name))
+                    .why("whoever asked for it has left, or the owner stops; nothing was changed")
+                    .help("ask again")
+                    .into()
+            }
+            Error::NotKept(why) => {
+                let what = format!("what `{}` holds could not be kept before it would have given way", self.instance);
+                Failure::new(&codes::SYNC_NOT_KEPT, what)
+                    .why(why)
+                    .help("make room for a snapshot and try again; nothing was changed")
+                    .into()
+            }
             Error::Moved | Error::Overtaken => {
                 Failure::new(&codes::SYNC_OVERTAKEN, format!("`{}` was not synced with `{}`", self.instance, self.name))
                     .why(error)
@@ -96,6 +109,6 @@ fn conflicting(conflicts: &[Conflict]) -> Failure {
         many => format!("{many} things were changed on both sides"),
     };
     Failure::new(&codes::SYNC_CONFLICT, what).why(format!("{}{more}", named.join(", "))).help(
-        "see them with `nixbox-helper sync conflicts`, and settle each with `sync resolve PATH --ours` or `--theirs`",
+        "see them with `nixbox-helper sync conflicts`, and settle each with `sync resolve PATH --ours`, `--theirs` or `--both`",
     )
 }

@@ -22,6 +22,8 @@ pub(super) struct Settlements {
 struct Settlement {
     ours: Option<Look>,
     theirs: Option<Look>,
+    #[serde(default)]
+    below: Option<String>,
     take: Settled,
 }
 
@@ -39,16 +41,19 @@ impl Settlements {
 
     pub(super) fn of_conflict(&self, conflict: &Conflict) -> Option<Settled> {
         let settlement = self.all.get(&conflict.key.to_string())?;
-        (settlement.ours == conflict.ours && settlement.theirs == conflict.theirs).then_some(settlement.take)
+        let Settlement { ours, theirs, below, take } = settlement;
+        ((ours, theirs, below) == (&conflict.ours, &conflict.theirs, &conflict.below)).then_some(*take)
     }
 
-    pub(super) fn settle(&mut self, conflict: &Conflict, take: SyncSide) -> Result<(), Report> {
+    pub(super) fn settle(&mut self, conflicts: &[Conflict], take: SyncSide) -> Result<(), Report> {
         let take = match take {
             SyncSide::Ours => Settled::Ours,
             SyncSide::Theirs => Settled::Theirs,
+            SyncSide::Both => Settled::Both,
         };
-        let settlement = Settlement { ours: conflict.ours.clone(), theirs: conflict.theirs.clone(), take };
-        self.all.insert(conflict.key.to_string(), settlement);
+        for Conflict { key, ours, theirs, below } in conflicts.iter().cloned() {
+            self.all.insert(key.to_string(), Settlement { ours, theirs, below, take });
+        }
         let text = serde_json::to_vec(&self.all).map_err(std::io::Error::from)?;
         nixbox_state::write_atomic(&self.path, &text, 0o600).map_err(|error| failure::io(&self.path, &error).into())
     }

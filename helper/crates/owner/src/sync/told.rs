@@ -1,7 +1,7 @@
 //! What a sync has found and done, in the words of the control socket.
 
 use nixbox_control::{SyncChange, SyncContent, SyncDone, SyncLease, SyncLine, SyncLook};
-use nixbox_sync::{Difference, Done, Look, State, What};
+use nixbox_sync::{Conflict, Difference, Done, Look, State, What};
 
 /// `absent`: files that are not whole, and bytes of them. `holder`: who we are.
 pub(super) fn state(state: State, (files, bytes): (u64, u64), holder: &str) -> Vec<SyncLine> {
@@ -23,19 +23,22 @@ pub(super) fn state(state: State, (files, bytes): (u64, u64), holder: &str) -> V
     };
     let push = to_push.into_iter().map(change).map(SyncLine::ToPush);
     let pull = to_pull.into_iter().map(change).map(SyncLine::ToPull);
-    let conflicts = conflicts.into_iter().map(|conflict| {
-        SyncLine::Conflict(SyncChange {
-            name: conflict.key.to_string(),
-            before: conflict.ours.as_ref().map(look),
-            after: conflict.theirs.as_ref().map(look),
-        })
-    });
+    let conflicts = conflicts.iter().map(conflict);
     let absent = (files > 0).then_some(SyncLine::Absent(SyncContent { files, bytes }));
     lease.into_iter().chain(absent).chain(push).chain(pull).chain(conflicts).collect()
 }
 
-pub(super) fn done(done: Done) -> SyncLine {
+pub(super) fn conflict(conflict: &Conflict) -> SyncLine {
+    SyncLine::Conflict(SyncChange {
+        name: conflict.key.to_string(),
+        before: conflict.ours.as_ref().map(look),
+        after: conflict.theirs.as_ref().map(look),
+    })
+}
+
+pub(super) fn done(done: Done, snapshot: Option<String>) -> SyncLine {
     SyncLine::Done(SyncDone {
+        snapshot,
         pulled: done.pulled as u64,
         pushed: done.pushed as u64,
         bytes_in: done.bytes_in,

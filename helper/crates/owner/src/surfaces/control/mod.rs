@@ -3,6 +3,7 @@
 mod files;
 mod kv;
 mod review;
+mod snapshot;
 mod sync;
 mod talk;
 mod timeline;
@@ -192,6 +193,7 @@ fn kind(request: &Request) -> &'static str {
         Request::Timeline(_) => "timeline",
         Request::Files(_) => "files",
         Request::Review(_) => "review",
+        Request::Snapshot(_) => "snapshot",
         Request::Sync(_) => "sync",
         Request::Mcp => "mcp",
     }
@@ -207,6 +209,7 @@ async fn work(asked: Request, talk: &mut Talk, desk: &Desk, stop: &Stop) -> io::
             Request::Timeline(asked) => timeline::answer(asked, talk, &request).await,
             Request::Files(asked) => files::answer(asked, talk, &request).await,
             Request::Review(asked) => review::answer(asked, talk, &request).await,
+            Request::Snapshot(asked) => snapshot::answer(asked, talk, &request).await,
             Request::Sync(asked) => sync::answer(asked, talk, &request).await,
             // Answered before they come here.
             Request::Status | Request::Subscribe | Request::Stop { .. } | Request::Mcp => Ok(()),
