@@ -33,7 +33,16 @@ let
   sync =
     s:
     present {
-      inherit (s) remote;
+      inherit (s)
+        remote
+        mode
+        interval
+        debounce
+        offline
+        lease
+        ;
+      pull_on_start = s.pullOnStart;
+      push_on_stop = s.pushOnStop;
       # The table's presence is what leaves content away.
       partial = if s.partial == null then null else partial s.partial;
     };

@@ -88,6 +88,13 @@ in
               bootstrapLength = 1048576;
               bootstrapQuery = "SELECT 1";
             };
+            mode = "periodic";
+            interval = "5min";
+            debounce = "2s";
+            pullOnStart = true;
+            pushOnStop = false;
+            offline = "allow";
+            lease = "10min";
           };
           mcp.tools = [ "read_file" ];
         };
@@ -154,6 +161,13 @@ in
               bootstrap_length = 1048576;
               bootstrap_query = "SELECT 1";
             };
+            mode = "periodic";
+            interval = "5min";
+            debounce = "2s";
+            pull_on_start = true;
+            push_on_stop = false;
+            offline = "allow";
+            lease = "10min";
           };
           mcp.tools = [ "read_file" ];
         };

@@ -192,6 +192,52 @@ let
       (require (
         instance.engine or "builtin" == "builtin"
       ) "${at name "sync"}: engine = \"agentfs\" lets nobody else at the database, and so nobody sync it")
+    ]
+    ++ lib.optionals (instance ? sync) (fitsItsMode (field: at name "sync.${field}") instance.sync);
+
+  # as crates/config says it
+  fitsItsMode =
+    key: sync:
+    let
+      mode = sync.mode or "manual";
+      isOneOf = lib.flip lib.elem;
+      pulls = sync.pull_on_start or (mode != "manual");
+      long = span: match "0*([0-9]{1,3} ?ms|0 ?(ms|s|min|h))" span == null;
+    in
+    [
+      (require (
+        !(sync ? interval)
+        || isOneOf [
+          "periodic"
+          "follow"
+        ] mode
+      ) "${key "interval"} means nothing in the mode ${mode}, which no clock drives")
+      (require (!(sync ? interval) || long sync.interval) "${key "interval"} is too short: at least 1s")
+      (require (
+        !(sync ? debounce) || mode == "real-time"
+      ) "${key "debounce"} means nothing in the mode ${mode}, which waits for no change")
+      (require (
+        !(sync ? debounce) || match "0*[0-9] ?ms|0+ ?(ms|s|min|h)" sync.debounce == null
+      ) "${key "debounce"} is too short: at least 10ms")
+      (require (
+        !(sync.push_on_stop or false && mode == "follow")
+      ) "${key "pushOnStop"} has nothing to push in the mode follow, which writes nothing")
+      (require
+        (
+          sync.pull_on_start or true
+          || isOneOf [
+            "manual"
+            "follow"
+          ] mode
+        )
+        "${key "pullOnStart"}: in the mode ${mode} nothing may be written before what the remote has is here"
+      )
+      (require (!(sync ? offline) || pulls)
+        "${key "offline"} says what a start does without the remote, and this one does not ask it; set pullOnStart = true"
+      )
+      (require (
+        !(sync ? lease) || match "0*[01] ?s|0*1?[0-9]{0,3} ?ms|0+ ?(ms|s|min|h)" sync.lease == null
+      ) "${key "lease"} is too short: at least 2s")
     ];
 
   inStore = path: lib.hasPrefix builtins.storeDir path || lib.hasPrefix "/nix/store/" path;

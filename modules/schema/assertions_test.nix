@@ -131,6 +131,61 @@ in
   "sync: upstream's program" = refuses "lets nobody else" (synced {
     engine = "agentfs";
   });
+  "sync: each mode with its own" = accepts (synced {
+    sync = {
+      remote = "team";
+      mode = "real-time";
+      debounce = "2s";
+      offline = "allow";
+      lease = "10s";
+    };
+  });
+  "sync: an interval without a clock" = refuses "no clock drives" (synced {
+    sync = {
+      remote = "team";
+      interval = "1min";
+    };
+  });
+  "sync: an interval of nothing" = refuses "at least 1s" (synced {
+    sync = {
+      remote = "team";
+      mode = "follow";
+      interval = "999ms";
+    };
+  });
+  "sync: a debounce without changes" = refuses "waits for no change" (synced {
+    sync = {
+      remote = "team";
+      mode = "periodic";
+      debounce = "1s";
+    };
+  });
+  "sync: a follower that pushes" = refuses "nothing to push" (synced {
+    sync = {
+      remote = "team";
+      mode = "follow";
+      pushOnStop = true;
+    };
+  });
+  "sync: written before it is pulled" = refuses "before what the remote has" (synced {
+    sync = {
+      remote = "team";
+      mode = "periodic";
+      pullOnStart = false;
+    };
+  });
+  "sync: offline where nobody asks" = refuses "does not ask it" (synced {
+    sync = {
+      remote = "team";
+      offline = "allow";
+    };
+  });
+  "sync: a lease that is over at once" = refuses "at least 2s" (synced {
+    sync = {
+      remote = "team";
+      lease = "1999ms";
+    };
+  });
   "remote: no address" = refuses "no address of a remote" { remotes.team.url = "ftp://a"; };
   "remote: a token in the address" = refuses "no address of a remote" {
     remotes.team.url = "https://a?authToken=x";

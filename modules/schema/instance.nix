@@ -110,7 +110,7 @@ in
       type = types.nullOr (types.submodule ./sync.nix);
       default = null;
       example = literalExpression ''{ remote = "team"; }'';
-      description = "Syncs the instance with a remote, when somebody says so: `nixbox-helper sync`. Null: it is on this machine alone.";
+      description = "Syncs the instance with a remote: when somebody says so (`nixbox-helper sync`), or by itself. Null: it is on this machine alone.";
     };
 
     settings = mkOption {

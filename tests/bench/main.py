@@ -7,6 +7,7 @@ import sys
 import base
 import entry
 import files
+import live
 import owner
 import projects
 import startup
@@ -20,6 +21,7 @@ BENCHES = {
     "projects": projects.run,
     "owner": owner.run,
     "sync": sync.run,
+    "live": live.run,
 }
 
 

@@ -51,7 +51,10 @@ impl Changed {
         let mut wanted = project.clone();
         wanted.file.clone_from(&now.file);
         match (wanted.instances.get_mut(instance), now.instances.get(instance)) {
-            (Some(wanted), Some(now)) if now.sync.as_deref() == remote => wanted.sync.clone_from(&now.sync),
+            (Some(wanted), Some(now)) if now.remote() == remote => {
+                wanted.sync.clone_from(&now.sync);
+                wanted.partial.clone_from(&now.partial);
+            }
             _ => return Err(not_ours("the change would not mean what it should")),
         }
         if wanted != now {

@@ -9,7 +9,8 @@ use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Serialize, Serializer};
 
 use crate::size::Size;
-use crate::words::{Backend, Cipher, Engine, LogLevel, McpTool, Mode};
+use crate::span::Span;
+use crate::words::{Backend, Cipher, Engine, LogLevel, McpTool, Mode, Offline, SyncMode};
 
 /// A value and the line that it stands on.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -201,10 +202,40 @@ pub(crate) struct RemoteDocument {
     pub insecure: Option<At<bool>>,
 }
 
-/// With what an instance is synced. What it holds goes there and comes from there when somebody says so:
-/// `nixbox-helper sync`.
+/// With what an instance is synced, and when: what it holds goes there, and what others have put there comes here.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, JsonSchema)]
-#[schemars(extend("required" = ["remote"]))]
+#[schemars(extend("required" = ["remote"], "allOf" = [
+    {
+        "if": { "required": ["interval"] },
+        "then": { "required": ["mode"], "properties": { "mode": { "enum": ["periodic", "follow"] } } },
+    },
+    {
+        "if": { "required": ["debounce"] },
+        "then": { "required": ["mode"], "properties": { "mode": { "const": "real-time" } } },
+    },
+    {
+        "if": { "required": ["push_on_stop"], "properties": { "push_on_stop": { "const": true } } },
+        "then": { "properties": { "mode": { "enum": ["manual", "periodic", "real-time"] } } },
+    },
+    {
+        "if": { "required": ["pull_on_start"], "properties": { "pull_on_start": { "const": false } } },
+        "then": { "properties": { "mode": { "enum": ["manual", "follow"] } } },
+    },
+    {
+        "if": { "required": ["offline"] },
+        "then": { "anyOf": [
+            { "required": ["mode"], "properties": { "mode": { "enum": ["periodic", "real-time"] } } },
+            {
+                "required": ["mode"],
+                "properties": { "mode": { "const": "follow" }, "pull_on_start": { "const": true } },
+            },
+            {
+                "required": ["pull_on_start"],
+                "properties": { "mode": { "const": "manual" }, "pull_on_start": { "const": true } },
+            },
+        ] },
+    },
+]))]
 #[serde(deny_unknown_fields)]
 pub(crate) struct SyncDocument {
     /// The name of one of `remotes`.
@@ -214,6 +245,38 @@ pub(crate) struct SyncDocument {
     /// Names and metadata come with a pull, and content when it is read. Without this table all of it comes at once.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub partial: Option<At<PartialDocument>>,
+    /// When: `manual`, when somebody says so with `nixbox-helper sync`; `periodic`, every `interval`; `real-time`, soon
+    /// after each change; `follow` only takes what others write, and is read-only. In `periodic` and `real-time` the owner
+    /// holds the remote's lease for as long as it runs, and nobody else writes there.
+    #[schemars(extend("default" = "manual"))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mode: Option<At<SyncMode>>,
+    /// How long from one sync to the next, such as `"30s"` or `"5min"`, at least `"1s"`; a little more or less
+    /// each time, so that not all machines come at once. In `periodic` and `follow`.
+    #[schemars(with = "String", regex(pattern = "^(0*[1-9][0-9]* ?(s|min|h)|0*[1-9][0-9]{3,} ?ms)$"), extend("default" = "30s"))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub interval: Option<At<Span>>,
+    /// How long nothing must change before it is pushed, such as `"500ms"`, at least `"10ms"`; where it goes on
+    /// changing, ten times that. In `real-time`.
+    #[schemars(with = "String", regex(pattern = "^(0*[1-9][0-9]* ?(s|min|h)|0*[1-9][0-9]+ ?ms)$"), extend("default" = "500ms"))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub debounce: Option<At<Span>>,
+    /// Take what the remote has before the instance is ready. By default in every mode but `manual`; those that write by
+    /// themselves always do.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pull_on_start: Option<At<bool>>,
+    /// Push what is here when the owner stops, as far as its last seconds allow. By default in `periodic` and `real-time`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub push_on_stop: Option<At<bool>>,
+    /// What a start does that cannot reach the remote: `refuse` ends, `allow` goes on with what is here.
+    #[schemars(extend("default" = "refuse"))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub offline: Option<At<Offline>>,
+    /// How long the remote's lease is good for without being renewed, at least `"2s"`: how long others wait for a
+    /// machine that was cut off, and how long one may be cut off that writes.
+    #[schemars(with = "String", regex(pattern = "^(0*([2-9]|[1-9][0-9]+) ?s|0*[1-9][0-9]* ?(min|h)|0*([2-9][0-9]{3}|[1-9][0-9]{4,}) ?ms)$"), extend("default" = "2min"))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lease: Option<At<Span>>,
 }
 
 /// What of the content comes before it is read. An empty table is complete: nothing does.

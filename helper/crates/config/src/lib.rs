@@ -22,6 +22,7 @@ mod schema;
 mod secret;
 mod size;
 mod sources;
+mod span;
 mod tree;
 mod warnings;
 mod words;
@@ -30,9 +31,12 @@ pub use address::{Address, AddressError};
 pub use load::{Loaded, load};
 pub use origin::{Origin, Origins, Setting};
 pub use paths::in_store;
-pub use project::{Base, Encryption, Http, Instance, KeySource, Limits, Mount, Nfs, Partial, Paths, Project, Remote};
+pub use project::{
+    Base, Encryption, Http, Instance, KeySource, Limits, Mount, Nfs, Partial, Paths, Project, Remote, Sync,
+};
 pub use render::{to_json, to_toml};
 pub use schema::schema;
 pub use size::Size;
 pub use sources::{Environment, Sources};
-pub use words::{Backend, Cipher, Engine, LogLevel, McpTool, Mode, UnknownWord};
+pub use span::Span;
+pub use words::{Backend, Cipher, Engine, LogLevel, McpTool, Mode, Offline, SyncMode, UnknownWord};

@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 
 use crate::address::Address;
 use crate::size::Size;
-use crate::words::{Backend, Cipher, Engine, LogLevel, McpTool, Mode};
+use crate::span::Span;
+use crate::words::{Backend, Cipher, Engine, LogLevel, McpTool, Mode, Offline, SyncMode};
 
 /// A project: one `nixbox.toml` and the folder its relative paths start from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,8 +46,8 @@ pub struct Instance {
     pub http: Option<Http>,
     pub nfs: Option<Nfs>,
     pub encryption: Option<Encryption>,
-    /// The name of the remote that it is synced with.
-    pub sync: Option<String>,
+    /// With what it is synced, and when.
+    pub sync: Option<Sync>,
     /// Of what comes from there, content when it is read.
     pub partial: Option<Partial>,
     /// The tools that may be called over MCP.
@@ -145,6 +146,23 @@ pub struct Partial {
     pub bootstrap_length: Option<Size>,
 }
 
+/// How an instance is synced.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sync {
+    /// The name of the remote.
+    pub remote: String,
+    pub mode: SyncMode,
+    /// From one sync to the next, where time makes one.
+    pub interval: Span,
+    /// From the last change to the push, where changes make one.
+    pub debounce: Span,
+    pub pull_on_start: bool,
+    pub push_on_stop: bool,
+    pub offline: Offline,
+    /// How long the remote's lease is good for without being renewed.
+    pub lease: Span,
+}
+
 /// A database on another machine, or at another port of this one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Remote {
@@ -178,9 +196,21 @@ impl Project {
 }
 
 impl Instance {
+    /// What it is synced with.
+    pub fn remote(&self) -> Option<&str> {
+        self.sync.as_ref().map(|sync| sync.remote.as_str())
+    }
+
     /// Nothing changes what is in it, whichever way is taken.
     pub fn is_read_only(&self) -> bool {
         self.mount.as_ref().is_some_and(|mount| mount.read_only) || self.nfs.as_ref().is_some_and(|nfs| nfs.read_only)
+    }
+}
+
+impl Sync {
+    /// It writes to the remote by itself, and so has the lease for as long as it runs.
+    pub fn writes(&self) -> bool {
+        matches!(self.mode, SyncMode::Periodic | SyncMode::RealTime)
     }
 }
 

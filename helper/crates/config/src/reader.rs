@@ -16,6 +16,7 @@ use crate::document::{
 use crate::problems::Problems;
 use crate::schema;
 use crate::size::Size;
+use crate::span::Span;
 use crate::tree::{Entry, Value, join};
 use crate::words::Word;
 
@@ -77,6 +78,13 @@ fn sync(table: &mut Table<'_, '_>) -> SyncDocument {
     SyncDocument {
         remote: table.needed("remote", "name one that is declared with [remotes.NAME]"),
         partial: table.table("partial", partial),
+        mode: table.word("mode"),
+        interval: table.span("interval", Span::seconds(1)),
+        debounce: table.span("debounce", Span::millis(10)),
+        pull_on_start: table.flag("pull_on_start"),
+        push_on_stop: table.flag("push_on_stop"),
+        offline: table.word("offline"),
+        lease: table.span("lease", Span::seconds(2)),
     }
 }
 
@@ -260,6 +268,22 @@ impl<'t, 'p> Table<'t, 'p> {
                 None
             }
         }
+    }
+
+    fn span(&mut self, name: &'static str, least: Span) -> Option<At<Span>> {
+        let help = format!("write {least} or more, such as \"30s\" or \"5min\"");
+        let At { value, line } = match self.take(name)? {
+            entry @ Entry { value: Value::Text(_), .. } => self.string(entry)?,
+            entry => return self.wrong_type(&entry, "a span of time", &help),
+        };
+        let why = match value.parse::<Span>() {
+            Ok(span) if span >= least => return Some(At { value: span, line }),
+            Ok(_) => "it is too short",
+            Err(why) => why,
+        };
+        let failure = Failure::new(&codes::CONFIG_VALUE, format!("{value:?} is no possible `{name}`")).why(why);
+        self.problems.at(line, &join(&self.path, name), failure.help(help));
+        None
     }
 
     fn address(&mut self, name: &'static str) -> Option<At<IpAddr>> {

@@ -9,9 +9,9 @@ use crate::document::{
     At, Document, EncryptionDocument, HttpDocument, InstanceDocument, LimitsDocument, McpDocument, MountDocument,
     NfsDocument, PartialDocument, RemoteDocument, SyncDocument,
 };
-use crate::project::{Encryption, Http, Instance, KeySource, Limits, Nfs, Partial, Project, Remote};
+use crate::project::{Encryption, Http, Instance, KeySource, Limits, Nfs, Partial, Project, Remote, Sync};
 use crate::reader::VERSION;
-use crate::words::Backend;
+use crate::words::{Backend, SyncMode};
 
 /// TOML that means the same project wherever it is read with the same root.
 pub fn to_toml(project: &Project) -> Result<String, Report> {
@@ -83,9 +83,9 @@ fn instance(instance: &Instance) -> InstanceDocument {
         http: instance.http.as_ref().map(|http| At::nowhere(self::http(http))),
         nfs: instance.nfs.as_ref().map(|nfs| At::nowhere(self::nfs(nfs))),
         encryption: instance.encryption.as_ref().map(|it| At::nowhere(encryption(it))),
-        sync: instance.sync.clone().map(|remote| {
+        sync: instance.sync.as_ref().map(|it| {
             let partial = instance.partial.as_ref().map(|it| At::nowhere(partial(it)));
-            At::nowhere(SyncDocument { remote: given(remote), partial })
+            At::nowhere(SyncDocument { partial, ..sync(it) })
         }),
         mcp: given(McpDocument { tools: Some(instance.mcp_tools.iter().copied().map(At::nowhere).collect()) }),
     }
@@ -109,6 +109,22 @@ fn partial(partial: &Partial) -> PartialDocument {
         segment_size: given(partial.segment_size),
         bootstrap_query: partial.bootstrap_query.clone().map(At::nowhere),
         bootstrap_length: partial.bootstrap_length.map(At::nowhere),
+    }
+}
+
+/// What means nothing in its mode is not written: it would be refused.
+fn sync(sync: &Sync) -> SyncDocument {
+    let timed = matches!(sync.mode, SyncMode::Periodic | SyncMode::Follow);
+    SyncDocument {
+        remote: given(sync.remote.clone()),
+        mode: given(sync.mode),
+        interval: timed.then_some(At::nowhere(sync.interval)),
+        debounce: (sync.mode == SyncMode::RealTime).then_some(At::nowhere(sync.debounce)),
+        pull_on_start: given(sync.pull_on_start),
+        push_on_stop: given(sync.push_on_stop),
+        offline: sync.pull_on_start.then_some(At::nowhere(sync.offline)),
+        lease: given(sync.lease),
+        partial: None,
     }
 }
 

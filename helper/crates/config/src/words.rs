@@ -101,6 +101,36 @@ pub enum Mode {
 
 words!(Mode { Overlay = "overlay", Direct = "direct", Ephemeral = "ephemeral" });
 
+/// When an instance and its remote are brought together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum SyncMode {
+    /// When somebody says so.
+    #[default]
+    Manual,
+    /// Again and again, by the one machine that may write meanwhile.
+    Periodic,
+    /// Whenever something has changed, by the one machine that may write meanwhile.
+    RealTime,
+    /// What others write comes here, and nothing is written here.
+    Follow,
+}
+
+words!(SyncMode { Manual = "manual", Periodic = "periodic", RealTime = "real-time", Follow = "follow" });
+
+/// What an owner does that cannot reach its remote when it starts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Offline {
+    /// It does not start.
+    #[default]
+    Refuse,
+    /// It goes on with what is here.
+    Allow,
+}
+
+words!(Offline { Refuse = "refuse", Allow = "allow" });
+
 /// How an encrypted database is encrypted: Turso's eight ciphers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
@@ -219,6 +249,8 @@ mod tests {
         agree(Backend::ALL);
         agree(Engine::ALL);
         agree(Mode::ALL);
+        agree(SyncMode::ALL);
+        agree(Offline::ALL);
         agree(Cipher::ALL);
         agree(LogLevel::ALL);
         agree(McpTool::ALL);

@@ -9,7 +9,7 @@ use support::{Scene, mutation};
 
 #[test]
 fn the_undamaged_file_loads() {
-    assert_eq!(Scene::new(mutation::WHOLE).project().instances.len(), 4);
+    assert_eq!(Scene::new(mutation::WHOLE).project().instances.len(), 6);
 }
 
 #[test]

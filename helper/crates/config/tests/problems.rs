@@ -480,6 +480,35 @@ fn what_comes_with_a_pull_is_asked_for_and_changes_nothing() {
 }
 
 #[test]
+fn what_means_nothing_in_a_mode_of_sync_is_refused() {
+    let with =
+        |lines: &str| format!("[remotes.team]\nurl = \"https://a\"\n[instances.a.sync]\nremote = \"team\"\n{lines}\n");
+    let wrong = |lines: &str, code: &str, line: usize, key: &str| {
+        fails(&with(lines), &[(code, line, &format!("instances.a.sync.{key}"))]);
+    };
+    wrong("interval = \"1min\"", "value", 6, "interval");
+    wrong("mode = \"real-time\"\ninterval = \"1min\"", "value", 7, "interval");
+    wrong("mode = \"periodic\"\ndebounce = \"1s\"", "value", 7, "debounce");
+    wrong("mode = \"follow\"\npush_on_stop = true", "value", 7, "push_on_stop");
+    wrong("mode = \"periodic\"\npull_on_start = false", "value", 7, "pull_on_start");
+    wrong("offline = \"allow\"", "value", 6, "offline");
+    wrong("mode = \"follow\"\npull_on_start = false\noffline = \"allow\"", "value", 8, "offline");
+    wrong("mode = \"periodic\"\ninterval = \"0s\"", "value", 7, "interval");
+    wrong("mode = \"periodic\"\ninterval = 30", "type", 7, "interval");
+    wrong("mode = \"real-time\"\ndebounce = \"5\"", "value", 7, "debounce");
+    wrong("lease = \"1s\"", "value", 6, "lease");
+    wrong("mode = \"realtime\"", "type", 6, "mode");
+    assert!(help(&with("mode = \"realtime\"")).starts_with("did you mean \"real-time\"?"));
+    for right in [
+        "mode = \"follow\"\ninterval = \"5s\"\npush_on_stop = false",
+        "pull_on_start = true\npush_on_stop = true\noffline = \"allow\"",
+        "mode = \"real-time\"\ndebounce = \"50ms\"\noffline = \"allow\"\nlease = \"10s\"",
+    ] {
+        Scene::new(&format!("version = 1\n{}", with(right))).project();
+    }
+}
+
+#[test]
 fn the_nearest_cipher_is_suggested() {
     let said = help("[instances.a.encryption]\ncipher = \"AES256-GCM\"\nkey_file = \"k\"\n");
     assert!(said.starts_with("did you mean \"aes256gcm\"?"), "{said}");

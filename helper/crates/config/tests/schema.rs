@@ -88,13 +88,15 @@ fn every_key_is_read_and_has_a_description() {
 #[test]
 fn the_defaults_of_the_schema_are_the_real_ones() {
     let tables_of = "version = 1\n[instances.x.http]\n[instances.x.nfs]\n[instances.x.encryption]\nkey_env = \"K\"\n\
-                     [remotes.x]\nurl = \"https://a\"\n";
+                     [remotes.x]\nurl = \"https://a\"\n[instances.y.sync]\nremote = \"x\"\n";
     let scene = Scene::new(tables_of);
     let origins = scene.loaded().origins;
     let mut compared = 0;
     for (path, keys) in tables() {
         for (key, schema) in keys {
             let Some(default) = schema.get("default") else { continue };
+            // What is encrypted is not synced.
+            let path = if path.ends_with(".sync") { path.replace(".x", ".y") } else { path.clone() };
             let key = if path.is_empty() { key } else { format!("{path}.{key}") };
             let text = default.as_str().map_or_else(|| default.to_string(), str::to_owned);
             assert_eq!(origins.get(&key).unwrap().value.as_ref(), Some(&text), "{key}");
@@ -110,8 +112,9 @@ fn the_whole_file_uses_every_key_and_the_schema_takes_it() {
     assert!(VALIDATOR.is_valid(&whole));
     for (path, keys) in tables() {
         // Some keys exclude each other; then another instance has the other one.
-        let there =
-            ["sandbox", "second", "third", "fourth", "team", "home", "lan"].into_iter().filter_map(|instance| {
+        let there = ["sandbox", "second", "third", "fourth", "fifth", "sixth", "team", "home", "lan"]
+            .into_iter()
+            .filter_map(|instance| {
                 let table = path.replace(".x", &format!("/{instance}")).replace('.', "/");
                 whole.pointer(&if table.is_empty() { table } else { format!("/{table}") })?.as_object()
             });
@@ -186,6 +189,40 @@ fn number(most: u32) -> BoxedStrategy<Value> {
     mostly(right.prop_map(Value::from)).boxed()
 }
 
+fn sync() -> impl Strategy<Value = Value> {
+    let modes = ["manual", "periodic", "real-time", "follow", "realtime"];
+    let all = table(vec![
+        ("mode", words(&modes)),
+        ("interval", words(&["30s", "1000ms", "0s", "999ms", "1 min", "30"])),
+        ("debounce", words(&["500ms", "9ms", "010 ms", "1h"])),
+        ("pull_on_start", flag()),
+        ("push_on_stop", flag()),
+        ("offline", words(&["refuse", "allow", "never"])),
+        ("lease", words(&["2min", "1s", "2s", "1999ms", "2000ms", "10 s"])),
+        (
+            "partial",
+            select(vec![
+                json!({}),
+                json!({ "prefetch": true, "segment_size": "8KiB", "bootstrap_query": "SELECT 1" }),
+                json!({ "bootstrap_query": "DELETE", "bootstrap_length": 7 }),
+                json!({ "bootstrap_query": "select a; b" }),
+            ])
+            .boxed(),
+        ),
+    ]);
+    // Mostly only some of it: few keys go together.
+    (all, 0..3_u8, 0..8).prop_map(|(mut sync, keep, with)| {
+        if let Some(table) = sync.as_object_mut() {
+            let mut kept = 0..keep;
+            table.retain(|key, _| key == "mode" || kept.next().is_some());
+            if with > 0 {
+                table.insert("remote".into(), json!("r"));
+            }
+        }
+        sync
+    })
+}
+
 fn instance() -> impl Strategy<Value = Value> {
     let mount = table(vec![
         ("path", words(&["m/a", "m/b", "c", "/mnt/d", "./e"])),
@@ -241,14 +278,7 @@ fn instance() -> impl Strategy<Value = Value> {
         ("nfs", mostly(nfs).boxed()),
         ("encryption", mostly(encryption).boxed()),
         ("mcp", mostly(mcp).boxed()),
-        ("sync", mostly(select(vec![
-            json!({ "remote": "r" }),
-            json!({}),
-            json!({ "remote": "r", "partial": {} }),
-            json!({ "remote": "r", "partial": { "prefetch": true, "segment_size": "8KiB", "bootstrap_query": "SELECT 1" } }),
-            json!({ "remote": "r", "partial": { "bootstrap_query": "DELETE", "bootstrap_length": 7 } }),
-            json!({ "remote": "r", "partial": { "bootstrap_query": "select a; b" } }),
-        ])).boxed()),
+        ("sync", mostly(sync()).boxed()),
     ])
     // Rarely: it goes together with little else.
     .prop_flat_map(|instance| {

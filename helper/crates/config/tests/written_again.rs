@@ -29,6 +29,13 @@ fn a_short_file_becomes_a_long_one_with_the_same_meaning() {
 }
 
 #[test]
+fn each_mode_of_sync_is_written_with_what_means_something_in_it() {
+    for sync in ["", "mode = \"periodic\"", "mode = \"real-time\"", "mode = \"follow\"", "pull_on_start = true"] {
+        round(&format!("version = 1\n[remotes.r]\nurl = \"https://a\"\n[instances.a.sync]\nremote = \"r\"\n{sync}\n"));
+    }
+}
+
+#[test]
 fn every_key_survives() {
     round(mutation::WHOLE);
 }

@@ -42,8 +42,8 @@ pub use operation::{
 pub use review::{Change, ChangeKind, Compared, Difference, ReviewRequest, Side};
 pub use snapshot::{Snapshot, SnapshotRequest};
 pub use sync::{
-    SyncChange, SyncContent, SyncDone, SyncEntry, SyncLease, SyncLine, SyncLook, SyncPhase, SyncProgress, SyncRequest,
-    SyncSide, SyncSizes,
+    SyncChange, SyncContent, SyncDone, SyncEntry, SyncFailure, SyncLease, SyncLine, SyncLook, SyncPhase, SyncProgress,
+    SyncRequest, SyncSide, SyncSizes, SyncState, SyncSuccess,
 };
 pub use upkeep::{Checked, Finding, Migrated};
 pub use wire::{MAX_LINE, decode, encode};

@@ -6,13 +6,24 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "do", rename_all = "kebab-case")]
 pub enum SyncRequest {
-    /// Changes nothing. Answered with a body of [`SyncLine`]s: the lease, what there is to do, and conflicts.
+    /// Changes nothing. Answered with a body of [`SyncLine`]s: how it stands here, then what only the remote knows: the lease,
+    /// what there is to do, and conflicts.
     Look,
+    /// Answered with a body of [`SyncLine::State`]s: how it stands here, then again after every change, without end.
+    Watch,
     /// What the remote has comes here. Answered with a body of any number of [`SyncLine::Progress`] and one
     /// [`SyncLine::Done`]. Closing the connection calls it off: nothing is changed then, unless it was on its way there.
     Pull,
     /// The same, and then what is here goes there.
     Push,
+    /// The remote's lease is taken, and kept until it is released or the owner ends. `force`: from whoever has it.
+    /// Answered with a body of one [`SyncLine::State`].
+    Take {
+        #[serde(default)]
+        force: bool,
+    },
+    /// What is here is pushed, and the lease given back. Answered as a take is.
+    Release,
     /// The content of these, or of all, comes here where it is not yet. Answered with a body of one [`SyncLine::Loaded`].
     Fetch { paths: Vec<String> },
     /// The next pull or push takes this side, as both are at this moment. No name: of all that is in conflict. Answered
@@ -42,6 +53,7 @@ pub enum SyncSide {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "line", rename_all = "kebab-case")]
 pub enum SyncLine {
+    State(SyncState),
     Lease(SyncLease),
     ToPush(SyncChange),
     ToPull(SyncChange),
@@ -53,6 +65,51 @@ pub enum SyncLine {
     Done(SyncDone),
     Logged(Box<SyncEntry>),
     Checkpointed(SyncSizes),
+}
+
+/// How an instance stands to its remote, as far as that is known without asking there.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SyncState {
+    /// `manual`, `periodic`, `real-time` or `follow`.
+    pub mode: String,
+    /// What is in it may be changed now.
+    pub writable: bool,
+    /// Why it may not, and what to do about that.
+    pub why: Option<String>,
+    pub help: Option<String>,
+    /// The lease is ours: its number, and how many seconds it is good for.
+    pub fence: Option<i64>,
+    pub left: Option<f64>,
+    /// Changes that the remote may not have yet; none where that was not looked at.
+    pub pending: Option<u64>,
+    /// How many seconds the oldest of them is old; where nothing is written here, the last look at the remote.
+    pub lag: f64,
+    /// Things that both sides changed, at the last sync.
+    pub conflicts: u64,
+    pub success: Option<SyncSuccess>,
+    /// Since the last success.
+    pub failure: Option<SyncFailure>,
+    /// When the next sync comes by itself, in seconds since 1970.
+    pub next: Option<f64>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SyncSuccess {
+    /// Seconds since 1970, by this machine's clock.
+    pub at: f64,
+    pub pulled: u64,
+    pub pushed: u64,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SyncFailure {
+    /// Seconds since 1970, by this machine's clock.
+    pub at: f64,
+    /// Out of the catalogue of failures, and stable.
+    pub code: String,
+    pub message: String,
+    pub why: Option<String>,
+    pub help: Option<String>,
 }
 
 /// Who may write to the remote now.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::error::Result;
 use crate::files::Files;
-use crate::store::{Row, first};
+use crate::store::{Row, Store, first};
 
 /// How many entries of a listing are read under one hold of the lock.
 const PAGE: u32 = 256;
@@ -13,6 +13,22 @@ const PAGE: u32 = 256;
 #[derive(Clone)]
 pub struct Kv {
     files: Arc<Files>,
+    leave: Arc<dyn Leave>,
+}
+
+/// Who is asked before something is changed, and told afterwards.
+pub trait Leave: Send + Sync + 'static {
+    fn ask(&self) -> Result<()>;
+    fn tell(&self);
+}
+
+/// Everything may be, and nobody wants to know.
+impl Leave for () {
+    fn ask(&self) -> Result<()> {
+        Ok(())
+    }
+
+    fn tell(&self) {}
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,12 +45,24 @@ const COLUMNS: &str = "SELECT key, value, created_at, updated_at FROM kv_store";
 
 impl Kv {
     pub(crate) fn new(files: Arc<Files>) -> Self {
-        Self { files }
+        Self { files, leave: Arc::new(()) }
+    }
+
+    /// The same values, for those who may change them only by somebody's leave.
+    pub fn by_leave_of(self, leave: Arc<dyn Leave>) -> Self {
+        Self { leave, ..self }
+    }
+
+    fn change(&self, bytes: usize, change: impl FnOnce(&mut dyn Store) -> Result<usize>) -> Result<usize> {
+        self.leave.ask()?;
+        let changed = self.files.change_store(bytes, change)?;
+        self.leave.tell();
+        Ok(changed)
     }
 
     /// `value` is JSON. Keeps the time of the first writing, as upstream does.
     pub fn set(&self, key: &str, value: &str) -> Result<()> {
-        self.files.change_store(key.len() + value.len(), |store| {
+        self.change(key.len() + value.len(), |store| {
             store.execute(
                 "INSERT INTO kv_store (key, value, updated_at) VALUES (?, ?, unixepoch()) \
                  ON CONFLICT(key) DO UPDATE SET value = excluded.value, updated_at = unixepoch()",
@@ -90,7 +118,7 @@ impl Kv {
             for KvEntry { key, value, created_at, updated_at } in &page {
                 let sql = "INSERT OR IGNORE INTO kv_store (key, value, created_at, updated_at) VALUES (?, ?, ?, ?)";
                 let args = [key.as_str().into(), value.as_str().into(), (*created_at).into(), (*updated_at).into()];
-                adopted += self.files.change_store(key.len() + value.len(), |store| store.execute(sql, &args))? as u64;
+                adopted += self.change(key.len() + value.len(), |store| store.execute(sql, &args))? as u64;
             }
             match page.last() {
                 Some(last) => after = Some(last.key.clone()),
@@ -102,7 +130,7 @@ impl Kv {
     /// Says whether there was one.
     pub fn delete(&self, key: &str) -> Result<bool> {
         let sql = "DELETE FROM kv_store WHERE key = ?";
-        let deleted = self.files.change_store(0, |store| store.execute(sql, &[key.into()]))?;
+        let deleted = self.change(0, |store| store.execute(sql, &[key.into()]))?;
         self.files.flush()?;
         Ok(deleted > 0)
     }

@@ -38,7 +38,7 @@ pub use encryption::{Cipher, Encryption, KeyError, UnknownCipher};
 pub use error::{Error, Result, StoreError, StoreErrorKind};
 pub use files::{Files, Limits};
 pub use filesystem::*;
-pub use kv::{Kv, KvEntry};
+pub use kv::{Kv, KvEntry, Leave};
 pub use layers::{Layer, Layers};
 pub use listing::{Listing, Name};
 pub use meters::{Latency, Load, Meters};

@@ -128,6 +128,15 @@ pub(crate) fn stopping() -> Failure {
         .help("ask again when it is gone, or serves again")
 }
 
+/// A synced instance may be read-only for a time: then that is what has to be said.
+fn why_read_only(open: &Open, report: Report) -> Report {
+    let refused = report.failures.iter().any(|failure| failure.code == &codes::FILE_READ_ONLY);
+    match open.sync.as_ref().filter(|_| refused).and_then(|sync| sync.read_only()) {
+        Some(why) => why.into(),
+        None => report,
+    }
+}
+
 /// One request at work.
 pub(crate) struct Request {
     open: Arc<Open>,
@@ -152,7 +161,7 @@ impl Request {
             false => Some(self.desk.workers.clone().acquire_owned().await.map_err(|error| broken(&error))?),
         };
         let done = tokio::task::spawn_blocking(move || {
-            let done = work(&open);
+            let done = work(&open).map_err(|report| why_read_only(&open, report));
             drop((open, worker));
             done
         });

@@ -55,7 +55,7 @@ impl Plan {
                 .help("enable it there")
                 .into());
         }
-        let remote = instance.sync.as_ref().and_then(|name| project.remotes.get(name)).cloned();
+        let remote = instance.remote().and_then(|name| project.remotes.get(name)).cloned();
         let mountpoints = project.instances.values().filter_map(|instance| instance.mount.as_ref());
         let hidden = mountpoints.map(|mount| &mount.path).chain([&project.data_dir, &project.runtime_dir]);
         Ok(Self {
@@ -79,7 +79,9 @@ impl Plan {
             Mode::Direct => nixbox_engine::Mode::Direct,
             Mode::Ephemeral => nixbox_engine::Mode::Ephemeral,
         };
-        Options { read_only: self.instance.is_read_only(), mode, limits, base: self.base(), ..Options::default() }
+        // What is synced changes beneath whoever may only read it: see `sync::gate`.
+        let read_only = self.instance.is_read_only() && self.instance.sync.is_none();
+        Options { read_only, mode, limits, base: self.base(), ..Options::default() }
     }
 
     /// The mountpoint, or folder of nixbox's own, that a path lies in.

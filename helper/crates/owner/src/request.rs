@@ -54,11 +54,13 @@ async fn answer(plan: &Plan, conversation: Conversation, stop: &Stop) -> Result<
         .answer(&desk, stop, || {
             there(plan)?;
             let (lock, database) = hold(plan)?;
-            let sync = Syncing::of(plan);
+            let sync = Syncing::of(plan).inspect(|sync| sync.come_up_alone());
             if let Some(sync) = &sync {
                 sync.supply(&database);
             }
-            desk.open(serve::open(&database, database.tree(), &plan.instance.paths.dir, Arc::new(()), sync));
+            let tree = sync.as_ref().map_or_else(|| database.tree(), |sync| sync.gated(database.tree()));
+            let local = serve::local(&database, database.tree(), Arc::new(()));
+            desk.open(serve::open(&database, tree, &plan.instance.paths.dir, local, sync));
             held = Some((lock, database));
             Ok(())
         })

@@ -199,8 +199,20 @@ impl Owner {
             // Before anybody reads.
             syncing.supply(database);
         }
-        let tree = self.metrics.counting(database.tree());
         self.metrics.measure(database.gauges());
+        let below = self.metrics.counting(database.tree());
+        let tree = match &self.syncing {
+            Some(syncing) => self.metrics.counting(syncing.gated(database.tree())),
+            None => below.clone(),
+        };
+        if let Some(syncing) = self.syncing.clone() {
+            self.metrics.measure_sync(syncing.clone());
+            // Before anybody can write.
+            let local = local(database, below.clone(), Arc::new(()));
+            if step(stop, move || syncing.come_up(&local)).await?.is_none() {
+                return Ok(());
+            }
+        }
         if let Some(wanted) = wanted
             && !stop.is_requested()
         {
@@ -225,7 +237,11 @@ impl Owner {
             if let (None, Some(nfs)) = (&self.nfs, nfs::wanted(&self.instance, None)) {
                 self.nfs = Some(nfs::offer(&nfs, database, tree.clone(), witness.clone())?);
             }
-            self.desk.open(open(database, tree, &self.instance.paths.dir, witness, self.syncing.clone()));
+            let local = local(database, below, witness);
+            if let Some(syncing) = &self.syncing {
+                syncing.keep(local.clone());
+            }
+            self.desk.open(open(database, tree, &self.instance.paths.dir, local, self.syncing.clone()));
             if let Some(syncing) = &self.syncing {
                 self.loads_ahead = syncing.load_ahead(database.absent())?;
             }
@@ -320,6 +336,17 @@ impl Owner {
                 tracing::error!("`agentfs` did not go away in time");
             }
         }
+        // Nothing changes any more, and what was written through a mapping is there.
+        if let (Some(syncing), Some(database)) = (&self.syncing, &self.database) {
+            let left = budget.left_but(FOR_THE_DATABASE);
+            let (syncing, local) = (syncing.clone(), local(database, database.tree(), Arc::new(())));
+            let end = tokio::task::spawn_blocking(move || syncing.go_down(&local, left));
+            if timeout(left, end).await.is_err() {
+                tracing::warn!(
+                    "there was no time for the sync: what is here is kept, and the lease runs out by itself"
+                );
+            }
+        }
         let mut kept = Ok(());
         if let Some(database) = self.database.take() {
             let database = match stop.is_to_keep() {
@@ -368,39 +395,29 @@ fn keep(database: &Database) -> Result<(), Report> {
     Ok(())
 }
 
-/// What requests may ask of a database. `witness`: the mount that shows it, if there is one.
+/// The instance as a sync sees it. `tree`: beneath the gate. `witness`: the mount that shows it, if there is one.
+pub(crate) fn local(database: &Database, tree: Arc<dyn FileSystem>, witness: Arc<dyn Witness>) -> Local {
+    let (kv, absent, agreed) = (database.kv(), database.absent(), database.agreed());
+    Local { tree, kv, absent, agreed, snapshots: database.snapshots(), witness }
+}
+
+/// What requests may ask of a database. `tree`: as everybody sees it.
 pub(crate) fn open(
     database: &Database,
     tree: Arc<dyn FileSystem>,
     folder: &Path,
-    witness: Arc<dyn Witness>,
+    local: Local,
     sync: Option<Arc<Syncing>>,
 ) -> Open {
     let caller = Caller { uid: geteuid().as_raw(), gid: getegid().as_raw() };
-    let local = Local {
-        tree: tree.clone(),
-        kv: database.kv(),
-        absent: database.absent(),
-        agreed: database.agreed(),
-        snapshots: database.snapshots(),
-        witness: witness.clone(),
-    };
-    let files = ByPath::new(tree, witness, caller);
+    let files = ByPath::new(tree, local.witness.clone(), caller);
     let (snapshots, folder) = (database.snapshots(), folder.to_owned());
     let (review, layers, in_place) = (database.review(), database.layers(), database.direct().is_some());
-    Open {
-        files,
-        kv: database.kv(),
-        calls: database.tool_calls(),
-        review,
-        layers,
-        in_place,
-        snapshots,
-        sync,
-        local,
-        folder,
-        caller,
-    }
+    let kv = match &sync {
+        Some(sync) => sync.gated_values(database.kv()),
+        None => database.kv(),
+    };
+    Open { files, kv, calls: database.tool_calls(), review, layers, in_place, snapshots, sync, local, folder, caller }
 }
 
 fn first_status(instance: &Instance, since: u64) -> std::io::Result<Status> {

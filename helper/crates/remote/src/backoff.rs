@@ -24,7 +24,7 @@ impl Backoff {
 }
 
 /// Evenly between nothing and `most`; good enough to tell two machines apart.
-fn jitter(most: Duration) -> Duration {
+pub fn jitter(most: Duration) -> Duration {
     // Each state is seeded by the system's randomness.
     let random = RandomState::new().build_hasher().finish();
     most.mul_f64((random >> 11) as f64 / (1u64 << 53) as f64)

@@ -10,7 +10,7 @@ mod spool;
 mod value;
 mod wire;
 
-pub use backoff::Backoff;
+pub use backoff::{Backoff, jitter};
 pub use batch::{Batch, Step};
 pub use error::{Error, Result};
 pub use lease::{Claim, Held, Lease, Standing, guard};

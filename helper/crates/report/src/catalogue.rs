@@ -197,8 +197,10 @@ catalogue! {
     SYNC_NOT_LOADED = "nixbox::sync::not-loaded", Unavailable, "The content of a file is at the remote, and did not come from there. The message says why; what is here goes on.";
     SYNC_NOT_EMPTY = "nixbox::sync::not-empty", Conflict, "The remote holds something already. Nothing was changed; `sync enable --merge` brings both together.";
     SYNC_NO_CONFLICT = "nixbox::sync::no-conflict", NotFound, "Nothing at that path is in conflict.";
+    SYNC_NOT_HELD = "nixbox::sync::not-held", NotFound, "The remote's lease is not this instance's, so there is nothing to give back.";
     SYNC_OVERTAKEN = "nixbox::sync::overtaken", Conflict, "One of the two sides was changed again and again while they were brought together. Nothing was lost; try again.";
     SYNC_PENDING = "nixbox::sync::pending", Conflict, "Not everything in the instance is on its remote, so it is not given up without `--force`.";
+    SYNC_READ_ONLY = "nixbox::sync::read-only", Refused, "A synced instance that may not be written now: it follows, its lease is another's or has run out, what the remote has is not here yet, or nobody serves it. What is here is kept; `nixbox-helper sync status` says how to go on.";
     SYNC_REFUSED = "nixbox::sync::refused", Unavailable, "The remote answers with an error, something else than a Turso database, or a redirect. Nothing was changed there.";
     SYNC_TOKEN = "nixbox::sync::token", Refused, "The token for the remote could not be had from where the configuration says.";
     SYNC_UNKNOWN = "nixbox::sync::unknown", Unavailable, "A push went out and no answer came. The next sync finds out what came of it; nothing is lost.";

@@ -40,6 +40,8 @@ pub struct Local {
 pub struct Done {
     pub pulled: usize,
     pub pushed: usize,
+    /// What is here now and not there.
+    pub left: usize,
     /// Of content that came, and of all that went.
     pub bytes_in: u64,
     pub bytes_out: u64,
@@ -127,6 +129,13 @@ impl Room {
         Mirror::at(self.folder.join("mirror.db"))
     }
 
+    /// Whether the remote holds something else than when it was last read. One question.
+    pub fn has_changed(&self) -> Result<bool> {
+        let mirror = self.mirror();
+        let known = mirror.path().exists().then(|| mirror.sum()).transpose()?;
+        Ok(remote_sum(&self.remote)? != known)
+    }
+
     /// Reads both and changes neither.
     pub fn look(&self, local: &Local, settled: &dyn Fn(&Conflict) -> Option<Settled>) -> Result<State> {
         let lease = Standing::of(&self.remote)?;
@@ -200,7 +209,8 @@ impl Room {
         if merged.gives_up_ours && !order.is_empty() {
             self.company.keep()?;
         }
-        let mut done = Done { pulled: order.len(), ..Done::default() };
+        let left = Order::of(&scene.theirs, &wanted).with(&merged.beside).len();
+        let mut done = Done { pulled: order.len(), left, ..Done::default() };
         if let Found::Changed { bytes } = found {
             done.bytes_in = bytes;
         }
@@ -274,7 +284,7 @@ impl Room {
             },
             Err(error) => return Err(error.into()),
         }
-        done.pushed = order.len();
+        (done.pushed, done.left) = (order.len(), 0);
         // What was sent is what the remote has now; where it is not, it is read anew the next time.
         mirror.throw_away()?;
         std::fs::rename(candidate.path(), mirror.path())?;

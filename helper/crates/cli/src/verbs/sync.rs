@@ -1,10 +1,12 @@
 mod checkpoint;
 pub mod fetch;
 mod log;
+pub mod state;
 mod switch;
 
 use nixbox_control::{
     Request, SyncChange, SyncDone, SyncLease, SyncLine, SyncLook, SyncPhase, SyncProgress, SyncRequest, SyncSide,
+    SyncState,
 };
 use nixbox_report::{Failure, Report, codes};
 use schemars::JsonSchema;
@@ -21,6 +23,7 @@ use crate::progress::Progress;
 use crate::review::shown;
 use crate::times;
 use fetch::Content;
+use state::State;
 
 /// Bring an instance and its remote together
 ///
@@ -38,13 +41,20 @@ pub struct Args {
 
 #[derive(Debug, clap::Subcommand)]
 pub enum What {
-    /// Show what there is to do, and who may write to the remote now
+    /// Show what there is to do, how it stands here, and who may write to the remote now
     ///
-    /// Looks at both sides and changes neither. A means added, M modified, D deleted.
-    #[command(after_help = "Examples:\n  nixbox-helper sync status\n  nixbox-helper sync status -i notes --json")]
+    /// Looks at both sides and changes neither. A means added, M modified, D deleted. Where the remote does not answer, exit 8,
+    /// what is known here is told all the same.
+    #[command(
+        after_help = "Examples:\n  nixbox-helper sync status\n  nixbox-helper sync status -i notes --json\n  nixbox-helper sync status --watch\n  nixbox-helper sync status --watch --json | jq .pending"
+    )]
     Status {
         #[command(flatten)]
         which: Which,
+        /// Go on with each change of how it stands here, a line of JSON each with `--json`; exit 3 where no owner serves the
+        /// instance. The remote is not asked for it
+        #[arg(short, long)]
+        watch: bool,
     },
     /// Bring what the remote has here
     ///
@@ -74,6 +84,30 @@ pub enum What {
         which: Which,
         /// Files and folders in the instance; all where none is named
         paths: Vec<String>,
+    },
+    /// Become the one that writes to the remote, until `sync release` or the owner's end
+    ///
+    /// Takes the remote's lease, then what the remote has. A follower, or an instance that lost its lease, may be written again
+    /// from then on. Needs an owner that serves the instance, which keeps the lease. Exit 4 where another machine has it.
+    #[command(after_help = "Examples:\n  nixbox-helper sync take\n  nixbox-helper sync take -i notes --force")]
+    Take {
+        #[command(flatten)]
+        which: Which,
+        /// Take it away from whoever has it. That machine becomes read-only when it finds out; what it has not pushed stays there,
+        /// and is merged, or a conflict, when it syncs again
+        #[arg(long)]
+        force: bool,
+    },
+    /// Give the remote's lease back, after pushing what is here
+    ///
+    /// Another machine can take it at once. An instance whose mode wants the lease is read-only from then on, and follows. What could
+    /// not be pushed is kept, and told.
+    #[command(
+        after_help = "Examples:\n  nixbox-helper sync release\n  nixbox-helper sync release -i notes --json | jq .pending"
+    )]
+    Release {
+        #[command(flatten)]
+        which: Which,
     },
     /// List what both sides changed in different ways
     #[command(
@@ -178,7 +212,9 @@ pub struct Take {
 pub struct Standing {
     pub instance: String,
     pub remote: String,
-    /// Null where nobody has ever held it
+    /// How it stands here
+    pub state: Option<State>,
+    /// Null where nobody has ever held it, or the remote does not answer
     pub lease: Option<Lease>,
     /// Files whose content is not here yet, and how much of it that is
     pub absent: Content,
@@ -259,11 +295,18 @@ pub struct Resolved {
 pub fn run(args: Args, context: &Context) -> Result<u8, Report> {
     let output = &context.output;
     match args.what {
-        What::Status { which } => status(&Asked::new(&which, context)?, output)?,
+        What::Status { which, watch: true } => state::watch(&Asked::new(&which, context)?, output)?,
+        What::Status { which, .. } => status(&Asked::new(&which, context)?, output)?,
         What::Pull { which } => done(&Asked::new(&which, context)?, SyncRequest::Pull, output)?,
         What::Push { which } => done(&Asked::new(&which, context)?, SyncRequest::Push, output)?,
+        What::Take { which, force } => state::take(&Asked::new(&which, context)?, force, output)?,
+        What::Release { which } => state::release(&Asked::new(&which, context)?, output)?,
+        What::Conflicts { which } => {
+            let looked = look(&Asked::new(&which, context)?);
+            looked.failure.map_or(Ok(()), Err)?;
+            conflicts(looked.standing.conflicts, output)?;
+        }
         What::Fetch { which, paths } => fetch::fetch(&Asked::new(&which, context)?, paths, output)?,
-        What::Conflicts { which } => conflicts(look(&Asked::new(&which, context)?)?.conflicts, output)?,
         What::Resolve { which, name, take, .. } => resolve(&Asked::new(&which, context)?, name, take, output)?,
         What::Enable { name, remote, merge } => switch::enable(&name, &remote, merge, context)?,
         What::Disable { name, force } => switch::disable(&name, force, context)?,
@@ -273,17 +316,27 @@ pub fn run(args: Args, context: &Context) -> Result<u8, Report> {
     Ok(DONE)
 }
 
-fn look(asked: &Asked) -> Result<Standing, Report> {
+/// What was seen, and why that is not all.
+struct Looked {
+    standing: Standing,
+    state: Option<SyncState>,
+    failure: Option<Report>,
+}
+
+fn look(asked: &Asked) -> Looked {
     let mut standing = Standing {
         instance: asked.name().to_owned(),
-        remote: asked.instance().sync.clone().unwrap_or_default(),
+        remote: state::remote(asked),
+        state: None,
         lease: None,
         absent: Content { files: 0, bytes: 0 },
         to_push: Vec::new(),
         to_pull: Vec::new(),
         conflicts: Vec::new(),
     };
-    lines(asked, SyncRequest::Look, |line| match line {
+    let mut state = None;
+    let failure = lines(asked, SyncRequest::Look, |line| match line {
+        SyncLine::State(told) => state = Some(told),
         SyncLine::Lease(lease) => standing.lease = Some(Lease::of(lease)),
         SyncLine::ToPush(change) => standing.to_push.push(Change::of(change)),
         SyncLine::ToPull(change) => standing.to_pull.push(Change::of(change)),
@@ -292,8 +345,9 @@ fn look(asked: &Asked) -> Result<Standing, Report> {
         }
         SyncLine::Absent(absent) => standing.absent = Content::of(absent),
         _ => {}
-    })?;
-    Ok(standing)
+    });
+    standing.state = state.as_ref().map(State::of);
+    Looked { standing, state, failure: failure.err() }
 }
 
 fn lines(asked: &Asked, request: SyncRequest, mut each: impl FnMut(SyncLine)) -> Result<(), Report> {
@@ -304,7 +358,18 @@ fn lines(asked: &Asked, request: SyncRequest, mut each: impl FnMut(SyncLine)) ->
 }
 
 fn status(asked: &Asked, output: &Output) -> Result<(), Report> {
-    let standing = look(asked)?;
+    let Looked { standing, state, failure } = look(asked);
+    // Nothing to tell of a manual one that is as it always is.
+    let told = state.filter(|state| state.mode != "manual" || !state.writable || state.fence.is_some());
+    if let (Some(state), true) = (&told, output.is_chatty()) {
+        output.note(state::text(asked, state).trim_end());
+    }
+    if let Some(report) = failure {
+        if output.json && standing.state.is_some() {
+            output.json(standing)?;
+        }
+        return Err(report);
+    }
     if output.json {
         return output.json(standing);
     }

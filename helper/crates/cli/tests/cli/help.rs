@@ -45,6 +45,8 @@ fn every_verb_explains_itself_with_examples() {
         "sync pull",
         "sync push",
         "sync fetch",
+        "sync take",
+        "sync release",
         "sync conflicts",
         "sync resolve",
         "sync enable",

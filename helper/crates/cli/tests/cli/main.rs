@@ -23,6 +23,8 @@ mod settling;
 mod starting;
 mod surfaces;
 mod switching;
+mod sync_cut_off;
+mod sync_modes;
 mod syncing;
 mod templates;
 mod tools;

@@ -13,7 +13,7 @@ use self::common::{Fate, Network, Server, claim};
 use crate::support::{Test, owner};
 
 /// What answers in JSON, and is looked at here.
-pub const ANSWERS: [&str; 11] = [
+pub const ANSWERS: [&str; 13] = [
     "snapshot ls",
     "snapshot restore",
     "sync checkpoint",
@@ -23,8 +23,10 @@ pub const ANSWERS: [&str; 11] = [
     "sync log",
     "sync pull",
     "sync push",
+    "sync release",
     "sync resolve",
     "sync status",
+    "sync take",
 ];
 
 pub fn project(url: &str, more: &str) -> Test {
@@ -73,7 +75,7 @@ fn what_one_has_the_other_gets_whoever_serves_it() {
     let folder = ada.path(".agentfs/a.d/sync/team");
     let mut files: Vec<_> = std::fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().file_name()).collect();
     files.sort();
-    assert_eq!(files, ["holder", "mirror.db"]);
+    assert_eq!(files, ["holder", "mirror.db", "wrote-last"]);
     // Who did nothing has nothing on record.
     assert_eq!(answer(&ada, "sync log")["entries"].as_array().unwrap().len(), 2);
 }

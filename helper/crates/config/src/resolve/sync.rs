@@ -7,13 +7,18 @@ use nixbox_report::{Failure, codes};
 use super::Resolver;
 use super::secret_source::{Places, TOKEN};
 use crate::address::{Address, AddressError};
-use crate::document::{At, Document, InstanceDocument, RemoteDocument};
+use crate::document::{At, Document, InstanceDocument, RemoteDocument, SyncDocument};
 use crate::origin::Origin;
-use crate::project::Remote;
+use crate::project::{Remote, Sync};
 use crate::schema;
 use crate::secret;
+use crate::span::Span;
 use crate::tree::join;
-use crate::words::{Engine, Mode};
+use crate::words::{Engine, Mode, Offline, SyncMode};
+
+const INTERVAL: Span = Span::seconds(30);
+const DEBOUNCE: Span = Span::millis(500);
+const LEASE: Span = Span::seconds(120);
 
 impl Resolver<'_> {
     pub(super) fn remotes(&mut self, document: &Document) -> BTreeMap<String, Remote> {
@@ -89,8 +94,8 @@ impl Resolver<'_> {
         }
     }
 
-    /// The remote's name. What cannot be synced is refused here, and not in the middle of a sync.
-    pub(super) fn sync(&mut self, table: &str, written: &InstanceDocument) -> Option<String> {
+    /// What cannot be synced is refused here, and not in the middle of a sync.
+    pub(super) fn sync(&mut self, table: &str, written: &InstanceDocument) -> Option<Sync> {
         let At { value, line } = written.sync.as_ref()?;
         let key = join(table, "sync");
         let refuse = |what: &str, help: &str| self.report(&codes::CONFIG_VALUE, *line, &key, what.into(), help);
@@ -110,8 +115,51 @@ impl Resolver<'_> {
             let what = "Upstream's program lets nobody else at the database, and so nobody sync it";
             self.report(&codes::CONFIG_ENGINE, *line, &key, what.into(), "leave `engine` out, or `sync`");
         }
-        let At { value, line } = value.remote.as_ref()?;
-        self.setting(join(&key, "remote"), Some(value.clone()), Origin::File { line: *line });
-        Some(value.clone())
+        self.fits_its_mode(&key, value);
+        let At { value: remote, line } = value.remote.as_ref()?;
+        self.setting(join(&key, "remote"), Some(remote.clone()), Origin::File { line: *line });
+        let mode = self.pick(&key, "mode", value.mode.as_ref(), SyncMode::default());
+        let writes = matches!(mode, SyncMode::Periodic | SyncMode::RealTime);
+        Some(Sync {
+            remote: remote.clone(),
+            mode,
+            interval: self.pick(&key, "interval", value.interval.as_ref(), INTERVAL),
+            debounce: self.pick(&key, "debounce", value.debounce.as_ref(), DEBOUNCE),
+            pull_on_start: self.pick(&key, "pull_on_start", value.pull_on_start.as_ref(), mode != SyncMode::Manual),
+            push_on_stop: self.pick(&key, "push_on_stop", value.push_on_stop.as_ref(), writes),
+            offline: self.pick(&key, "offline", value.offline.as_ref(), Offline::default()),
+            lease: self.pick(&key, "lease", value.lease.as_ref(), LEASE),
+        })
+    }
+
+    /// What would mean nothing, or something that its mode forbids, was meant otherwise by whoever wrote it.
+    fn fits_its_mode(&self, key: &str, written: &SyncDocument) {
+        let mode = written.mode.as_ref().map_or(SyncMode::default(), |at| at.value);
+        let refuse = |line: usize, name: &str, what: String, help: &str| {
+            self.report(&codes::CONFIG_VALUE, line, &join(key, name), what, help);
+        };
+        if let (Some(At { line, .. }), SyncMode::Manual | SyncMode::RealTime) = (&written.interval, mode) {
+            let what = format!("`interval` means nothing in the mode `{mode}`, which no clock drives");
+            refuse(*line, "interval", what, "leave it out, or set `mode` to \"periodic\" or \"follow\"");
+        }
+        if let (Some(At { line, .. }), true) = (&written.debounce, mode != SyncMode::RealTime) {
+            let what = format!("`debounce` means nothing in the mode `{mode}`, which waits for no change");
+            refuse(*line, "debounce", what, "leave it out, or set `mode = \"real-time\"`");
+        }
+        if let (Some(At { value: true, line }), SyncMode::Follow) = (&written.push_on_stop, mode) {
+            let what = "`push_on_stop` has nothing to push in the mode `follow`, which writes nothing".to_owned();
+            refuse(*line, "push_on_stop", what, "leave it out, or set another `mode`");
+        }
+        if let (Some(At { value: false, line }), SyncMode::Periodic | SyncMode::RealTime) =
+            (&written.pull_on_start, mode)
+        {
+            let what = format!("In the mode `{mode}` nothing may be written before what the remote has is here");
+            refuse(*line, "pull_on_start", what, "leave it out, or set `mode` to \"manual\" or \"follow\"");
+        }
+        let pulls = written.pull_on_start.as_ref().map_or(mode != SyncMode::Manual, |at| at.value);
+        if let (Some(At { line, .. }), false) = (&written.offline, pulls) {
+            let what = "`offline` says what a start does without the remote, and this one does not ask it".to_owned();
+            refuse(*line, "offline", what, "leave it out, or set `pull_on_start = true`");
+        }
     }
 }

@@ -83,6 +83,22 @@ encryption = { key_env = "THIRD_KEY" }
 
 [instances.fourth]
 mount = { path = "fourth" }
+
+[instances.fourth.sync]
+remote = "team"
+mode = "periodic"
+interval = "5min"
+pull_on_start = true
+push_on_stop = true
+offline = "allow"
+lease = "2min"
+
+[instances.fifth]
+mount = { path = "fifth" }
+sync = { remote = "team", mode = "real-time", debounce = "500ms" }
+
+[instances.sixth]
+mount = { path = "sixth" }
 sync = { remote = "team", partial = { prefetch = true, segment_size = "64KiB", bootstrap_query = "SELECT 1", bootstrap_length = "1MiB" } }
 "#;
 

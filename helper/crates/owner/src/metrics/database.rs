@@ -34,7 +34,7 @@ impl Collector for Measured {
     }
 }
 
-fn gauge(
+pub(super) fn gauge(
     encoder: &mut DescriptorEncoder<'_>,
     name: &str,
     help: &str,

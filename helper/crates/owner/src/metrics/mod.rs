@@ -3,6 +3,7 @@
 
 mod counted;
 mod database;
+mod sync;
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
@@ -18,6 +19,9 @@ use prometheus_client::registry::Registry;
 pub(crate) use counted::Changes;
 use counted::{Counted, Operations};
 use database::Measured;
+use sync::Synced;
+
+use crate::sync::Syncing;
 
 type Label = (&'static str, String);
 
@@ -65,6 +69,11 @@ impl Metrics {
     pub(crate) fn measure(&self, gauges: Gauges) {
         let measured = Box::new(Measured { gauges, since: Instant::now() });
         self.registry.lock().unwrap_or_else(PoisonError::into_inner).register_collector(measured);
+    }
+
+    /// And how it stands to its remote.
+    pub(crate) fn measure_sync(&self, syncing: Arc<Syncing>) {
+        self.registry.lock().unwrap_or_else(PoisonError::into_inner).register_collector(Box::new(Synced(syncing)));
     }
 
     pub(crate) fn changes(&self) -> &Changes {

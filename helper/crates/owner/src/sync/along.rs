@@ -25,6 +25,10 @@ impl Errand {
         (Self { far: Some(far), ..Self::default() }, news)
     }
 
+    pub(super) fn is_watched(&self) -> bool {
+        self.far.is_some()
+    }
+
     /// Before it changes anything, it ends.
     pub(crate) fn call_off(&self) {
         self.called_off.store(true, Ordering::Relaxed);

@@ -66,11 +66,11 @@ impl Syncing {
         }
     }
 
-    pub(super) fn held(&self, standing: &Standing) -> Failure {
+    pub(super) fn is_held(&self, standing: &Standing) -> Failure {
         let left = standing.left.map_or_else(String::new, |left| format!("; it runs out in {} s", left.as_secs()));
         Failure::new(&codes::SYNC_LEASE, format!("the lease of `{}` is {standing}", self.name))
             .why(format_args!("one machine writes to a remote at a time{left}"))
-            .help("wait for it; what is here is kept, and `nixbox-helper sync pull` works meanwhile")
+            .help("wait for it, or take it away with `nixbox-helper sync take --force`; what is here is kept, and `sync pull` and `sync.mode = \"follow\"` work meanwhile")
     }
 
     fn of_remote(&self, error: Remote) -> Failure {
@@ -92,7 +92,7 @@ impl Syncing {
             Remote::Token => Failure::new(&codes::SYNC_TOKEN, format!("the token for the remote `{name}` is no token"))
                 .why(error)
                 .help("it is one line of letters, digits and signs"),
-            Remote::Lost(Some(standing)) => self.held(standing),
+            Remote::Lost(Some(standing)) => self.is_held(standing),
             _ => Failure::new(&codes::SYNC_REFUSED, format!("the remote `{name}` at {address} cannot be used"))
                 .why(error)
                 .help("see that its `url` names a Turso or libSQL database"),

@@ -1,25 +1,42 @@
 //! The instance's place at its remote: one sync at a time, under the remote's lease where it writes there.
+//!
+//! [`place`] says how it stands, and so whether the [`gate`] is open through which everybody changes it; [`come_up`] brings
+//! it there, [`keeper`] does what its mode wants, and [`hold`] keeps the lease. Every sync goes through
+//! [`Syncing::pull_in`] or [`Syncing::push_in`], and is [on record](Syncing::on_record), whoever wants it.
 
 mod along;
+mod come_up;
 mod content;
 mod failure;
+mod gate;
+mod gated;
+mod go_down;
+mod hold;
 mod holder;
+mod keeper;
+mod lease;
 mod log;
+mod place;
+mod record;
 mod settled;
 mod switch;
+mod take;
 mod token;
 mod told;
+mod turn;
 
 use std::path::PathBuf;
-use std::sync::mpsc::{RecvTimeoutError, channel};
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
-use nixbox_config::{Partial, Remote as Declared};
+use nixbox_config::{Offline, Partial, Remote as Declared, Sync as Settings, SyncMode};
 use nixbox_control::{SyncEntry, SyncLine, SyncSide, SyncSizes};
-use nixbox_remote::{Claim, Deadlines, Endpoint, Held, Lease, Remote};
+use nixbox_engine::{FileSystem, Kv, Leave, Witness};
+use nixbox_remote::{Deadlines, Endpoint, Remote};
 use nixbox_report::{Failure, Report, codes};
 use nixbox_sync::{Conflict, Done, Error, Local, Room};
+use tokio::sync::{Notify, watch};
 use zeroize::Zeroizing;
 
 use crate::desk::Open;
@@ -30,17 +47,23 @@ use along::Along;
 pub(crate) use along::Errand;
 use content::Bell;
 pub(crate) use content::LoadsAhead;
+use gate::Gate;
+use gated::Gated;
 pub(crate) use log::Log;
+use place::{Place, Why};
+use record::Record;
 use settled::Settlements;
+use turn::Turns;
 
-/// Renewed while a push is at work. Whoever dies with it has it again at once; others wait.
-const LEASE: Duration = Duration::from_secs(120);
-const RENEW: Duration = Duration::from_secs(40);
+/// How long a verb waits for the sync that is at work.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 pub(crate) struct Syncing {
+    me: Weak<Self>,
     instance: String,
     name: String,
     declared: Declared,
+    settings: Settings,
     partial: Option<Partial>,
     /// Who loads content ahead.
     ahead: Arc<Bell>,
@@ -49,9 +72,28 @@ pub(crate) struct Syncing {
     folder: PathBuf,
     /// Had once: a variable is wiped when it was read.
     token: OnceLock<Option<Zeroizing<String>>>,
-    at_work: Mutex<()>,
+    gate: Arc<Gate>,
+    /// It is declared read-only: no place opens the gate.
+    sealed: bool,
+    /// Who shows it.
+    witness: OnceLock<Arc<dyn Witness>>,
+    turns: Turns,
+    place: Mutex<Place>,
+    so_far: Mutex<Record>,
+    follows: AtomicBool,
+    stopping: AtomicBool,
+    /// Wakes the keeper.
+    bell: Arc<Notify>,
+    told: watch::Sender<()>,
     shelf: PathBuf,
     log: Log,
+}
+
+/// What an instance does by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Duty {
+    Write,
+    Follow,
 }
 
 /// How many conflicts the log names.
@@ -99,20 +141,47 @@ pub(crate) fn on(open: &Open) -> Result<&Syncing, Report> {
 
 impl Syncing {
     pub(crate) fn of(plan: &Plan) -> Option<Arc<Self>> {
-        let (name, declared) = (plan.instance.sync.clone()?, plan.remote.clone()?);
-        Some(Arc::new(Self {
+        let (settings, declared) = (plan.instance.sync.clone()?, plan.remote.clone()?);
+        let bell = Arc::new(Notify::new());
+        let follows = settings.mode == SyncMode::Follow;
+        Some(Arc::new_cyclic(|me| Self {
+            me: me.clone(),
             instance: plan.instance.name.clone(),
-            folder: plan.instance.paths.dir.join("sync").join(&name),
-            name,
+            folder: plan.instance.paths.dir.join("sync").join(&settings.remote),
+            name: settings.remote.clone(),
             declared,
+            settings,
             partial: plan.instance.partial.clone(),
             ahead: Arc::default(),
             root: plan.root.clone(),
             token: OnceLock::new(),
-            at_work: Mutex::new(()),
+            gate: Arc::new(Gate::new(bell.clone())),
+            sealed: plan.instance.is_read_only(),
+            witness: OnceLock::new(),
+            turns: Turns::default(),
+            place: Mutex::new(Place::Reader(Why::Starting)),
+            so_far: Mutex::default(),
+            follows: follows.into(),
+            stopping: false.into(),
+            bell,
+            told: watch::Sender::new(()),
             log: Log::of(&plan.instance.paths.dir),
             shelf: plan.instance.paths.dir.clone(),
         }))
+    }
+
+    /// The tree for everybody but the sync itself.
+    pub(crate) fn gated(&self, tree: Arc<dyn FileSystem>) -> Arc<dyn FileSystem> {
+        Arc::new(Gated { tree, gate: self.gate.clone() })
+    }
+
+    pub(crate) fn gated_values(&self, kv: Kv) -> Kv {
+        kv.by_leave_of(self.gate.clone() as Arc<dyn Leave>)
+    }
+
+    /// Rings at every change of [`Self::state`].
+    pub(crate) fn watch(&self) -> watch::Receiver<()> {
+        self.told.subscribe()
     }
 
     pub(crate) fn look(&self, local: &Local) -> Result<Vec<SyncLine>, Report> {
@@ -125,40 +194,43 @@ impl Syncing {
     }
 
     pub(crate) fn pull(&self, local: &Local, errand: Errand) -> Result<SyncLine, Report> {
-        self.on_record("pull", &self.along(local, errand), |room, settled| {
-            let before = self.absent(local)?;
-            let mut done = room.pull(local, &|conflict| settled.of_conflict(conflict))?;
-            done.bytes_in += self.load_first(room.remote(), local, &before)?;
-            tracing::info!(remote = self.name, pulled = done.pulled, bytes = done.bytes_in, "pulled");
-            Ok(done)
-        })
+        self.on_record("pull", &self.along(local, errand), |room, settled| self.pull_in(room, local, settled))
     }
 
     pub(crate) fn push(&self, local: &Local, errand: Errand) -> Result<SyncLine, Report> {
         self.on_record("push", &self.along(local, errand), |room, settled| self.push_in(room, local, settled))
     }
 
-    fn push_in(&self, room: &Room, local: &Local, settled: &Settlements) -> Result<Done, Trouble> {
-        let claim = self.claim()?;
-        let held = match claim.take(room.remote(), false)? {
-            Lease::Ours(held) => held,
-            Lease::Theirs(standing) => return Err(self.held(&standing).into()),
-        };
-        let settled = |conflict: &Conflict| settled.of_conflict(conflict);
+    /// What the remote has comes here.
+    fn pull_in(&self, room: &Room, local: &Local, settled: &Settlements) -> Result<Done, Trouble> {
+        self.begins();
         let before = self.absent(local)?;
-        let pushed = self.renewing(&claim, held, || room.push(local, &claim, held, &settled));
-        if let Err(error) = claim.release(room.remote(), held) {
-            tracing::warn!(%error, remote = self.name, "the lease runs out by itself");
-        }
-        let mut done = pushed?;
+        let mut done = room.pull(local, &|conflict| settled.of_conflict(conflict))?;
+        self.has_pulled();
         done.bytes_in += self.load_first(room.remote(), local, &before)?;
-        tracing::info!(
-            remote = self.name,
-            pulled = done.pulled,
-            pushed = done.pushed,
-            bytes = done.bytes_out,
-            "pushed"
-        );
+        if done.pulled > 0 {
+            tracing::info!(remote = self.name, pulled = done.pulled, bytes = done.bytes_in, "pulled");
+        }
+        Ok(done)
+    }
+
+    /// The same, and then what is here goes there.
+    fn push_in(&self, room: &Room, local: &Local, settled: &Settlements) -> Result<Done, Trouble> {
+        self.may_push(room)?;
+        let before = self.absent(local)?;
+        // What is changed from here on is not in it.
+        self.begins();
+        let waiting = self.gate.take_up();
+        let pushed = self.under_the_lease(room, |claim, held| {
+            room.push(local, claim, held, &|conflict| settled.of_conflict(conflict))
+        });
+        let mut done = pushed.inspect_err(|_| self.gate.put_back(waiting))?;
+        self.has_pulled();
+        done.bytes_in += self.load_first(room.remote(), local, &before)?;
+        if done.pulled + done.pushed > 0 {
+            let (pulled, pushed, bytes) = (done.pulled, done.pushed, done.bytes_out);
+            tracing::info!(remote = self.name, pulled, pushed, bytes, "pushed");
+        }
         Ok(done)
     }
 
@@ -179,6 +251,7 @@ impl Syncing {
             Ok(conflicts)
         });
         let conflicts = resolved.map_err(|trouble| self.said(trouble))?;
+        self.is_due_now();
         if !conflicts.is_empty() {
             self.record(SyncEntry { did: "resolve".into(), ..self.with_conflicts(&conflicts) });
         }
@@ -213,17 +286,31 @@ impl Syncing {
         along: &Arc<Along>,
         work: impl FnOnce(&Room, &mut Settlements) -> Result<Done, Trouble>,
     ) -> Result<SyncLine, Report> {
+        self.on_record_within(did, along, PATIENCE, Deadlines::default(), work)
+    }
+
+    fn on_record_within(
+        &self,
+        did: &str,
+        along: &Arc<Along>,
+        patience: Duration,
+        deadlines: Deadlines,
+        work: impl FnOnce(&Room, &mut Settlements) -> Result<Done, Trouble>,
+    ) -> Result<SyncLine, Report> {
         let began = Instant::now();
-        let worked = self.working(along, work);
-        let mut entry = match &worked {
-            Err(Trouble::Sync(Error::Conflicts(conflicts))) => self.with_conflicts(conflicts),
-            _ => SyncEntry::default(),
-        };
+        let worked = self.working_within(along, patience, deadlines, work);
+        let (mut entry, mut names) = (SyncEntry::default(), Vec::new());
+        if let Err(Trouble::Sync(Error::Conflicts(conflicts))) = &worked {
+            entry = self.with_conflicts(conflicts);
+            names = conflicts.iter().map(|conflict| conflict.key.to_string()).collect();
+        }
         let snapshot = along.kept();
+        let mut is_news = true;
         let answer = match worked {
             Ok(done) => {
                 (entry.pulled, entry.pushed) = (done.pulled as u64, done.pushed as u64);
                 (entry.bytes_in, entry.bytes_out) = (done.bytes_in, done.bytes_out);
+                self.has_succeeded(&done);
                 Ok(told::done(done, snapshot.clone()))
             }
             Err(trouble) => {
@@ -231,10 +318,13 @@ impl Syncing {
                 let failure = report.failures.first();
                 entry.code = failure.map(|failure| failure.code.id.to_owned());
                 entry.message = failure.map(|failure| failure.what.clone());
+                is_news = self.has_failed(&report, names);
                 Err(report)
             }
         };
-        if entry.pulled + entry.pushed > 0 || entry.code.is_some() {
+        // What goes on failing by itself is there once.
+        let is_asked_for = along.errand.is_watched();
+        if entry.pulled + entry.pushed > 0 || entry.code.is_some() && (is_news || is_asked_for) {
             self.record(SyncEntry { did: did.into(), took: began.elapsed().as_secs_f64(), snapshot, ..entry });
         }
         answer
@@ -265,36 +355,34 @@ impl Syncing {
         along: &Arc<Along>,
         work: impl FnOnce(&Room, &mut Settlements) -> Result<T, Trouble>,
     ) -> Result<T, Trouble> {
-        let Ok(_at_work) = self.at_work.try_lock() else {
+        self.working_within(along, PATIENCE, Deadlines::default(), work)
+    }
+
+    /// `patience`: with the sync that is at work.
+    fn working_within<T>(
+        &self,
+        along: &Arc<Along>,
+        patience: Duration,
+        deadlines: Deadlines,
+        work: impl FnOnce(&Room, &mut Settlements) -> Result<T, Trouble>,
+    ) -> Result<T, Trouble> {
+        let Some(_turn) = self.turns.take(patience) else {
             return Err(Failure::new(&codes::SYNC_BUSY, "another sync of this instance is at work")
                 .why("one at a time")
                 .help("ask again when it is done")
                 .into());
         };
-        let room = Room::open(&self.folder, self.remote()?)?.partial(self.partial.is_some()).in_company(along.clone());
+        let room = Room::open(&self.folder, self.remote_within(deadlines)?)?;
+        let room = room.partial(self.partial.is_some()).in_company(along.clone());
         let mut settled = Settlements::of(&self.folder)?;
         work(&room, &mut settled)
     }
 
-    /// A lease that cannot be renewed is found out about by the push itself.
-    fn renewing<T>(&self, claim: &Claim, held: Held, work: impl FnOnce() -> T) -> T {
-        std::thread::scope(|scope| {
-            let (done, is_done) = channel::<()>();
-            scope.spawn(move || {
-                while let Err(RecvTimeoutError::Timeout) = is_done.recv_timeout(RENEW) {
-                    let renewed = self.remote().map(|remote| claim.renew(&remote, held));
-                    if let Ok(Err(error)) = renewed {
-                        tracing::warn!(%error, remote = self.name, "the lease was not renewed");
-                    }
-                }
-            });
-            let answer = work();
-            drop(done);
-            answer
-        })
+    fn remote(&self) -> Result<Remote, Report> {
+        self.remote_within(Deadlines::default())
     }
 
-    fn remote(&self) -> Result<Remote, Report> {
+    fn remote_within(&self, deadlines: Deadlines) -> Result<Remote, Report> {
         let address = &self.declared.address;
         let token = match self.token.get() {
             Some(token) => token,
@@ -305,15 +393,26 @@ impl Syncing {
         };
         let endpoint = Endpoint { base: address.base().to_owned(), loopback: address.is_loopback() };
         let token = token.as_ref().map(|token| token.as_str());
-        Remote::new(&endpoint, token, Deadlines::default()).map_err(|error| self.failed(error.into()))
+        Remote::new(&endpoint, token, deadlines).map_err(|error| self.failed(error.into()))
     }
 
-    fn claim(&self) -> Result<Claim, Report> {
-        Ok(Claim {
-            holder: holder::id(&self.folder)?,
-            who: holder::who(&self.instance),
-            host: holder::host(),
-            length: LEASE,
-        })
+    fn place(&self) -> MutexGuard<'_, Place> {
+        self.place.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn so_far(&self) -> MutexGuard<'_, Record> {
+        self.so_far.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn duty(&self) -> Duty {
+        if self.follows.load(Ordering::SeqCst) { Duty::Follow } else { Duty::Write }
+    }
+
+    fn set_duty(&self, duty: Duty) {
+        self.follows.store(duty == Duty::Follow, Ordering::SeqCst);
+    }
+
+    fn may_be_offline(&self) -> bool {
+        self.settings.offline == Offline::Allow
     }
 }

@@ -46,6 +46,7 @@ impl Syncing {
                 let why = report.failures.first().map_or("", |failure| failure.what.as_str());
                 tracing::warn!(why, remote = self.name, "the lease runs out by itself");
             }
+            self.give_up();
             local.agreed.forget().map_err(Error::from)?;
             std::fs::remove_dir_all(&self.folder).map_err(|error| failure::io(&self.folder, &error))?;
             Ok(())

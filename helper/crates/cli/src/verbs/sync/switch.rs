@@ -53,7 +53,7 @@ fn enable_minded(name: &str, remote: &str, merge: bool, minded: &Minded, context
         };
         return Err(Failure::new(&codes::CONFIG_REMOTE, format!("no remote is named `{remote}`")).help(help).into());
     }
-    let changed = match instance.sync.as_deref() {
+    let changed = match instance.remote() {
         None => Some(Changed::sync(&project, name, Some(remote), context)?),
         Some(declared) if declared == remote => None,
         Some(other) => {
@@ -95,7 +95,7 @@ pub fn disable(name: &str, force: bool, context: &Context) -> Result<(), Report>
 fn disable_minded(name: &str, force: bool, minded: &Minded, context: &Context) -> Result<(), Report> {
     let project = context.project()?;
     let instance = alone(&project, name)?;
-    let Some(remote) = instance.sync.clone() else {
+    let Some(remote) = instance.remote().map(str::to_owned) else {
         return Err(Failure::new(&codes::SYNC_NOT_DECLARED, format!("`{name}` is not synced"))
             .why(format_args!("{} has no `sync` for it", project.file.display()))
             .help("`nixbox-helper sync log` tells what was synced before")

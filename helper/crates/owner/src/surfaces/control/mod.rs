@@ -19,7 +19,7 @@ use std::time::Duration;
 
 use nix::unistd::geteuid;
 use nixbox_config::Instance;
-use nixbox_control::{Request, Response, decode};
+use nixbox_control::{Request, Response, SyncRequest, decode};
 use nixbox_report::{Failure, Report, codes};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{Semaphore, watch};
@@ -153,6 +153,8 @@ impl Conversation {
         let nobody_serves = match &request {
             Request::Status | Request::Subscribe | Request::Stop { .. } => true,
             Request::Timeline(timeline) => timeline.follow,
+            // Whatever was taken would be given back at once.
+            Request::Sync(SyncRequest::Watch | SyncRequest::Take { .. }) => true,
             _ => false,
         };
         if nobody_serves {

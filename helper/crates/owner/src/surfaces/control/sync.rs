@@ -27,10 +27,15 @@ pub(super) async fn answer(asked: SyncRequest, talk: &mut Talk, request: &Reques
         SyncRequest::End { force } => {
             vec![aside(request, move |open| sync::on(open)?.end(&open.local, force)).await?]
         }
-        SyncRequest::Look => aside(request, |open| sync::on(open)?.look(&open.local)).await?,
         SyncRequest::Fetch { paths } => {
             vec![aside(request, move |open| sync::on(open)?.fetch(&open.local, &open.files, &paths)).await?]
         }
+        SyncRequest::Look => return look(talk, request).await,
+        SyncRequest::Watch => return watch(talk, request).await,
+        SyncRequest::Take { force } => {
+            vec![aside(request, move |open| sync::on(open)?.take(&open.local, force)).await?]
+        }
+        SyncRequest::Release => vec![aside(request, |open| sync::on(open)?.release(&open.local)).await?],
         SyncRequest::Resolve { name, take } => {
             aside(request, move |open| sync::on(open)?.resolve(&open.local, name.as_deref(), take)).await?
         }
@@ -96,6 +101,35 @@ async fn watched(
     let done = done.map_err(broken)??;
     talk.send(&lines([done]), request.stop()).await?;
     Ok(talk.end_body().await?)
+}
+
+/// How it stands here is told also where the remote cannot be asked.
+async fn look(talk: &mut Talk, request: &Request) -> Result<(), Ended> {
+    let state = request.work(|open| Ok(sync::on(open)?.state_line())).await?;
+    talk.begin_body().await?;
+    talk.send(&lines([state]), request.stop()).await?;
+    let told = aside(request, |open| sync::on(open)?.look(&open.local)).await?;
+    talk.send(&lines(told), request.stop()).await?;
+    Ok(talk.end_body().await?)
+}
+
+async fn watch(talk: &mut Talk, request: &Request) -> Result<(), Ended> {
+    let mut changes = request.work(|open| Ok(sync::on(open)?.watch())).await?;
+    talk.begin_body().await?;
+    let mut last = None;
+    loop {
+        changes.mark_unchanged();
+        let state = request.work(|open| Ok(sync::on(open)?.state())).await?;
+        if last.as_ref() != Some(&state) {
+            talk.send(&lines([SyncLine::State(state.clone())]), request.stop()).await?;
+            last = Some(state);
+        }
+        tokio::select! {
+            changed = changes.changed() => if changed.is_err() { return Ok(talk.end_body().await?) },
+            () = request.stop().requested() => return Ok(talk.end_body().await?),
+            gone = talk.hang_up() => return Ok(gone?),
+        }
+    }
 }
 
 async fn aside<T: Send + 'static>(
