@@ -185,7 +185,6 @@ let
       (require (!(instance ? encryption))
         "${at name "sync"}: an encrypted instance is not synced: the remote would hold everything in the clear"
       )
-      (require (!(instance ? base)) "${at name "sync"}: an instance over a base is not synced yet")
       (require (
         instance.mode or "overlay" == "overlay"
       ) "${at name "sync"}: what is synced is kept in the database, and in this mode it is not")

@@ -122,8 +122,12 @@ in
   "sync: encrypted" = refuses "in the clear" (synced {
     encryption.keyEnv = "A_KEY";
   });
-  "sync: over a base" = refuses "not synced yet" (synced {
+  "sync: over a base" = accepts (synced {
     base = ".";
+  });
+  "sync: a base that is written in place" = refuses "in this mode it is not" (synced {
+    base = ".";
+    mode = "direct";
   });
   "sync: ephemeral" = refuses "in this mode it is not" (synced {
     mode = "ephemeral";

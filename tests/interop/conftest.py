@@ -1,6 +1,6 @@
 import pytest
 from sdks import Sdk
-from support import need
+from support import need, sync_server
 
 
 @pytest.fixture
@@ -26,3 +26,10 @@ def mounted(project):
 @pytest.fixture(params=["npm", "pypi"])
 def sdk(request, project):
     return Sdk(request.param, project.database())
+
+
+@pytest.fixture
+def remote(project):
+    """The address of the real sync server, with a database of its own."""
+    with sync_server(project) as server:
+        yield server.url

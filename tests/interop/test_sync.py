@@ -4,15 +4,7 @@ import os
 import subprocess
 import time
 
-import pytest
-from support import SYNCED, Project, need, sync_server
-
-
-@pytest.fixture
-def remote(project):
-    """The sync server's address."""
-    with sync_server(project) as server:
-        yield server.url
+from support import SYNCED, Project, need
 
 
 def declare(project, remote):

@@ -105,7 +105,7 @@ pub(crate) struct Document {
     {
         "if": { "required": ["sync"] },
         "then": {
-            "not": { "anyOf": [{ "required": ["encryption"] }, { "required": ["base"] }] },
+            "not": { "required": ["encryption"] },
             "properties": { "mode": { "const": "overlay" } },
         },
     },

@@ -450,8 +450,8 @@ fn only_what_can_be_synced_is_declared_so() {
         |lines: &str| format!("[remotes.team]\nurl = \"https://a\"\n[instances.a]\n{lines}sync.remote = \"team\"\n");
     Scene::new(&format!("version = 1\n{}", with(""))).project();
     fails(&with("encryption.key_env = \"K\"\n"), &[("value", 6, "instances.a.sync")]);
-    fails(&with("base = \".\"\n"), &[("value", 6, "instances.a.sync")]);
     fails(&with("mode = \"ephemeral\"\n"), &[("value", 6, "instances.a.sync")]);
+    fails(&with("base = \".\"\nmode = \"direct\"\n"), &[("value", 7, "instances.a.sync")]);
     fails(&with("engine = \"agentfs\"\n"), &[("engine", 6, "instances.a.sync")]);
     let unknown = "[remotes.team]\nurl = \"https://a\"\n[instances.a]\nsync.remote = \"taem\"\n";
     fails(unknown, &[("remote", 5, "instances.a.sync.remote")]);

@@ -136,7 +136,8 @@ pub struct SyncChange {
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SyncLook {
-    /// `file`, `folder`, `link`, `name`, `value`, `fifo`, `socket` or `device`.
+    /// `file`, `folder`, `link`, `name`, `value`, `fifo`, `socket` or `device`; over a base `gone`, and `attributes` of what is
+    /// the base's otherwise.
     pub kind: String,
     /// The lower twelve mode bits.
     pub mode: u16,
@@ -144,6 +145,9 @@ pub struct SyncLook {
     pub size: Option<u64>,
     /// Seconds since 1970; none of folders and values.
     pub mtime: Option<i64>,
+    /// It stands in the place of something of the base.
+    #[serde(default)]
+    pub of_base: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

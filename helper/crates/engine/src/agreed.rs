@@ -20,6 +20,17 @@ impl Agreed {
         Self { files }
     }
 
+    pub fn one(&self, name: &str) -> Result<Option<String>> {
+        self.files.read_store(|store| {
+            let table = "SELECT 1 FROM sqlite_master WHERE name = 'nixbox_agreed'";
+            if first(store, table, &[], |_| Ok(()))?.is_none() {
+                return Ok(None);
+            }
+            let sql = "SELECT entry FROM nixbox_agreed WHERE name = ?";
+            first(store, sql, &[name.into()], |row| Ok(row.text(0)?.to_owned()))
+        })
+    }
+
     pub fn all(&self) -> Result<BTreeMap<String, String>> {
         let mut all = BTreeMap::new();
         self.files.read_store(|store| {

@@ -10,6 +10,7 @@ use crate::absent::Absent;
 use crate::agreed::Agreed;
 #[cfg(feature = "turso")]
 use crate::beside::{self, Beside};
+use crate::delta::Delta;
 use crate::direct::Direct;
 use crate::error::{Error, Result, StoreError, StoreErrorKind};
 use crate::files::{Files, Limits};
@@ -178,7 +179,7 @@ impl Database {
             (Some(base), Some(below)) => overlay = Some(Arc::new(Overlay::new(files.clone(), base, below)?)),
             _ => {}
         }
-        let snapshots = Snapshots::of(files.clone(), path, options, direct.clone());
+        let snapshots = Snapshots::of(files.clone(), path, options, overlay.clone(), direct.clone());
         let (path, mode) = (path.to_owned(), options.mode);
         Ok(Self { path, files, mode, overlay, direct, snapshots, _open_here: open_here })
     }
@@ -224,6 +225,11 @@ impl Database {
     /// Of a view over a base.
     pub fn layers(&self) -> Option<Layers> {
         self.overlay.clone().map(Layers::of)
+    }
+
+    /// What it has of its own over a base, or keeps of one that has.
+    pub fn delta(&self) -> Delta {
+        Delta::new(self.files.clone(), self.overlay.clone())
     }
 
     /// Whether the table of inodes has lost what keeps a program that relies on it from giving a number twice.

@@ -98,8 +98,8 @@ struct Origin {
 impl Survey<'_> {
     fn take(&mut self, ask: Ask<'_>) -> Result<()> {
         let ours =
-            schema::names(ask, "SELECT name FROM sqlite_master WHERE type = 'table' AND name = 'nixbox_origin'")?;
-        if ours.is_empty() {
+            "SELECT name FROM sqlite_master WHERE type = 'table' AND name IN ('nixbox_origin', 'nixbox_replaced')";
+        if schema::names(ask, ours)?.len() < 2 {
             return Ok(());
         }
         // A damaged database may have a folder in itself.
@@ -107,8 +107,11 @@ impl Survey<'_> {
         let mut folders = vec![(ROOT, PathBuf::new())];
         while let Some((folder, path)) = folders.pop() {
             let mut origins = Vec::new();
-            let sql = "SELECT d.name, d.ino, i.mode, o.size, o.mtime, o.mtime_nsec, o.hash FROM fs_dentry d \
-                       JOIN fs_inode i ON i.ino = d.ino LEFT JOIN nixbox_origin o ON o.ino = d.ino WHERE d.parent_ino = ?";
+            // What was copied up on another machine is on record as a replacement.
+            let sql = "SELECT d.name, d.ino, i.mode, coalesce(o.size, r.size), coalesce(o.mtime, r.mtime), \
+                       coalesce(o.mtime_nsec, r.mtime_nsec), CASE WHEN o.ino IS NULL THEN r.hash ELSE o.hash END \
+                       FROM fs_dentry d JOIN fs_inode i ON i.ino = d.ino LEFT JOIN nixbox_origin o ON o.ino = d.ino \
+                       LEFT JOIN nixbox_replaced r ON r.ino = d.ino WHERE d.parent_ino = ?";
             ask(sql, &[folder.into()], &mut |row| {
                 let (path, ino) = (path.join(row.text(0)?), row.int(1)? as Ino);
                 let is_folder = row.int(2)? as u32 & libc::S_IFMT == libc::S_IFDIR;

@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use crate::absent::Absent;
 use crate::agreed::Agreed;
 use crate::database::{Mode, Options};
+use crate::delta::Delta;
 use crate::direct::Direct;
 use crate::error::{Error, Result};
 use crate::files::{Files, Limits};
@@ -28,6 +29,7 @@ pub struct Snapshots {
     mode: Mode,
     backing: Backing,
     base: Option<BaseOptions>,
+    overlay: Option<Arc<Overlay>>,
     direct: Option<Arc<Direct>>,
     /// Closing any descriptor of the database would drop the locks that this process holds on it, so the one that is
     /// read from is kept for as long as the database may be open.
@@ -35,10 +37,16 @@ pub struct Snapshots {
 }
 
 impl Snapshots {
-    pub(crate) fn of(files: Arc<Files>, path: &Path, options: &Options, direct: Option<Arc<Direct>>) -> Self {
+    pub(crate) fn of(
+        files: Arc<Files>,
+        path: &Path,
+        options: &Options,
+        overlay: Option<Arc<Overlay>>,
+        direct: Option<Arc<Direct>>,
+    ) -> Self {
         let (path, base) = (path.to_owned(), options.base.clone());
         let backing = options.backing.clone();
-        Self { files, path, mode: options.mode, backing, base, direct, source: Arc::default() }
+        Self { files, path, mode: options.mode, backing, base, overlay, direct, source: Arc::default() }
     }
 
     /// What a copy is kept in, as the database is.
@@ -58,6 +66,11 @@ impl Snapshots {
     pub fn bytes(&self) -> u64 {
         let size = |path: &Path| path.metadata().map_or(0, |file| file.len());
         size(&self.path) + size(&store::wal_path(&self.path))
+    }
+
+    /// What the database has of its own, now, where it lies over a base.
+    pub fn delta(&self) -> Option<Delta> {
+        self.overlay.clone().map(|overlay| Delta::new(self.files.clone(), Some(overlay)))
     }
 
     /// Makes `copy`, a whole database in one file, which is not there yet. It has everything that was acknowledged
@@ -147,6 +160,11 @@ impl Taken {
 
     pub fn absent(&self) -> Absent {
         Absent::new(self.files.clone())
+    }
+
+    /// What it has of its own over a base, or keeps of one that has.
+    pub fn delta(&self) -> Delta {
+        Delta::new(self.files.clone(), self.overlay.clone())
     }
 
     pub fn agreed(&self) -> Agreed {

@@ -190,6 +190,8 @@ catalogue! {
     SYNC_FAILED = "nixbox::sync::failed", Unavailable, "The instance, or the copy that is kept of its remote, could not be worked on. The message says why.";
     SYNC_FOREIGN = "nixbox::sync::foreign", Refused, "The remote holds something that is no AgentFS database of version 0.4. It was left as it is.";
     SYNC_GONE = "nixbox::sync::gone", Conflict, "What is to be pushed has content that was never loaded here, and that the remote has no more. Nothing was changed.";
+    SYNC_HIDDEN = "nixbox::sync::hidden", Conflict, "The remote has something at a path that this instance leaves out of its view. Nothing was changed.";
+    SYNC_KIND = "nixbox::sync::kind", Conflict, "One of the two, the instance or what the remote holds, lies over a base and the other does not. Nothing was changed.";
     SYNC_LEASE = "nixbox::sync::lease", Held, "Another machine has the remote's lease. The message names it, and since when.";
     SYNC_NOT_KEPT = "nixbox::sync::not-kept", Refused, "What is here could not be kept as a snapshot before it would have given way. Nothing was changed.";
     SYNC_NOT_ALLOWED = "nixbox::sync::not-allowed", Refused, "The remote wants a token, or does not take the one that it was sent.";

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::look::{Key, Look, What};
+use crate::look::{Key, Look, Sort, What};
 use crate::merge::Merged;
 use crate::scan::Looks;
 
@@ -23,7 +23,9 @@ pub(crate) fn put_beside(both: &[Key], merged: &Merged, local: &Looks, remote: &
     let mut chosen: BTreeSet<Key> = BTreeSet::new();
     let mut all = Vec::new();
     for key in both {
-        let Some(look) = remote.get(key) else { continue };
+        // What is the base's but for its attributes is there already.
+        let is_own = |look: &Look| matches!(look.sort(), Sort::Entry | Sort::Folder);
+        let Some(look) = remote.get(key).filter(|look| is_own(look)) else { continue };
         let conflicting = |name: &Key| merged.conflicts.iter().any(|conflict| conflict.key == *name);
         let is_free = |name: &Key| {
             !merged.wanted.contains_key(name)
@@ -34,18 +36,24 @@ pub(crate) fn put_beside(both: &[Key], merged: &Merged, local: &Looks, remote: &
         };
         let Some(root) = (1u32..).map(|nth| name_of(key, look, nth)).find(is_free) else { continue };
         chosen.insert(root.clone());
-        let inside = remote.iter().filter(|(it, _)| *it == key || it.is_below(key));
+        let inside = remote.iter().filter(|(it, look)| (*it == key || it.is_below(key)) && is_own(look));
         all.extend(inside.map(|(from, look)| Beside {
             to: moved(from, key, &root),
             // The first of its names may be another file here.
             look: match &look.what {
-                What::Same { first } => remote.get(&Key::File(first.clone())).unwrap_or(look).clone(),
-                _ => look.clone(),
+                What::Same { first } => anew(remote.get(&Key::File(first.clone())).unwrap_or(look)),
+                _ => anew(look),
             },
             from: from.clone(),
         }));
     }
     all
+}
+
+/// Under a name that the base has nothing at, it stands for nothing.
+fn anew(look: &Look) -> Look {
+    let what = if look.is_folder() { What::Folder } else { look.what.clone() };
+    Look { what, over: None, ..look.clone() }
 }
 
 fn moved(key: &Key, from: &Key, to: &Key) -> Key {
@@ -79,7 +87,14 @@ mod tests {
 
     #[test]
     fn a_name_says_whose_it_is_and_keeps_its_ending() {
-        let file = Look { perm: 0, uid: 0, gid: 0, mtime: (0, 0), what: What::File { size: 0, hash: String::new() } };
+        let file = Look {
+            perm: 0,
+            uid: 0,
+            gid: 0,
+            mtime: (0, 0),
+            what: What::File { size: 0, hash: String::new() },
+            over: None,
+        };
         let name = |path: &str, nth| name_of(&Key::File(path.into()), &file, nth).to_string();
         assert_eq!(name("a/plan.md", 1), "/a/plan.theirs.md");
         assert_eq!(name("a.b/Makefile", 2), "/a.b/Makefile.theirs-2");

@@ -33,6 +33,15 @@ pub enum Error {
     /// The copy of what was here before. Nothing was changed.
     #[error("what is here could not be kept first: {0}")]
     NotKept(String),
+    /// One of the two lies over a base and the other does not. Nothing was changed.
+    #[error("{}", match of_remote {
+        true => "what it holds are changes to a base, and the instance has none",
+        false => "what it holds is a whole tree, and the instance is a layer over its base",
+    })]
+    Kind { of_remote: bool },
+    /// The remote has something at a path that this instance leaves out of its view. Nothing was changed.
+    #[error("`/{0}` is left out of this instance's view")]
+    Hidden(String),
     #[error("the remote holds something that is no AgentFS database of version 0.4: {0}")]
     Foreign(String),
 }

@@ -59,19 +59,64 @@ impl fmt::Display for Key {
     }
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Look {
     pub perm: u16,
     pub uid: u32,
     pub gid: u32,
     pub mtime: (i64, u32),
     pub what: What,
+    /// What of the base it stands for, in an instance over one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub over: Option<Over>,
 }
+
+/// Whether a folder was the base's before says nothing of what is in it.
+impl PartialEq for Look {
+    fn eq(&self, other: &Self) -> bool {
+        let attrs = |look: &Self| (look.perm, look.uid, look.gid, look.mtime);
+        attrs(self) == attrs(other) && self.what == other.what && (self.is_folder() || self.over == other.over)
+    }
+}
+
+impl Eq for Look {}
+
+/// What the base had at a path when the instance took it into its own hands.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Over {
+    pub size: u64,
+    pub hash: Option<String>,
+    /// By the clock of the machine where it was seen last.
+    pub mtime: (i64, u32),
+}
+
+/// Two checkouts of one project have the same files at other times.
+impl PartialEq for Over {
+    fn eq(&self, other: &Self) -> bool {
+        (self.size, &self.hash) == (other.size, &other.hash)
+    }
+}
+
+impl Eq for Over {}
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum What {
+    /// Over a base, whose entries show in it.
     Folder,
+    /// A folder in which nothing of the base shows.
+    Opaque,
+    /// What the base has here does not show.
+    Gone,
+    /// The base's, with attributes of its own where they are said. The size is that of the base's file.
+    Touched {
+        kind: u32,
+        perm: Option<u16>,
+        uid: Option<u32>,
+        gid: Option<u32>,
+        mtime: Option<(i64, u32)>,
+        size: u64,
+    },
     File {
         size: u64,
         hash: String,
@@ -99,11 +144,40 @@ pub enum What {
 impl Look {
     pub(crate) fn of_value(value: &str) -> Self {
         let hash = blake3::hash(value.as_bytes()).to_hex().to_string();
-        Self { perm: 0, uid: 0, gid: 0, mtime: (0, 0), what: What::Value { hash } }
+        Self::bare(What::Value { hash })
+    }
+
+    /// What has no attributes.
+    pub(crate) fn bare(what: What) -> Self {
+        Self { perm: 0, uid: 0, gid: 0, mtime: (0, 0), what, over: None }
     }
 
     pub fn is_folder(&self) -> bool {
-        self.what == What::Folder
+        matches!(self.what, What::Folder | What::Opaque)
+    }
+
+    pub fn is_gone(&self) -> bool {
+        self.what == What::Gone
+    }
+
+    /// Of what is the base's, nothing but a time was set.
+    pub(crate) fn is_a_time_alone(&self) -> bool {
+        matches!(self.what, What::Touched { perm: None, uid: None, gid: None, .. })
+    }
+
+    /// A folder that is there only because something in it is.
+    pub fn only_leads(&self) -> bool {
+        self.what == What::Folder && self.over.is_some()
+    }
+
+    /// Who has what it says, and how: what differs in this is not changed into one another, but taken away and made.
+    pub(crate) fn sort(&self) -> Sort {
+        match self.what {
+            What::Folder | What::Opaque => Sort::Folder,
+            What::Gone => Sort::Gone,
+            What::Touched { .. } => Sort::Touched,
+            _ => Sort::Entry,
+        }
     }
 
     /// Whether one becomes the other without being made anew.
@@ -114,10 +188,18 @@ impl Look {
         }
     }
 
-    /// A look that differs in its time alone is no reason to ask anybody.
+    /// A look that differs in its time alone, or in what it was made from, is no reason to ask anybody.
     pub(crate) fn differs_only_in_time(&self, other: &Self) -> bool {
-        Self { mtime: other.mtime, ..self.clone() } == *other
+        Self { mtime: other.mtime, over: other.over.clone(), ..self.clone() } == *other
     }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Sort {
+    Folder,
+    Entry,
+    Gone,
+    Touched,
 }
 
 /// By what a side knows a file again without reading it: no program can change content and leave all of them.

@@ -78,6 +78,7 @@ pub(crate) fn merge(
     for (conflict, take) in wholes {
         merged.settle(&conflict, take, local, remote, &mut both);
     }
+    take_away(&mut merged, agreed, local, remote);
     keep_folders(&mut merged, agreed, local, remote, settled, &mut both);
     merged.beside = put_beside(&both, &merged, local, remote);
     merged
@@ -90,16 +91,17 @@ impl Merged {
         let inside = |it: &Key| it == key || it.is_below(key);
         self.wanted.retain(|it, _| !inside(it));
         self.conflicts.retain(|it| !inside(&it.key));
+        let is_there = |look: &Option<Look>| look.as_ref().is_some_and(|look| !look.is_gone());
         let (looks, side) = match take {
             Settled::Ours => (local, Side::Local),
             Settled::Theirs => (remote, Side::Remote),
-            Settled::Both if ours.is_some() => (local, Side::Local),
+            Settled::Both if is_there(ours) => (local, Side::Local),
             Settled::Both => (remote, Side::Remote),
         };
         let taken = looks.iter().filter(|(it, _)| inside(it));
         self.wanted.extend(taken.map(|(it, look)| (it.clone(), (look.clone(), side))));
         self.gives_up_ours |= take != Settled::Ours;
-        if take == Settled::Both && ours.is_some() && theirs.is_some() {
+        if take == Settled::Both && is_there(ours) && is_there(theirs) {
             both.push(key.clone());
         }
     }
@@ -131,15 +133,48 @@ fn choose(base: Option<&Look>, ours: Option<&Look>, theirs: Option<&Look>) -> Op
     }
     match (base, ours, theirs) {
         // Folders have no content that could be lost.
-        (_, Some(ours), Some(theirs)) if ours.is_folder() && theirs.is_folder() => Some(Side::Local),
+        (_, Some(ours), Some(theirs)) if ours.is_folder() && ours.what == theirs.what => Some(Side::Local),
         (_, Some(ours), Some(theirs)) if ours.differs_only_in_time(theirs) => Some(Side::Local),
         (Some(base), Some(ours), Some(_)) if ours.differs_only_in_time(base) => Some(Side::Remote),
         (Some(base), Some(_), Some(theirs)) if theirs.differs_only_in_time(base) => Some(Side::Local),
+        // A time alone gives way to whatever else somebody did.
+        (None, Some(ours), Some(_)) if ours.is_a_time_alone() => Some(Side::Remote),
+        (None, Some(_), Some(theirs)) if theirs.is_a_time_alone() => Some(Side::Local),
         // A folder that one side removed and the other only chmodded stays only if something is in it.
         (Some(base), None, Some(theirs)) if base.is_folder() && theirs.is_folder() => Some(Side::Local),
         (Some(base), Some(ours), None) if base.is_folder() && ours.is_folder() => Some(Side::Remote),
         _ => None,
     }
+}
+
+/// A folder of the base that one side took away: what the other took away in it is gone with it, and so is what only led
+/// there. Whatever else it did in there is in conflict with that.
+fn take_away(merged: &mut Merged, agreed: &Looks, local: &Looks, remote: &Looks) {
+    let did_nothing_in = |key: &Key, looks: &Looks| {
+        let mut within = looks.iter().filter(|(below, _)| below.is_below(key));
+        within.all(|(below, look)| look.is_folder() || look.is_gone() || agreed.get(below) == Some(look))
+    };
+    let is = |look: &Option<Look>, what: fn(&Look) -> bool| look.as_ref().is_some_and(what);
+    let Merged { wanted, conflicts, .. } = merged;
+    conflicts.retain(|Conflict { key, ours, theirs, .. }| {
+        let (look, side, other) = match (is(ours, Look::is_gone), is(theirs, Look::is_gone)) {
+            (true, false) if is(theirs, Look::is_folder) => (ours, Side::Local, remote),
+            (false, true) if is(ours, Look::is_folder) => (theirs, Side::Remote, local),
+            _ => return true,
+        };
+        match look {
+            Some(look) if did_nothing_in(key, other) => {
+                wanted.insert(key.clone(), (look.clone(), side));
+                false
+            }
+            _ => true,
+        }
+    });
+    let gone: BTreeSet<Key> =
+        wanted.iter().filter(|(_, (look, _))| look.is_gone()).map(|(key, _)| key.clone()).collect();
+    wanted.retain(|key, (look, _)| {
+        !(look.is_gone() || look.is_folder()) || gone.is_empty() || !key.above().any(|above| gone.contains(&above))
+    });
 }
 
 /// A folder that one side removed and into which the other put something stays. Where a folder became something else,
@@ -190,11 +225,11 @@ mod tests {
 
     fn file(content: &str, time: i64) -> Look {
         let what = What::File { size: content.len() as u64, hash: content.into() };
-        Look { perm: 0o644, uid: 0, gid: 0, mtime: (time, 0), what }
+        Look { perm: 0o644, uid: 0, gid: 0, mtime: (time, 0), what, over: None }
     }
 
     fn folder() -> Look {
-        Look { perm: 0o755, uid: 0, gid: 0, mtime: (0, 0), what: What::Folder }
+        Look { perm: 0o755, uid: 0, gid: 0, mtime: (0, 0), what: What::Folder, over: None }
     }
 
     fn looks(things: &[(&str, Look)]) -> Looks {
@@ -246,6 +281,65 @@ mod tests {
         assert_eq!(merged(&base, &theirs, &looks(&[])).0, ["/d", "/d/e", "/d/e/n=n"]);
         let ours = looks(&[("d", file("x", 1))]);
         assert_eq!(merged(&base, &ours, &theirs).1, ["/d"]);
+    }
+
+    fn gone() -> Look {
+        Look::bare(What::Gone)
+    }
+
+    #[test]
+    fn what_is_gone_from_the_base_is_something_that_was_done_to_it() {
+        let none = looks(&[]);
+        let (ours, theirs) = (looks(&[("a", gone())]), looks(&[("a", file("1", 1))]));
+        assert_eq!(merged(&none, &ours, &theirs).1, ["/a"]);
+        assert_eq!(merged(&none, &ours, &none).0, ["/a"]);
+        assert_eq!(merged(&none, &ours, &ours), (vec!["/a".into()], vec![]));
+        // Agreed to be gone, and there again on one side.
+        assert_eq!(merged(&ours, &none, &ours), (vec![], vec![]));
+        assert_eq!(merged(&ours, &ours, &theirs).0, ["/a=1"]);
+    }
+
+    #[test]
+    fn a_folder_of_the_base_that_is_gone_takes_along_what_is_gone_in_it() {
+        let (none, ours) = (looks(&[]), looks(&[("d", gone())]));
+        let theirs = looks(&[("d", folder()), ("d/e", folder()), ("d/e/x", gone())]);
+        for (one, other) in [(&ours, &theirs), (&theirs, &ours)] {
+            assert_eq!(merged(&none, one, other), (vec!["/d".into()], vec![]));
+            assert_eq!(merged(&theirs, one, &theirs).1, [""; 0]);
+        }
+        let worked = looks(&[("d", folder()), ("d/e", folder()), ("d/e/x", file("1", 1))]);
+        assert_eq!(merged(&none, &ours, &worked).1, ["/d"]);
+        assert_eq!(merged(&none, &worked, &ours).1, ["/d"]);
+        // It was there before, and the other did nothing more to it.
+        assert_eq!(merged(&worked, &ours, &worked), (vec!["/d".into()], vec![]));
+        let merged = merge(&none, &ours, &worked, |_| Some(Settled::Theirs));
+        assert_eq!((merged.conflicts.len(), merged.wanted.len()), (0, 3));
+        let merged = merge(&none, &ours, &worked, |_| Some(Settled::Ours));
+        assert_eq!((merged.conflicts.len(), merged.wanted.len()), (0, 1));
+    }
+
+    #[test]
+    fn attributes_in_a_folder_that_the_other_took_away_are_asked_about() {
+        let touched = |perm| {
+            let what = What::Touched { kind: 0o100_000, perm, uid: None, gid: None, mtime: None, size: 1 };
+            looks(&[("d/x", Look::bare(what))])
+        };
+        let (none, ours) = (looks(&[]), looks(&[("d", gone())]));
+        assert_eq!(merged(&none, &ours, &touched(Some(0o600))).1, ["/d"]);
+        let settled = merge(&none, &ours, &touched(Some(0o600)), |_| Some(Settled::Theirs));
+        assert_eq!(settled.wanted.keys().map(Key::to_string).collect::<Vec<_>>(), ["/d/x"]);
+        // A time alone gives way.
+        let changed = looks(&[("d/x", file("2", 2))]);
+        assert_eq!(merged(&none, &touched(None), &changed), (vec!["/d/x=2".into()], vec![]));
+        assert_eq!(merged(&none, &changed, &touched(Some(0o600))).1, ["/d/x"]);
+    }
+
+    #[test]
+    fn a_folder_that_hides_the_base_is_another_than_one_that_does_not() {
+        let opaque = || looks(&[("d", Look { what: What::Opaque, ..folder() })]);
+        let shows = || looks(&[("d", folder())]);
+        assert_eq!(merged(&looks(&[]), &opaque(), &shows()).1, ["/d"]);
+        assert_eq!(merged(&shows(), &opaque(), &shows()), (vec!["/d".into()], vec![]));
     }
 
     #[test]

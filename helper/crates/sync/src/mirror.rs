@@ -5,7 +5,7 @@
 use std::collections::{BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 
-use nixbox_engine::{ABSENT_TABLE, Database, Options};
+use nixbox_engine::{ABSENT_TABLE, Database, Delta, Options};
 use nixbox_remote::{Batch, Remote, Rows, Step, Value};
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OptionalExtension};
@@ -15,7 +15,7 @@ use crate::content;
 use crate::error::{Error, Result};
 
 /// The tables that are synced, with their columns; the first is the key, but for `fs_data`, where two are.
-pub(crate) const TABLES: &[(&str, &[&str])] = &[
+const TABLES: &[(&str, &[&str])] = &[
     ("fs_config", &["key", "value"]),
     (
         "fs_inode",
@@ -40,6 +40,31 @@ pub(crate) const TABLES: &[(&str, &[&str])] = &[
     ("kv_store", &["key", "value", "created_at", "updated_at"]),
     ("fs_data", &["ino", "chunk_index", "data"]),
 ];
+/// What a layer over a base has besides.
+const LAYER: &[(&str, &[&str])] = &[
+    ("fs_whiteout", &["path", "parent_path", "created_at"]),
+    (
+        "nixbox_attr",
+        &[
+            "path",
+            "kind",
+            "perm",
+            "uid",
+            "gid",
+            "atime",
+            "atime_nsec",
+            "mtime",
+            "mtime_nsec",
+            "ctime",
+            "ctime_nsec",
+            "base_size",
+            "base_mtime",
+            "base_mtime_nsec",
+        ],
+    ),
+    ("nixbox_opaque", &["ino"]),
+    ("nixbox_replaced", &["ino", "path", "base_ino", "size", "mtime", "mtime_nsec", "hash"]),
+];
 pub(crate) const DATA: &str = "fs_data";
 const SEQUENCES: &str = "'fs_inode', 'fs_dentry'";
 
@@ -52,7 +77,14 @@ FROM fs_inode) || ' ' || \
 + 5 * length(name) + 7 * unicode(name) + 11 * unicode(substr(name, -1))) % 1000003)), 0) FROM fs_dentry) || ' ' || \
 (SELECT count(*) || ':' || coalesce(sum(length(target)), 0) FROM fs_symlink) || ' ' || \
 (SELECT count(*) || ':' || coalesce(sum(length(key) * 31 + length(value)), 0) || ':' || \
-coalesce(sum(coalesce(updated_at, 0) % 1000003), 0) FROM kv_store)";
+coalesce(sum(coalesce(updated_at, 0) % 1000003), 0) FROM kv_store) || ' ' || \
+coalesce((SELECT value FROM fs_config WHERE key = 'nixbox_layer'), '')";
+
+/// The end of a sum: what is set anew whenever anything of a layer is written, and is not there in a remote that holds
+/// none.
+fn is_of_layer(sum: &str) -> bool {
+    !sum.ends_with(' ')
+}
 
 /// What is asked for of content at a time.
 const DATA_AT_ONCE: u64 = 8 << 20;
@@ -60,6 +92,13 @@ const INODES_AT_ONCE: usize = 200;
 
 pub(crate) struct Mirror {
     path: PathBuf,
+    /// Of a layer over a base.
+    layer: bool,
+}
+
+/// The tables of a remote.
+pub(crate) fn tables(layer: bool) -> impl Iterator<Item = (&'static str, &'static [&'static str])> {
+    TABLES.iter().chain(if layer { LAYER } else { &[] }).copied()
 }
 
 /// How a remote was found.
@@ -74,21 +113,31 @@ pub(crate) enum Found {
 }
 
 impl Mirror {
-    pub(crate) fn at(path: PathBuf) -> Self {
-        Self { path }
+    pub(crate) fn at(path: PathBuf, layer: bool) -> Self {
+        Self { path, layer }
     }
 
     pub(crate) fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Becomes what the remote is. `partial`: without the content of which the remote says what it is.
-    pub(crate) fn pull(&self, remote: &Remote, partial: bool, company: &dyn Company) -> Result<Found> {
+    /// Becomes what the remote is. `sum`: what it was a moment ago; `partial`: without the content of which the remote says
+    /// what it is.
+    pub(crate) fn pull(
+        &self,
+        remote: &Remote,
+        sum: Option<String>,
+        partial: bool,
+        company: &dyn Company,
+    ) -> Result<Found> {
         go_on(company, Progress::at(Phase::Fetching))?;
-        let Some(sum) = remote_sum(remote)? else {
+        let Some(sum) = sum else {
             self.throw_away()?;
             return Ok(Found::Empty);
         };
+        if is_of_layer(&sum) != self.layer {
+            return Err(Error::Kind { of_remote: is_of_layer(&sum) });
+        }
         if self.path.exists() && self.sum().ok().as_ref() == Some(&sum) && (partial || self.is_whole().unwrap_or(false))
         {
             return Ok(Found::Same);
@@ -147,9 +196,25 @@ impl Mirror {
         Ok(self.open()?.query_row("SELECT NOT EXISTS (SELECT 1 FROM nixbox_absent)", [], |row| row.get(0))?)
     }
 
+    /// Makes it, with nothing in it.
+    pub(crate) fn begin(&self) -> Result<()> {
+        match self.layer {
+            true => Delta::prepare(&self.path)?,
+            false => Database::open_or_create(&self.path, &Options::default())?.close()?,
+        }
+        Ok(())
+    }
+
+    /// Something of the layer in it was written. `written`: another each time.
+    pub(crate) fn mark(&self, written: &str) -> Result<()> {
+        let sql = "INSERT OR REPLACE INTO fs_config (key, value) VALUES ('nixbox_layer', ?)";
+        self.open()?.execute(sql, [written])?;
+        Ok(())
+    }
+
     pub(crate) fn open(&self) -> Result<Connection> {
         if !self.path.exists() {
-            Database::open_or_create(&self.path, &Options::default())?.close()?;
+            self.begin()?;
         }
         let connection = Connection::open(&self.path)?;
         // New content is written once, to where it stays, and nothing is left beside it that would take room.
@@ -177,12 +242,12 @@ impl Mirror {
     }
 
     fn pull_rows(&self, remote: &Remote, partial: bool, company: &dyn Company) -> Result<u64> {
-        let (sum, tables, sequences, contents) = ask_for_tables(remote)?;
+        let (sum, tables, sequences, contents) = self.ask_for_tables(remote)?;
         let mut connection = self.open()?;
         let change = connection.transaction()?;
         let inodes = TABLES.iter().position(|(name, _)| *name == "fs_inode").and_then(|at| tables.get(at));
         let changed = changed_inodes(&change, inodes.map_or(&[], |rows| &rows.rows))?;
-        for ((name, columns), rows) in TABLES.iter().zip(&tables) {
+        for ((name, columns), rows) in self.metadata().zip(&tables) {
             change.execute(&format!("DELETE FROM {name}"), [])?;
             let mut insert = change.prepare(&insert(name, columns, 1))?;
             for row in &rows.rows {
@@ -213,6 +278,32 @@ impl Mirror {
         change.commit()?;
         Ok(bytes)
     }
+
+    /// Everything but content.
+    fn metadata(&self) -> impl Iterator<Item = (&'static str, &'static [&'static str])> {
+        tables(self.layer).filter(|(name, _)| *name != DATA)
+    }
+
+    /// That, as it was at one moment; last what the remote says of content, where it does.
+    fn ask_for_tables(&self, remote: &Remote) -> Result<(String, Vec<Rows>, Rows, Option<Rows>)> {
+        let says = format!("SELECT count(*) FROM sqlite_master WHERE name = '{}'", content::CONTENT);
+        let says = remote.ask(&Step::new(says))?;
+        let says = says.rows.first().map_or(Ok(0), |row| Rows::int(row, 0))? > 0;
+        let select = |(name, columns): (_, &[&str])| Step::new(format!("SELECT {} FROM {name}", columns.join(", ")));
+        let mut batch = Batch::of([Step::new(format!("SELECT {SUM}"))]);
+        batch.push(Step::new(format!("SELECT name, seq FROM sqlite_sequence WHERE name IN ({SEQUENCES})")));
+        self.metadata().map(select).for_each(|step| batch.push(step));
+        if says {
+            batch.push(select((content::CONTENT, content::COLUMNS)));
+        }
+        let mut answers = remote.ask_all(&batch)?.into_iter();
+        let (Some(sum), Some(sequences)) = (answers.next(), answers.next()) else {
+            return Err(nixbox_remote::Error::Junk("tables were asked for and did not come".into()).into());
+        };
+        let mut tables: Vec<_> = answers.collect();
+        let contents = if says { tables.pop() } else { None };
+        Ok((text(&sum)?, tables, sequences, contents))
+    }
 }
 
 const TRIES: usize = 5;
@@ -240,28 +331,6 @@ pub(crate) fn remote_sum(remote: &Remote) -> Result<Option<String>> {
         Some(Value::Text { value }) => Ok(Some(value.clone())),
         other => Err(nixbox_remote::Error::Junk(format!("a sum was expected, and {other:?} came")).into()),
     }
-}
-
-/// Everything but content, as it was at one moment; last what the remote says of that, where it does.
-fn ask_for_tables(remote: &Remote) -> Result<(String, Vec<Rows>, Rows, Option<Rows>)> {
-    let says = format!("SELECT count(*) FROM sqlite_master WHERE name = '{}'", content::CONTENT);
-    let says = remote.ask(&Step::new(says))?;
-    let says = says.rows.first().map_or(Ok(0), |row| Rows::int(row, 0))? > 0;
-    let all = TABLES.iter().filter(|(name, _)| *name != DATA);
-    let select = |(name, columns): &(&str, &[&str])| Step::new(format!("SELECT {} FROM {name}", columns.join(", ")));
-    let mut batch = Batch::of([Step::new(format!("SELECT {SUM}"))]);
-    batch.push(Step::new(format!("SELECT name, seq FROM sqlite_sequence WHERE name IN ({SEQUENCES})")));
-    all.map(select).for_each(|step| batch.push(step));
-    if says {
-        batch.push(select(&(content::CONTENT, content::COLUMNS)));
-    }
-    let mut answers = remote.ask_all(&batch)?.into_iter();
-    let (Some(sum), Some(sequences)) = (answers.next(), answers.next()) else {
-        return Err(nixbox_remote::Error::Junk("tables were asked for and did not come".into()).into());
-    };
-    let mut tables: Vec<_> = answers.collect();
-    let contents = if says { tables.pop() } else { None };
-    Ok((text(&sum)?, tables, sequences, contents))
 }
 
 fn text(rows: &Rows) -> Result<String> {

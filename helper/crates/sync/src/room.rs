@@ -1,19 +1,21 @@
 //! Where an instance meets its remote.
 
-use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fs::File;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use nixbox_engine::{Absent, Agreed, Backing, Database, FileSystem, Kv, Options, ROOT, Snapshots, Taken, Witness};
+use nixbox_engine::{
+    Absent, Agreed, Backing, Database, Delta, FileSystem, Kv, Options, ROOT, Snapshots, Taken, Witness,
+};
 use nixbox_remote::{Claim, Held, Remote, Spool, Standing, Step, guard};
 
-use crate::apply::{Order, Source, Target};
+use crate::apply::{Layer, Order, Source, Target};
 use crate::company::{Company, Phase, Progress, Together, go_on};
 use crate::content;
 use crate::error::{Error, Result};
+use crate::layer;
 use crate::look::{Entry, Key, Look, What};
 use crate::merge::{Conflict, Merged, Settled, merge};
 use crate::mirror::{Found, Mirror, SUM, remote_sum};
@@ -76,6 +78,8 @@ pub struct Room {
 /// Both sides and what they had in common, at one moment.
 struct Scene {
     agreed: Looks,
+    /// By what path, by number here.
+    agreed_at: HashMap<u64, String>,
     here: Taken,
     local: Scan,
     /// None where the remote is empty.
@@ -97,7 +101,7 @@ impl Room {
     pub fn open(folder: &Path, remote: Remote) -> Result<Self> {
         std::fs::create_dir_all(folder)?;
         for name in [HERE, CANDIDATE] {
-            Mirror::at(folder.join(name)).throw_away()?;
+            Mirror::at(folder.join(name), false).throw_away()?;
         }
         Ok(Self { folder: folder.to_owned(), remote, partial: false, company: Arc::new(()) })
     }
@@ -117,16 +121,21 @@ impl Room {
 
     /// What the copy of the remote takes on the disk.
     pub fn bytes(&self) -> u64 {
-        self.mirror().bytes()
+        self.mirror_at_rest().bytes()
     }
 
     /// Gives back what the copy of the remote does not need.
     pub fn shrink(&self) -> Result<()> {
-        self.mirror().shrink()
+        self.mirror_at_rest().shrink()
     }
 
-    fn mirror(&self) -> Mirror {
-        Mirror::at(self.folder.join("mirror.db"))
+    /// Of whatever it is.
+    fn mirror_at_rest(&self) -> Mirror {
+        Mirror::at(self.folder.join(MIRROR), false)
+    }
+
+    fn mirror(&self, local: &Local) -> Mirror {
+        Mirror::at(self.folder.join(MIRROR), local.is_layer())
     }
 
     /// Whether the remote holds something else than when it was last read. One question.
@@ -139,7 +148,7 @@ impl Room {
     /// Reads both and changes neither.
     pub fn look(&self, local: &Local, settled: &dyn Fn(&Conflict) -> Option<Settled>) -> Result<State> {
         let lease = Standing::of(&self.remote)?;
-        self.mirror().pull(&self.remote, self.partial, &*self.company)?;
+        self.mirror(local).pull(&self.remote, remote_sum(&self.remote)?, self.partial, &*self.company)?;
         let scene = self.scene(local)?;
         let merged = scene.merged(settled);
         let wanted = looks(&merged);
@@ -149,7 +158,9 @@ impl Room {
             let keys = now.looks.keys().chain(wanted.keys()).collect::<std::collections::BTreeSet<_>>();
             for key in keys.into_iter().filter(|key| !conflicting(key)) {
                 let (before, after) = (now.looks.get(key).cloned(), wanted.get(key).cloned());
-                if before != after {
+                // A folder that comes or goes only for what is in it is not told.
+                let leads = |look: &Option<Look>| look.as_ref().is_none_or(Look::only_leads);
+                if before != after && !(before.is_none() != after.is_none() && leads(&before) && leads(&after)) {
                     differences.push(Difference { key: key.clone(), before, after });
                 }
             }
@@ -162,7 +173,15 @@ impl Room {
 
     /// What the remote has comes here.
     pub fn pull(&self, local: &Local, settled: &dyn Fn(&Conflict) -> Option<Settled>) -> Result<Done> {
-        self.again_while_moved(|| self.pull_once(local, settled).map(|pulled| pulled.done))
+        self.again_while_moved(|| {
+            let sum = remote_sum(&self.remote)?;
+            // All of it has been brought here before, and with its content where that is wanted.
+            let is_whole = self.partial || !local.absent.is_any();
+            if is_whole && sum.is_some() && sum == local.agreed.one(SUM_THEN)? {
+                return Ok(Done::default());
+            }
+            self.pull_once(local, sum, settled).map(|pulled| pulled.done)
+        })
     }
 
     /// The same, and then what is here goes there. `held`: our lease, good at this moment.
@@ -174,10 +193,10 @@ impl Room {
         settled: &dyn Fn(&Conflict) -> Option<Settled>,
     ) -> Result<Done> {
         self.again_while_moved(|| {
-            let mut pulled = self.pull_once(local, settled)?;
+            let mut pulled = self.pull_once(local, remote_sum(&self.remote)?, settled)?;
             if pulled.has_more {
                 let before = pulled.done;
-                pulled = self.pull_once(local, settled)?;
+                pulled = self.pull_once(local, remote_sum(&self.remote)?, settled)?;
                 pulled.done.pulled += before.pulled;
                 pulled.done.bytes_in += before.bytes_in;
             }
@@ -197,8 +216,14 @@ impl Room {
         }
     }
 
-    fn pull_once(&self, local: &Local, settled: &dyn Fn(&Conflict) -> Option<Settled>) -> Result<Pulled> {
-        let found = self.mirror().pull(&self.remote, self.partial, &*self.company)?;
+    fn pull_once(
+        &self,
+        local: &Local,
+        sum: Option<String>,
+        settled: &dyn Fn(&Conflict) -> Option<Settled>,
+    ) -> Result<Pulled> {
+        let mirror = self.mirror(local);
+        let found = mirror.pull(&self.remote, sum, self.partial, &*self.company)?;
         let scene = self.scene(local)?;
         let merged = scene.merged(settled);
         if !merged.conflicts.is_empty() {
@@ -214,8 +239,14 @@ impl Room {
         if let Found::Changed { bytes } = found {
             done.bytes_in = bytes;
         }
+        let delta = local.snapshots.delta();
+        let mut layer = None;
+        if let Some(delta) = &delta {
+            layer::refuse_hidden(delta, &order)?;
+            layer = Some(Layer { delta, beneath: layer::recognised(delta, &order)? });
+        }
         let Local { tree, kv, absent, .. } = local;
-        let target = Target { tree, kv, absent, news: RefCell::default(), alone: false };
+        let target = Target::new((tree, kv, absent), false, layer);
         if let Some(there) = scene.there.as_ref().filter(|_| !order.is_empty()) {
             let (tree, kv) = (there.tree(), there.kv());
             let (beside, company) = (merged.beside.as_slice(), &*self.company);
@@ -232,7 +263,8 @@ impl Room {
             target.tell(&*local.witness);
             target.apply_values(&order, &source)?;
         }
-        self.agree(local, &scene.agreed, &scene.theirs, &scene.local)?;
+        let sum = scene.there.is_some().then(|| mirror.sum()).transpose()?;
+        self.agree(local, &scene.agreed, &scene.theirs, &scene.local, sum)?;
         Ok(Pulled { done, scene, wanted, has_more: !merged.beside.is_empty() })
     }
 
@@ -246,28 +278,37 @@ impl Room {
         wanted: &BTreeMap<Key, Look>,
     ) -> Result<Done> {
         let order = Order::of(&scene.theirs, wanted);
-        let (mirror, candidate) = (self.mirror(), Mirror::at(self.folder.join(CANDIDATE)));
+        let is_layer = local.is_layer();
+        let (mirror, candidate) = (self.mirror(local), Mirror::at(self.folder.join(CANDIDATE), is_layer));
         // What other programs have written, nobody has said of yet what it is.
         if order.is_empty() && (scene.there.is_none() || scene.theirs.is_said_by(&mirror.open()?)?) {
             return Ok(done);
         }
+        let was = |key: &Key| scene.agreed_at.get(&scene.local.marks.get(key)?.ino).map(String::as_str);
+        let order = order.with_moves(&scene.theirs, was);
         candidate.throw_away()?;
         let before = scene.there.is_some().then(|| mirror.sum()).transpose()?;
         if before.is_some() {
             std::fs::copy(mirror.path(), candidate.path())?;
+        } else {
+            candidate.begin()?;
         }
-        self.change_candidate(candidate.path(), &order, scene)?;
+        self.change_candidate(candidate.path(), &order, scene, is_layer)?;
+        if is_layer {
+            let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+            candidate.mark(&format!("{}-{}", held.fence, now.as_nanos()))?;
+        }
         let theirs = {
             let there = Taken::foreign(candidate.path(), &Backing::Sqlite)?;
             let known = known(&local.agreed, [&scene.local, &scene.theirs])?;
-            scan(&there.tree(), &there.kv(), &there.absent().all()?, &known, &*self.company)?
+            self.side(&there, is_layer, &known, None)?
         };
         content::write(&mut candidate.open()?, &theirs)?;
         let after = candidate.sum()?;
         let mut steps = Spool::new(self.nameless()?)?;
         let [is_held, clean] = guard(claim, held);
         [is_held, clean.clone(), is_still(before.as_deref()), clean].into_iter().for_each(|step| steps.push(step));
-        rows::difference(before.is_some().then(|| mirror.path()), candidate.path(), &mut steps)?;
+        rows::difference(before.is_some().then(|| mirror.path()), candidate.path(), is_layer, &mut steps)?;
         let mut steps = steps.end()?;
         done.bytes_out = steps.bytes();
         go_on(&*self.company, Progress { of_bytes: done.bytes_out, ..Progress::at(Phase::Sending) })?;
@@ -291,7 +332,7 @@ impl Room {
         if self.partial {
             mirror.let_content_go()?;
         }
-        self.agree(local, &scene.theirs.looks, &theirs, &scene.local)?;
+        self.agree(local, &scene.theirs.looks, &theirs, &scene.local, Some(after))?;
         Ok(done)
     }
 
@@ -303,23 +344,29 @@ impl Room {
         Ok(file)
     }
 
-    fn change_candidate(&self, candidate: &Path, order: &Order, scene: &Scene) -> Result<()> {
+    fn change_candidate(&self, candidate: &Path, order: &Order, scene: &Scene, is_layer: bool) -> Result<()> {
         let database = Database::open_or_create(candidate, &Options::default())?;
-        let (tree, kv, absent) = (database.tree(), database.kv(), database.absent());
-        let target = Target { tree: &tree, kv: &kv, absent: &absent, news: RefCell::default(), alone: true };
-        let (from, values) = (scene.here.tree(), scene.here.kv());
+        let (tree, kv, absent, delta) = (database.tree(), database.kv(), database.absent(), database.delta());
+        let layer = match is_layer {
+            true => Some(Layer { delta: &delta, beneath: layer::recognised(&delta, order)? }),
+            false => None,
+        };
+        let target = Target::new((&tree, &kv, &absent), true, layer);
+        let (from, values) = (tree_of(&scene.here, is_layer), scene.here.kv());
         let missing = scene.here.absent().all()?;
         let source = Source { tree: &from, kv: &values, absent: &missing, beside: &[], company: &*self.company };
         let changed = target.apply_files(order, &scene.theirs, &source);
         let changed = changed.and_then(|()| target.apply_values(order, &source));
-        drop(tree);
+        drop(target);
+        drop((tree, delta));
         let closed = database.close();
         changed?;
         Ok(closed?)
     }
 
     /// From here on what the remote has is what both had last. `ours`: as it was before it was changed.
-    fn agree(&self, local: &Local, before: &Looks, theirs: &Scan, ours: &Scan) -> Result<()> {
+    /// `sum`: the remote's then.
+    fn agree(&self, local: &Local, before: &Looks, theirs: &Scan, ours: &Scan, sum: Option<String>) -> Result<()> {
         let known = local.agreed.all()?;
         let mut changes = Vec::new();
         for (key, look) in &theirs.looks {
@@ -333,33 +380,66 @@ impl Room {
         }
         let gone = before.keys().filter(|key| !theirs.looks.contains_key(key));
         changes.extend(gone.map(|key| (key.kept(), None)));
+        if known.get(SUM_THEN) != sum.as_ref() {
+            changes.push((SUM_THEN.into(), sum));
+        }
         local.agreed.change(&changes)?;
         Ok(local.tree.fsync(ROOT)?)
     }
 
     fn scene(&self, local: &Local) -> Result<Scene> {
-        let mut agreed = Looks::new();
+        let (mut agreed, mut agreed_at) = (Looks::new(), HashMap::new());
         for (name, entry) in local.agreed.all()? {
             // What a newer version has written is not known here, and so not agreed on.
             if let (Some(key), Ok(entry)) = (Key::of_kept(&name), serde_json::from_str::<Entry>(&entry)) {
+                if let (Key::File(path), Some(mark)) = (&key, entry.local) {
+                    agreed_at.insert(mark.ino, path.clone());
+                }
                 agreed.insert(key, entry.look);
             }
         }
         let known = known(&local.agreed, [])?;
         local.witness.settle(None);
         let here = local.snapshots.take(&self.folder.join(HERE))?;
-        let ours = scan(&here.tree(), &here.kv(), &here.absent().all()?, &known, &*self.company)?;
-        let mirror = self.mirror();
+        let live = local.snapshots.delta();
+        let is_layer = live.is_some();
+        let ours = self.side(&here, is_layer, &known, live.as_ref())?;
+        let mirror = self.mirror(local);
         let there = mirror.path().exists().then(|| Taken::foreign(mirror.path(), &Backing::Sqlite)).transpose()?;
         let absent = there.as_ref().map(|there| there.absent().all()).transpose()?.unwrap_or_default();
         let theirs = match &there {
-            Some(there) => scan(&there.tree(), &there.kv(), &absent, &known, &*self.company)?,
+            Some(there) => self.side(there, is_layer, &known, None)?,
             None => Scan::default(),
         };
-        Ok(Scene { agreed, here, local: ours, there, theirs, absent })
+        Ok(Scene { agreed, agreed_at, here, local: ours, there, theirs, absent })
+    }
+
+    /// `live`: the layer of which `taken` is a copy.
+    fn side(&self, taken: &Taken, is_layer: bool, known: &Known, live: Option<&Delta>) -> Result<Scan> {
+        let (tree, absent) = (tree_of(taken, is_layer), taken.absent().all()?);
+        let mut scan = scan(&tree, &taken.kv(), &absent, known, &*self.company)?;
+        if is_layer {
+            layer::annotate(&mut scan, &taken.delta(), live)?;
+        }
+        Ok(scan)
     }
 }
 
+/// Where a database is read from: a layer by itself, not the view of which it is a part.
+fn tree_of(taken: &Taken, is_layer: bool) -> Arc<dyn FileSystem> {
+    if is_layer { taken.delta().tree() } else { taken.tree() }
+}
+
+impl Local {
+    /// Lies over a base, and what is synced is what differs from that.
+    fn is_layer(&self) -> bool {
+        self.snapshots.delta().is_some()
+    }
+}
+
+/// The name of the remote's sum in what was agreed on: as long as the remote has it, there is nothing to pull.
+const SUM_THEN: &str = "s";
+const MIRROR: &str = "mirror.db";
 const HERE: &str = "here.db";
 const CANDIDATE: &str = "candidate.db";
 const BATCH: &str = "batch.json";

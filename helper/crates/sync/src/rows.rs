@@ -10,10 +10,10 @@ use rusqlite::types::ValueRef;
 
 use crate::content::{self, CONTENT, HOLDS};
 use crate::error::{Error, Result};
-use crate::mirror::{DATA, TABLES, insert};
+use crate::mirror::{DATA, insert, tables};
 
-/// `before`: none where there is no database yet.
-pub(crate) fn difference(before: Option<&Path>, after: &Path, steps: &mut Spool) -> Result<()> {
+/// `before`: none where there is no database yet. `layer`: of one over a base.
+pub(crate) fn difference(before: Option<&Path>, after: &Path, layer: bool, steps: &mut Spool) -> Result<()> {
     let connection = Connection::open(after)?;
     steps.push(Step::new(content::TABLE));
     match before {
@@ -26,7 +26,7 @@ pub(crate) fn difference(before: Option<&Path>, after: &Path, steps: &mut Spool)
             for table in [ABSENT_TABLE, content::TABLE] {
                 connection.execute_batch(&table.replacen("EXISTS ", "EXISTS before.", 1))?;
             }
-            for sql in schema(&connection)? {
+            for sql in schema(&connection, layer)? {
                 // The same tables, empty, to compare with.
                 if let Some(rest) = sql.strip_prefix("CREATE TABLE ") {
                     connection.execute_batch(&format!("CREATE TABLE before.{rest}"))?;
@@ -40,7 +40,7 @@ pub(crate) fn difference(before: Option<&Path>, after: &Path, steps: &mut Spool)
         }
     }
     absent(&connection, steps)?;
-    for (table, columns) in TABLES.iter().chain([&(CONTENT, content::COLUMNS)]) {
+    for (table, columns) in tables(layer).chain([(CONTENT, content::COLUMNS)]) {
         rows_of(&connection, table, columns, steps)?;
     }
     sequences(&connection, steps)
@@ -163,12 +163,15 @@ fn sequences(connection: &Connection, steps: &mut Spool) -> Result<()> {
     })
 }
 
-fn schema(connection: &Connection) -> Result<Vec<String>> {
-    let sql = "SELECT sql FROM main.sqlite_master WHERE sql IS NOT NULL AND name NOT LIKE 'sqlite%' \
-               AND name NOT LIKE 'nixbox%' ORDER BY type DESC";
+fn schema(connection: &Connection, layer: bool) -> Result<Vec<String>> {
+    let sql = "SELECT sql, tbl_name FROM main.sqlite_master WHERE sql IS NOT NULL AND name NOT LIKE 'sqlite%' ORDER BY type DESC";
     let mut select = connection.prepare(sql)?;
-    let all = select.query_map([], |row| row.get(0))?;
-    Ok(all.collect::<rusqlite::Result<_>>()?)
+    let all = select.query_map([], |row| Ok((row.get(0)?, row.get::<_, String>(1)?)))?;
+    let all: Vec<(String, String)> = all.collect::<rusqlite::Result<_>>()?;
+    // Where something was in the base is each machine's own.
+    let is_own = |table: &str| table.starts_with("nixbox") || table == "fs_origin";
+    let wanted = |table: &str| !is_own(table) || tables(layer).any(|(synced, _)| synced == table);
+    Ok(all.into_iter().filter(|(_, table)| wanted(table)).map(|(sql, _)| sql).collect())
 }
 
 fn each(connection: &Connection, sql: &str, columns: usize, mut step: impl FnMut(Vec<Value>)) -> Result<()> {

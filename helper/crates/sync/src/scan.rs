@@ -80,7 +80,7 @@ fn join_names(scan: &mut Scan, tree: &Arc<dyn FileSystem>) -> Result<()> {
         }
         match firsts.get(&mark.ino) {
             Some(first) => {
-                *look = Look { perm: 0, uid: 0, gid: 0, mtime: (0, 0), what: What::Same { first: first.clone() } };
+                *look = Look::bare(What::Same { first: first.clone() });
             }
             None => drop(firsts.insert(mark.ino, path.clone())),
         }
@@ -112,7 +112,7 @@ fn look_of(
     };
     // Whatever is put into a folder changes its time.
     let mtime = if attr.kind == Kind::Directory { (0, 0) } else { pair(attr.mtime) };
-    Ok(Look { perm: attr.perm, uid: attr.uid, gid: attr.gid, mtime, what })
+    Ok(Look { perm: attr.perm, uid: attr.uid, gid: attr.gid, mtime, what, over: None })
 }
 
 fn hash_of(tree: &dyn FileSystem, attr: &Attr, company: &dyn Company) -> Result<String> {

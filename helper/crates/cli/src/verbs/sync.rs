@@ -257,13 +257,16 @@ pub struct Conflict {
 
 #[derive(Serialize, JsonSchema)]
 pub struct Look {
-    /// `file`, `folder`, `link`, `name` (another one of a file), `value`, `fifo`, `socket` or `device`
+    /// `file`, `folder`, `link`, `name` (another one of a file), `value`, `fifo`, `socket` or `device`; over a base `gone`, and
+    /// `attributes` of what is the base's otherwise
     pub kind: String,
     /// The lower twelve mode bits
     pub mode: u16,
     pub size: Option<u64>,
     /// RFC 3339; null for folders and values
     pub mtime: Option<String>,
+    /// It stands in the place of something of the base
+    pub of_base: bool,
 }
 
 #[derive(Serialize, JsonSchema)]
@@ -517,10 +520,13 @@ impl Change {
         Self { name, before: before.map(Look::of), after: after.map(Look::of) }
     }
 
+    /// Of what stands in the place of something of the base, the base's is what there was before.
     fn letter(&self) -> char {
+        let of_base = |look: &Look| look.of_base;
         match (&self.before, &self.after) {
-            (None, _) => 'A',
-            (_, None) => 'D',
+            (_, Some(after)) if after.kind == "gone" => 'D',
+            (None, Some(after)) if !of_base(after) => 'A',
+            (Some(before), None) if !of_base(before) => 'D',
             _ => 'M',
         }
     }
@@ -528,7 +534,7 @@ impl Change {
 
 impl Look {
     fn of(look: SyncLook) -> Self {
-        let SyncLook { kind, mode, size, mtime } = look;
-        Self { kind, mode, size, mtime: mtime.map(|seconds| times::rfc3339(seconds as f64)) }
+        let SyncLook { kind, mode, size, mtime, of_base } = look;
+        Self { kind, mode, size, of_base, mtime: mtime.map(|seconds| times::rfc3339(seconds as f64)) }
     }
 }

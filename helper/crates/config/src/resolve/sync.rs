@@ -103,9 +103,7 @@ impl Resolver<'_> {
             let what = "An encrypted instance is not synced: the remote would hold everything in the clear";
             refuse(what, "leave `sync` out, or `encryption`");
         }
-        if written.base.is_some() {
-            refuse("An instance over a base is not synced yet", "leave `sync` out, or `base`");
-        } else if written.mode.as_ref().is_some_and(|mode| mode.value != Mode::Overlay) {
+        if written.mode.as_ref().is_some_and(|mode| mode.value != Mode::Overlay) {
             refuse(
                 "What is synced is kept in the database, and in this `mode` it is not",
                 "leave `mode` out, or `sync`",

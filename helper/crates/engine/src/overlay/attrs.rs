@@ -33,6 +33,31 @@ pub(super) struct Own {
     base_mtime: Time,
 }
 
+/// What is said of one entry of the base in a table, on whatever machine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Touched {
+    pub kind: Kind,
+    pub perm: Option<u16>,
+    pub uid: Option<u32>,
+    pub gid: Option<u32>,
+    pub mtime: Option<Time>,
+    /// Of the base's file then.
+    pub size: u64,
+    pub base_mtime: Time,
+}
+
+impl Touched {
+    /// All that a database says, by path from the root, without the leading slash.
+    pub(crate) fn all(store: &mut dyn Store) -> Result<BTreeMap<PathBuf, Self>> {
+        Ok(Attrs::load(store)?.0.into_iter().map(|(path, own)| (path, own.said())).collect())
+    }
+
+    /// Writes it down where no base is.
+    pub(crate) fn write(&self, store: &mut dyn Store, path: &Path) -> Result<()> {
+        Own::received(self, None).write(store, path)
+    }
+}
+
 /// By path in the base.
 #[derive(Debug, Default, Clone)]
 pub(super) struct Attrs(BTreeMap<PathBuf, Own>);
@@ -59,6 +84,22 @@ impl Own {
             size: base.size,
             base_mtime: base.mtime,
         }
+    }
+
+    /// As it was said on another machine. `here`: what this one's base has at the path; of other content than what was
+    /// meant, what is said stays as it was said.
+    pub fn received(said: &Touched, here: Option<&Attr>) -> Self {
+        let here = here.filter(|base| base.kind == said.kind && (base.kind != Kind::File || base.size == said.size));
+        let (size, base_mtime) = here.map_or((said.size, said.base_mtime), |base| (base.size, base.mtime));
+        let Touched { kind, perm, uid, gid, mtime, .. } = *said;
+        Self { kind, perm, uid, gid, atime: None, mtime, ctime: Time::now(), size, base_mtime }
+    }
+
+    fn said(&self) -> Touched {
+        let Self { kind, perm, uid, gid, mtime, size, base_mtime, .. } = *self;
+        // A folder's size and times are its disk's business.
+        let (mtime, size) = if kind == Kind::Directory { (None, 0) } else { (mtime, size) };
+        Touched { kind, perm, uid, gid, mtime, size, base_mtime }
     }
 
     fn is_of(&self, base: &Attr) -> bool {

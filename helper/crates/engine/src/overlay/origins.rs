@@ -110,7 +110,10 @@ impl Overlay {
             return self.files.read_tree(|tree| self.is_from(tree, delta, path, &origin));
         };
         if now.id.kind == Kind::Directory {
-            return Ok(false);
+            // A folder is what it was; a file is one no more.
+            return self.files.read_tree(|tree| {
+                Ok(tree.attr(delta)?.kind != Kind::Directory && self.is_from(tree, delta, path, &origin)?)
+            });
         }
         let attr = &now.attr;
         if attr.size == origin.size && (attr.mtime.sec, i64::from(attr.mtime.nsec)) == origin.mtime {
@@ -134,8 +137,13 @@ impl Overlay {
         }
         let shown = "SELECT shown FROM nixbox_origin WHERE ino = ?";
         let shown = first(tree.store, shown, &[delta.into()], |row| row.int(0))?;
+        let Some(shown) = shown else { return Ok(false) };
+        Ok(self.number_was(path, origin.base_ino, tree.attr(delta)?.kind)? == shown as Ino)
+    }
+
+    /// What is shown as the number of something of the base, as long as nothing else has that.
+    pub(crate) fn number_was(&self, path: &Path, base_ino: Ino, kind: Kind) -> Result<Ino> {
         let root = self.base.stat(Path::new(""))?.ok_or(Error::Errno(libc::ENOENT))?;
-        let was = Identity { dev: root.id.dev, ino: origin.base_ino, kind: tree.attr(delta)?.kind };
-        Ok(shown.is_some_and(|shown| nodes::first_number(path, &was) == shown as Ino))
+        Ok(nodes::first_number(path, &Identity { dev: root.id.dev, ino: base_ino, kind }))
     }
 }

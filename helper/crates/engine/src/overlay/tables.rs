@@ -35,9 +35,9 @@ pub(crate) fn statements() -> &'static [&'static str] {
     TABLES
 }
 
-/// Inside a transaction. `base` is absolute and without symbolic links.
-pub(crate) fn complete(store: &mut dyn Store, base: &Path) -> Result<()> {
-    for table in TABLES {
+/// Inside a transaction: what a layer has beside its files, wherever it lies. Only the first table says that.
+pub(crate) fn complete_layer(store: &mut dyn Store) -> Result<()> {
+    for table in &TABLES[1..] {
         store.execute(table, &[])?;
     }
     let spec = "SELECT 1 FROM pragma_table_info('fs_whiteout') WHERE name = 'parent_path'";
@@ -45,6 +45,13 @@ pub(crate) fn complete(store: &mut dyn Store, base: &Path) -> Result<()> {
         store.execute("ALTER TABLE fs_whiteout ADD COLUMN parent_path TEXT NOT NULL DEFAULT ''", &[])?;
     }
     store.execute(WITH_PARENT, &[])?;
+    Ok(())
+}
+
+/// Inside a transaction. `base` is absolute and without symbolic links.
+pub(crate) fn complete(store: &mut dyn Store, base: &Path) -> Result<()> {
+    store.execute(TABLES[0], &[])?;
+    complete_layer(store)?;
     let text = base.to_str().ok_or_else(|| Error::BaseMissing {
         base: base.to_owned(),
         source: std::io::Error::other("the format holds UTF-8 paths only"),

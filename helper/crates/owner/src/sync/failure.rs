@@ -40,6 +40,20 @@ impl Syncing {
                     .help("run `nixbox-helper sync push` again: it looks first, and pushes only what is not there yet")
                     .into()
             }
+            error @ Error::Kind { .. } => Failure::new(
+                &codes::SYNC_KIND,
+                format!("`{}` and the remote `{}` are of two kinds", self.instance, self.name),
+            )
+            .why(error)
+            .help("instances that share a remote all lie over a `base`, or none does: name another remote")
+            .into(),
+            Error::Hidden(path) => Failure::new(
+                &codes::SYNC_HIDDEN,
+                format!("the remote `{}` has `/{path}`, which nobody could see here", self.name),
+            )
+            .why("the instance's `exclude` leaves it out, or its mountpoint or state lies there")
+            .help("leave it out on every machine that shares the remote, or on none")
+            .into(),
             Error::Foreign(why) => {
                 Failure::new(&codes::SYNC_FOREIGN, format!("the remote `{}` holds something else", self.name))
                     .why(why)

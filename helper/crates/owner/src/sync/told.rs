@@ -48,7 +48,9 @@ pub(super) fn done(done: Done, snapshot: Option<String>) -> SyncLine {
 
 fn look(look: &Look) -> SyncLook {
     let (kind, size) = match &look.what {
-        What::Folder => ("folder", None),
+        What::Folder | What::Opaque => ("folder", None),
+        What::Gone => ("gone", None),
+        What::Touched { .. } => ("attributes", None),
         What::File { size, .. } => ("file", Some(*size)),
         What::Link { .. } => ("link", None),
         What::Fifo => ("fifo", None),
@@ -57,6 +59,12 @@ fn look(look: &Look) -> SyncLook {
         What::Same { .. } => ("name", None),
         What::Value { .. } => ("value", None),
     };
-    let timed = !matches!(look.what, What::Folder | What::Value { .. } | What::Same { .. });
-    SyncLook { kind: kind.into(), mode: look.perm, size, mtime: timed.then_some(look.mtime.0) }
+    let timed = matches!(look.what, What::File { .. } | What::Link { .. } | What::Fifo | What::Socket)
+        || matches!(look.what, What::CharDevice { .. } | What::BlockDevice { .. });
+    let (mode, mtime) = match look.what {
+        What::Touched { perm, mtime, .. } => (perm.unwrap_or_default(), mtime),
+        _ => (look.perm, timed.then_some(look.mtime)),
+    };
+    let of_base = look.over.is_some() || matches!(look.what, What::Gone | What::Touched { .. });
+    SyncLook { kind: kind.into(), mode, size, mtime: mtime.map(|(seconds, _)| seconds), of_base }
 }
