@@ -140,7 +140,7 @@ impl Room {
 
     /// Whether the remote holds something else than when it was last read. One question.
     pub fn has_changed(&self) -> Result<bool> {
-        let mirror = self.mirror();
+        let mirror = self.mirror_at_rest();
         let known = mirror.path().exists().then(|| mirror.sum()).transpose()?;
         Ok(remote_sum(&self.remote)? != known)
     }
