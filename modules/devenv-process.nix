@@ -18,7 +18,10 @@ let
   attempts = 60;
 
 in
-name:
+name: instance:
+let
+  restart = import ./restart-words.nix instance;
+in
 lib.mkMerge [
   {
     # 1.x knows no order between tasks and processes
@@ -34,8 +37,8 @@ lib.mkMerge [
     };
     # `window` stays unset for the same reason
     restart = {
-      on = "on_failure";
-      max = 5;
+      on = restart.devenv;
+      inherit (restart) max;
     };
     # without a suffix: process-compose refuses "@succeeded"
     after = [ "agentfs:init" ];
@@ -56,8 +59,8 @@ lib.mkMerge [
         failure_threshold = attempts;
       };
       availability = {
-        restart = "on_failure";
-        max_restarts = 5;
+        restart = restart.process-compose;
+        max_restarts = restart.max;
       };
     };
   })

@@ -28,6 +28,12 @@ let
     has = options.processes.type.getSubOptions [ ];
   };
 
+  jobs = import ./job-process.nix { inherit lib; } document;
+  job = import ./devenv-job.nix {
+    inherit helper lib jobs;
+    has = options.processes.type.getSubOptions [ ];
+  };
+
   # Only a running owner knows a port it picked; everything else is static.
   picksPort = lib.any (
     i:
@@ -51,7 +57,11 @@ in
     packages = [ cfg.package ] ++ lib.optional (cfg.cliPackage != null) cfg.cliPackage;
     env = environment;
 
-    processes = lib.mapAttrs' (name: _: lib.nameValuePair "agentfs-${name}" (process name)) instances;
+    processes =
+      lib.mapAttrs' (
+        name: instance: lib.nameValuePair "agentfs-${name}" (process name instance)
+      ) instances
+      // lib.mapAttrs' (name: value: lib.nameValuePair "agentfs-job-${name}" (job name value)) jobs.jobs;
 
     # Upstream of the processes: `devenv up` skips what is downstream of one.
     # Other managers run it once for each process at the same time; the helper

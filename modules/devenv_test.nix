@@ -113,6 +113,61 @@ in
         max_restarts = 5;
       };
 
+  "a job waits for what it needs, and is restarted as it says" =
+    let
+      job =
+        (of {
+          instances.sandbox = { };
+          jobs.seed.exec = [ "x" ];
+          jobs.web = {
+            exec = [ "x" ];
+            dependsOn.seed = "completed";
+            restart.on = "never";
+            health = {
+              exec = [ "y" ];
+              interval = "1500ms";
+            };
+          };
+        }).config.processes.agentfs-job-web;
+    in
+    if typed then
+      check.equal
+        {
+          inherit (job) exec after;
+          inherit (job.restart) on max;
+          inherit (job.ready) period failure_threshold;
+          probe = job.ready.exec;
+        }
+        {
+          exec = "exec ${helper} job web";
+          after = [
+            "devenv:processes:agentfs-job-seed@completed"
+            "devenv:processes:agentfs-sandbox@ready"
+          ];
+          on = "never";
+          max = 5;
+          period = 2;
+          failure_threshold = 3;
+          probe = "${helper} job --probe web";
+        }
+    else
+      check.equal
+        {
+          inherit (job.process-compose) depends_on availability;
+          inherit (job) exec;
+        }
+        {
+          depends_on = {
+            agentfs-sandbox.condition = "process_healthy";
+            agentfs-job-seed.condition = "process_completed_successfully";
+          };
+          availability = {
+            restart = "no";
+            max_restarts = 5;
+          };
+          exec = "exec ${helper} job web";
+        };
+
   "an owner has time to unmount" =
     if process ? shutdown then
       check.equal process.shutdown.grace 15

@@ -18,7 +18,10 @@ let
   };
 
   unit = name: instance: {
-    Unit.Description = "AgentFS instance ${name}";
+    Unit = {
+      Description = "AgentFS instance ${name}";
+    }
+    // (import ./systemd-restart.nix { inherit lib; } instance.restart).limit;
     Install.WantedBy = [ "default.target" ];
     Service =
       service {
@@ -37,6 +40,24 @@ let
         RuntimeDirectoryPreserve = true;
       };
   };
+  jobUnit =
+    name: job:
+    let
+      sections = import ./systemd-job.nix { inherit lib; } {
+        inherit name job cfg;
+        helper = lib.getExe helper;
+      };
+    in
+    {
+      Unit = {
+        Description = "AgentFS job ${name}";
+      }
+      // sections.unit;
+      Install.WantedBy = [ "default.target" ];
+      Service = sections.service // {
+        Environment = [ "PATH=/run/wrappers/bin:/usr/local/bin:/usr/bin:/bin" ];
+      };
+    };
 in
 {
   imports = [ ./schema ];
@@ -53,9 +74,13 @@ in
         cfg.package
         helper
       ];
-      systemd.user.services = lib.mapAttrs' (
-        name: instance: lib.nameValuePair "agentfs-${name}" (unit name instance)
-      ) (nixbox.enabled cfg);
+      systemd.user.services =
+        lib.mapAttrs' (name: instance: lib.nameValuePair "agentfs-${name}" (unit name instance)) (
+          nixbox.enabled cfg
+        )
+        // lib.mapAttrs' (name: job: lib.nameValuePair "agentfs-job-${name}" (jobUnit name job)) (
+          lib.filterAttrs (_: job: job.enable) cfg.jobs
+        );
     })
   ];
 }

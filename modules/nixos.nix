@@ -38,6 +38,7 @@ let
   unit = name: instance: {
     description = "AgentFS instance ${name}";
     wantedBy = [ "multi-user.target" ];
+    unitConfig = (import ./systemd-restart.nix { inherit lib; } instance.restart).limit;
     path = [ "/run/wrappers" ]; # fusermount3
     serviceConfig =
       service {
@@ -65,6 +66,23 @@ let
         RuntimeDirectoryPreserve = true;
       };
   };
+  jobUnit =
+    name: job:
+    let
+      sections = import ./systemd-job.nix { inherit lib; } {
+        inherit name job cfg;
+        helper = lib.getExe helper;
+      };
+    in
+    {
+      description = "AgentFS job ${name}";
+      wantedBy = [ "multi-user.target" ];
+      unitConfig = sections.unit;
+      serviceConfig = sections.service // {
+        User = cfg.user;
+        Group = cfg.group;
+      };
+    };
 in
 {
   imports = [ ./schema ];
@@ -93,9 +111,11 @@ in
         cfg.package
         helper
       ];
-      systemd.services = lib.mapAttrs' (
-        name: instance: lib.nameValuePair "agentfs-${name}" (unit name instance)
-      ) instances;
+      systemd.services =
+        lib.mapAttrs' (name: instance: lib.nameValuePair "agentfs-${name}" (unit name instance)) instances
+        // lib.mapAttrs' (name: job: lib.nameValuePair "agentfs-job-${name}" (jobUnit name job)) (
+          lib.filterAttrs (_: job: job.enable) cfg.jobs
+        );
 
       users.users = mkIf (cfg.user == "agentfs") {
         agentfs = {

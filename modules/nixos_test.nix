@@ -53,6 +53,53 @@ in
   "one unit for each enabled instance" = check.equal (lib.attrNames one.systemd.services) [
     "agentfs-a"
   ];
+  "a job goes with its instance, and one that is awaited is a oneshot" =
+    check.equal
+      (
+        let
+          inherit
+            (of {
+              enable = true;
+              inherit package;
+              instances.a = { };
+              jobs.seed.exec = [ "x" ];
+              jobs.web = {
+                exec = [ "x" ];
+                dependsOn.seed = "completed";
+                restart = {
+                  on = "unless-stopped";
+                  max = 2;
+                  window = "5 min";
+                };
+              };
+            })
+            systemd
+            ;
+          web = systemd.services.agentfs-job-web;
+        in
+        {
+          inherit (web) unitConfig;
+          inherit (web.serviceConfig) Type Restart;
+          seed = systemd.services.agentfs-job-seed.serviceConfig.Type;
+          runs = lib.hasSuffix "/bin/nixbox-system job web" web.serviceConfig.ExecStart;
+        }
+      )
+      {
+        unitConfig = {
+          BindsTo = [ "agentfs-a.service" ];
+          Requires = [ "agentfs-job-seed.service" ];
+          After = [
+            "agentfs-a.service"
+            "agentfs-job-seed.service"
+          ];
+          StartLimitIntervalSec = "5min";
+          StartLimitBurst = 3;
+        };
+        Type = "exec";
+        Restart = "always";
+        seed = "oneshot";
+        runs = true;
+      };
   "the unit serves" =
     check.that (lib.hasSuffix "/bin/nixbox-system serve a" serviceConfig.ExecStart) serviceConfig.ExecStart;
   "the unit finds fusermount3" = check.equal one.systemd.services.agentfs-a.path [ "/run/wrappers" ];

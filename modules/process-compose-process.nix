@@ -4,6 +4,7 @@
   name,
   package,
   configFile,
+  instance,
 }:
 let
   # Probes do not get a process's environment: the command and the probe run
@@ -14,6 +15,7 @@ let
       inherit package configFile;
     }
   );
+  restart = import ./restart-words.nix instance;
 in
 {
   command = "exec ${helper} serve ${name}";
@@ -26,8 +28,8 @@ in
     failure_threshold = 60;
   };
   availability = {
-    restart = "on_failure";
-    max_restarts = 5;
+    restart = restart.process-compose;
+    max_restarts = restart.max;
   };
   shutdown.timeout_seconds = 15;
 }

@@ -12,6 +12,15 @@ let
   cfg = config.services.agentfs;
   process = import ./process-compose-process.nix { inherit lib pkgs; };
 
+  document = nixbox.render cfg;
+  jobs = import ./job-process.nix { inherit lib; } document;
+  helper = lib.getExe (
+    import ./wrapper.nix { inherit pkgs; } {
+      name = "agentfs-jobs";
+      inherit (cfg) package configFile;
+    }
+  );
+
   failed =
     builtins.filter (a: !a.assertion) (nixbox.assertions { inherit cfg; })
     ++ lib.optional (options.services ? outputs) {
@@ -25,13 +34,20 @@ in
     settings.processes = nixbox.check {
       inherit failed;
       warnings = nixbox.warnings cfg;
-      value = lib.mapAttrs' (
-        name: _:
-        lib.nameValuePair "agentfs-${name}" (process {
-          inherit name;
-          inherit (cfg) package configFile;
-        })
-      ) (nixbox.enabled cfg);
+      value =
+        lib.mapAttrs' (
+          name: instance:
+          lib.nameValuePair "agentfs-${name}" (process {
+            inherit name instance;
+            inherit (cfg) package configFile;
+          })
+        ) (nixbox.enabled document)
+        // lib.mapAttrs' (
+          name: job:
+          lib.nameValuePair "agentfs-job-${name}" (
+            jobs.processCompose helper name job // { command = "exec ${helper} job ${name}"; }
+          )
+        ) jobs.jobs;
     };
   };
 }

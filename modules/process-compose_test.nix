@@ -57,6 +57,45 @@ in
         restart = "on_failure";
         max_restarts = 5;
       };
+  "a job waits for what it needs, and is restarted as it says" =
+    check.equal
+      (
+        let
+          job =
+            (of {
+              enable = true;
+              instances.a = { };
+              jobs.seed.exec = [ "x" ];
+              jobs.web = {
+                exec = [ "x" ];
+                dependsOn.seed = "completed";
+                restart.on = "never";
+                health = {
+                  exec = [ "y" ];
+                  interval = "1500ms";
+                };
+              };
+            }).written.processes.agentfs-job-web;
+        in
+        {
+          inherit (job) depends_on availability;
+          inherit (job.readiness_probe) period_seconds failure_threshold;
+          runs = lib.hasSuffix " job web" job.command;
+        }
+      )
+      {
+        depends_on = {
+          agentfs-a.condition = "process_healthy";
+          agentfs-job-seed.condition = "process_completed_successfully";
+        };
+        availability = {
+          restart = "no";
+          max_restarts = 5;
+        };
+        period_seconds = 2;
+        failure_threshold = 3;
+        runs = true;
+      };
   "an owner has time to unmount" = check.equal process.shutdown.timeout_seconds 15;
   "no $ that would be expanded" = check.that (
     !(lib.hasInfix "$" (process.command + process.readiness_probe.exec.command))

@@ -68,6 +68,51 @@ let
   http =
     h: { inherit (h) bind port expose; } // lib.optionalAttrs (h.hosts != [ ]) { inherit (h) hosts; };
 
+  keptUp =
+    u:
+    filled {
+      depends_on = u.dependsOn;
+      restart =
+        present {
+          inherit (u.restart) on max window;
+        }
+        // filled { backoff = present u.restart.backoff; };
+    }
+    // lib.optionalAttrs (u.health != null) {
+      health =
+        present {
+          inherit (u.health)
+            http
+            interval
+            timeout
+            retries
+            ;
+          start_period = u.health.startPeriod;
+        }
+        // lib.optionalAttrs (u.health.exec != [ ]) { inherit (u.health) exec; };
+    };
+
+  job =
+    j:
+    present {
+      inherit (j)
+        enable
+        instance
+        exec
+        cwd
+        user
+        stdin
+        ;
+    }
+    // filled {
+      inherit (j) env;
+      log = present {
+        max_size = j.log.maxSize;
+        inherit (j.log) keep;
+      };
+    }
+    // keptUp j;
+
   instance =
     i:
     lib.recursiveUpdate (
@@ -90,6 +135,7 @@ let
         inherit (i) labels env;
         limits = present i.limits;
       }
+      // keptUp i
       // lib.optionalAttrs (i.exclude != [ ]) { inherit (i) exclude; }
       // lib.optionalAttrs (i.mcp.tools != null) { mcp = { inherit (i.mcp) tools; }; }
     ) i.settings;
@@ -110,5 +156,8 @@ lib.recursiveUpdate (
     log_level = cfg.logLevel;
     instances = lib.mapAttrs (_: instance) cfg.instances;
   }
-  // filled { remotes = lib.mapAttrs (_: remote) cfg.remotes; }
+  // filled {
+    remotes = lib.mapAttrs (_: remote) cfg.remotes;
+    jobs = lib.mapAttrs (_: job) (cfg.jobs or { });
+  }
 ) cfg.settings

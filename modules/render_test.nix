@@ -97,6 +97,41 @@ in
             lease = "10min";
           };
           mcp.tools = [ "read_file" ];
+          dependsOn.j = "completed";
+          restart = {
+            on = "always";
+            max = 3;
+            window = "2min";
+            backoff = {
+              min = "1s";
+              max = "9s";
+              factor = 3;
+            };
+          };
+          health = {
+            exec = [ "true" ];
+            http = "http://a";
+            interval = "1s";
+            timeout = "2s";
+            retries = 4;
+            startPeriod = "3s";
+          };
+        };
+        jobs.j = {
+          enable = false;
+          instance = "a";
+          exec = [ "make" ];
+          cwd = "src";
+          env.FOO = "bar";
+          user = "nobody";
+          stdin = "in";
+          log = {
+            maxSize = "1MiB";
+            keep = 1;
+          };
+          dependsOn.k = "ready";
+          restart.on = "never";
+          health.http = "http://b";
         };
         remotes.team = {
           url = "https://team.example.org";
@@ -170,6 +205,41 @@ in
             lease = "10min";
           };
           mcp.tools = [ "read_file" ];
+          depends_on.j = "completed";
+          restart = {
+            on = "always";
+            max = 3;
+            window = "2min";
+            backoff = {
+              min = "1s";
+              max = "9s";
+              factor = 3;
+            };
+          };
+          health = {
+            exec = [ "true" ];
+            http = "http://a";
+            interval = "1s";
+            timeout = "2s";
+            retries = 4;
+            start_period = "3s";
+          };
+        };
+        jobs.j = {
+          enable = false;
+          instance = "a";
+          exec = [ "make" ];
+          cwd = "src";
+          env.FOO = "bar";
+          user = "nobody";
+          stdin = "in";
+          log = {
+            max_size = "1MiB";
+            keep = 1;
+          };
+          depends_on.k = "ready";
+          restart.on = "never";
+          health.http = "http://b";
         };
         remotes.team = {
           url = "https://team.example.org";

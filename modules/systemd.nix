@@ -9,6 +9,7 @@
 let
   mounted = instance.mount.backend != "none";
   system = scope == "system";
+  restart = import ./systemd-restart.nix { inherit lib; } instance.restart;
   loopback =
     lib.all
       (
@@ -63,8 +64,8 @@ in
   Type = "notify";
   NotifyAccess = "main";
   ExecStart = "${helper} serve ${name}";
-  Restart = "on-failure";
-  RestartSec = 2;
+  Restart = restart.on;
+  RestartSec = restart.seconds;
   # wrong configuration, held by another owner, refused: trying again is no help
   RestartPreventExitStatus = "2 4 7";
   TimeoutStartSec = 60;

@@ -262,6 +262,15 @@ concatMap perInstance names
 ++ concatMap encrypted names
 ++ concatMap synced names
 ++ concatMap perRemote (attrNames remotes)
+++ import ./jobs-fit.nix { inherit lib; } {
+  inherit
+    document
+    enabled
+    option
+    require
+    ;
+  inherit (nixbox) literalSecrets;
+}
 ++ import ./places.nix { inherit lib; } {
   inherit
     at

@@ -49,6 +49,59 @@ in
   "nothing declared" = accepts { };
   "two plain instances" = accepts (two { } { });
 
+  "jobs that fit" = accepts {
+    instances.a.dependsOn.seed = "completed";
+    jobs.seed = {
+      exec = [ "x" ];
+      instance = "a";
+    };
+    jobs.web = {
+      exec = [ "x" ];
+      dependsOn = {
+        a = "ready";
+        seed = "completed";
+      };
+      health.http = "http://a";
+    };
+  };
+  "job: without a program" = refuses "jobs.j.exec names no program" {
+    instances.a = { };
+    jobs.j = { };
+  };
+  "job: in no instance" = refuses "which is not an enabled instance" {
+    instances.a = { };
+    jobs.j = {
+      exec = [ "x" ];
+      instance = "b";
+    };
+  };
+  "job: called as an instance" = refuses "an instance is called so as well" {
+    instances.a = { };
+    jobs.a.exec = [ "x" ];
+  };
+  "job: waits for nothing that is there" = refuses "nothing that is enabled is called so" {
+    instances.a = { };
+    jobs.j = {
+      exec = [ "x" ];
+      dependsOn.k = "ready";
+    };
+  };
+  "job: waits for the end of an instance" = refuses "an instance has no end" {
+    instances.a = { };
+    jobs.j = {
+      exec = [ "x" ];
+      dependsOn.a = "completed";
+    };
+  };
+  "health: of nothing" = refuses "either exec or http" { instances.a.health = { }; };
+  "job: a literal secret" = refuses "looks like it holds a secret" {
+    instances.a = { };
+    jobs.j = {
+      exec = [ "x" ];
+      env.API_TOKEN = "sk-live-0123456789abcdefghijklmnop";
+    };
+  };
+
   "name: 63 characters" = accepts { instances.${long 63} = { }; };
   "name: 64 characters" = refuses "at most 63" { instances.${long 64} = { }; };
   "name: upper case" = refuses "\"Big\"" { instances.Big = { }; };

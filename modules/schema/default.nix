@@ -16,5 +16,6 @@ let
 in
 {
   # A tree of options rather than one submodule, so that a host can add its own.
-  options.services.agentfs = part ./agentfs.nix // part ./owner.nix // part ./remotes.nix;
+  options.services.agentfs =
+    part ./agentfs.nix // part ./jobs.nix // part ./owner.nix // part ./remotes.nix;
 }

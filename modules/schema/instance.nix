@@ -6,6 +6,7 @@ let
 in
 {
   imports = [
+    ./kept-up.nix
     ./limits.nix
     ./mcp.nix
     ./mount.nix

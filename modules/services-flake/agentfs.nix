@@ -46,6 +46,7 @@ in
 
   config.outputs.settings.processes.${name} = process {
     inherit name;
+    instance = (nixbox.render cfg).instances.${name};
     inherit (config) package;
     inherit (config) configFile;
   };

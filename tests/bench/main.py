@@ -7,6 +7,7 @@ import sys
 import base
 import entry
 import files
+import kept_up
 import live
 import owner
 import projects
@@ -20,6 +21,7 @@ BENCHES = {
     "base": base.run,
     "projects": projects.run,
     "owner": owner.run,
+    "kept-up": kept_up.run,
     "sync": sync.run,
     "live": live.run,
 }

@@ -63,6 +63,55 @@ let
         };
       };
     };
+    jobs = {
+      instances.a = {
+        dependsOn.seed = "completed";
+        restart = {
+          on = "always";
+          max = 3;
+          window = "2 min";
+          backoff = {
+            min = "100ms";
+            max = "1h";
+            factor = 3;
+          };
+        };
+        health.exec = [ "true" ];
+      };
+      instances.b = { };
+      jobs.seed = {
+        instance = "b";
+        exec = [
+          "sh"
+          "-c"
+          "echo \"quotes\""
+        ];
+        restart.on = "never";
+      };
+      jobs.web = {
+        instance = "a";
+        exec = [ "serve" ];
+        cwd = "web";
+        env.FOO = "bar";
+        user = "nobody";
+        stdin = "in";
+        log = {
+          maxSize = "1 MiB";
+          keep = 0;
+        };
+        dependsOn = {
+          a = "ready";
+          seed = "started";
+        };
+        health = {
+          http = "http://127.0.0.1:3000/";
+          interval = "1s";
+          timeout = "500ms";
+          retries = 2;
+          startPeriod = "0s";
+        };
+      };
+    };
     direct.instances.a = {
       base = "src";
       mode = "direct";

@@ -71,6 +71,9 @@ rec {
   ints.positive = scalar "positive integer, meaning >0" (within 1 9223372036854775807) // {
     descriptionClass = "nonRestrictiveClause";
   };
+  ints.between =
+    low: high:
+    scalar "integer between ${toString low} and ${toString high} (both inclusive)" (within low high);
   strMatching =
     pattern:
     scalar "string matching the pattern ${pattern}" (

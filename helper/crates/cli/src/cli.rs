@@ -66,12 +66,24 @@ pub enum Verb {
     Up(up::Args),
     Down(down::Args),
     Stop(stop::Args),
+    Start(start::Args),
+    Restart(restart::Args),
+    Kill(kill::Args),
+    Job(job::Args),
+    Pause(pause::Args),
+    Unpause(unpause::Args),
+    Attach(attach::Args),
+    Logs(logs::Args),
+    Events(events::Args),
+    Stats(stats::Args),
     Unmount(unmount::Args),
     Config(config::Args),
     Render(render::Args),
     Doctor(doctor::Args),
     Info(info::Args),
+    Inspect(inspect::Args),
     Url(url::Args),
+    Port(port::Args),
     Exec(exec::Args),
     Status(status::Args),
     Diff(diff::Args),
@@ -95,6 +107,10 @@ pub enum Verb {
     Schema(schema::Args),
     #[command(hide = true)]
     Docs(docs::Args),
+    #[command(hide = true)]
+    Supervise(supervise::Args),
+    #[command(hide = true)]
+    AskHttp(ask_http::Args),
     #[command(hide = true)]
     WatchFolders(watch_folders::Args),
 }

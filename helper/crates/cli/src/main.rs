@@ -9,6 +9,7 @@ mod declared;
 mod doctor;
 mod handing;
 mod interrupt;
+mod logs;
 mod mounts;
 mod on_record;
 mod output;
@@ -24,12 +25,14 @@ mod select;
 mod shell;
 mod stopping;
 mod stored;
+mod supervise;
 mod target;
 mod templates;
 mod times;
 mod upkeep;
+mod usage;
 mod verbs;
-mod watching;
+mod view;
 
 use std::process::ExitCode;
 

@@ -72,6 +72,9 @@ fn undeclared(status: Status, paths: Paths) -> Instance {
         sync: None,
         partial: None,
         mcp_tools: Vec::new(),
+        depends_on: Default::default(),
+        restart: Default::default(),
+        health: None,
         paths,
     }
 }

@@ -43,6 +43,11 @@ pub fn rfc3339(seconds: f64) -> String {
     }
 }
 
+/// `2026-11-21T06:45:22.120Z`, as logs have it: always with milliseconds, so that text sorts as time does.
+pub fn for_logs(seconds: f64) -> String {
+    timestamp(seconds).map_or_else(String::new, |moment| format!("{moment:.3}"))
+}
+
 /// `2026-11-21 06:45:22`, in UTC.
 pub fn for_tables(seconds: f64) -> String {
     timestamp(seconds).map_or_else(|| seconds.to_string(), |moment| moment.strftime("%Y-%m-%d %H:%M:%S").to_string())

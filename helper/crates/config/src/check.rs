@@ -1,5 +1,7 @@
 //! What only shows when the enabled instances are compared with each other and with the folders around them.
 
+mod units;
+
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
@@ -19,6 +21,7 @@ pub(crate) fn check(project: &Project, document: &Document, real: &mut RealPaths
     checker.ports();
     checker.mounts();
     checker.bases();
+    checker.units();
 }
 
 struct Checker<'a> {

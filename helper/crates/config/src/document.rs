@@ -1,6 +1,8 @@
 //! `nixbox.toml` as it is written: what a person or the Nix modules put into the file, nothing resolved. The JSON
 //! Schema is made from these types, and `render` writes them out again.
 
+mod units;
+
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -10,7 +12,9 @@ use serde::{Serialize, Serializer};
 
 use crate::size::Size;
 use crate::span::Span;
-use crate::words::{Backend, Cipher, Engine, LogLevel, McpTool, Mode, Offline, SyncMode};
+use crate::words::{Backend, Cipher, Condition, Engine, LogLevel, McpTool, Mode, Offline, SyncMode};
+
+pub(crate) use units::{BackoffDocument, HealthDocument, JobDocument, LogDocument, RestartDocument};
 
 /// A value and the line that it stands on.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -85,6 +89,10 @@ pub(crate) struct Document {
     #[schemars(default, extend("propertyNames" = { "pattern": "^[a-z0-9][a-z0-9_-]*$", "maxLength": 63 }))]
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub instances: BTreeMap<String, At<InstanceDocument>>,
+    /// The jobs, by name: as instances are named, and none as one of them.
+    #[schemars(default, extend("propertyNames" = { "pattern": "^[a-z0-9][a-z0-9_-]*$", "maxLength": 63 }))]
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub jobs: BTreeMap<String, At<JobDocument>>,
 }
 
 /// One AgentFS database and everything declared around it. An empty table is complete.
@@ -167,6 +175,16 @@ pub(crate) struct InstanceDocument {
     /// What the instance offers to agents over MCP.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub mcp: Option<At<McpDocument>>,
+    /// What has to be there before `up` starts it, by the name of a job or an instance: `ready`, `started` or `completed`.
+    #[schemars(default)]
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub depends_on: BTreeMap<String, At<Condition>>,
+    /// When `up` starts its owner again. Without this table after a failure, five times a minute at most.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub restart: Option<At<RestartDocument>>,
+    /// A check whether it is well, beside what its owner says of itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub health: Option<At<HealthDocument>>,
 }
 
 /// A Turso or libSQL database, in the cloud or self-hosted, and where the token for it comes from: a file, a command or
@@ -450,6 +468,7 @@ impl Document {
             log_level: None,
             remotes: BTreeMap::new(),
             instances: BTreeMap::new(),
+            jobs: BTreeMap::new(),
         }
     }
 }

@@ -24,6 +24,7 @@ mod size;
 mod sources;
 mod span;
 mod tree;
+mod unit;
 mod warnings;
 mod words;
 
@@ -39,4 +40,7 @@ pub use schema::schema;
 pub use size::Size;
 pub use sources::{Environment, Sources};
 pub use span::Span;
-pub use words::{Backend, Cipher, Engine, LogLevel, McpTool, Mode, Offline, SyncMode, UnknownWord};
+pub use unit::{Backoff, Health, Job, LogLimits, Probe, Restart};
+pub use words::{
+    Backend, Cipher, Condition, Engine, LogLevel, McpTool, Mode, Offline, RestartOn, SyncMode, UnknownWord,
+};

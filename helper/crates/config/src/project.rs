@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 use crate::address::Address;
 use crate::size::Size;
 use crate::span::Span;
-use crate::words::{Backend, Cipher, Engine, LogLevel, McpTool, Mode, Offline, SyncMode};
+use crate::unit::{Health, Job, Restart};
+use crate::words::{Backend, Cipher, Condition, Engine, LogLevel, McpTool, Mode, Offline, SyncMode};
 
 /// A project: one `nixbox.toml` and the folder its relative paths start from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,6 +27,8 @@ pub struct Project {
     pub remotes: BTreeMap<String, Remote>,
     /// Every declared instance, disabled ones too.
     pub instances: BTreeMap<String, Instance>,
+    /// Every declared job, likewise.
+    pub jobs: BTreeMap<String, Job>,
 }
 
 /// One declared AgentFS database with everything around it.
@@ -52,6 +55,10 @@ pub struct Instance {
     pub partial: Option<Partial>,
     /// The tools that may be called over MCP.
     pub mcp_tools: Vec<McpTool>,
+    /// What has to be there before it is brought up, by the name of a job or an instance.
+    pub depends_on: BTreeMap<String, Condition>,
+    pub restart: Restart,
+    pub health: Option<Health>,
     pub paths: Paths,
 }
 

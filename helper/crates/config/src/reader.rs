@@ -2,6 +2,8 @@
 //! is unknown. A wrong value is reported and read as if it were not there, so that everything after it is checked
 //! as well.
 
+mod units;
+
 use std::collections::BTreeMap;
 use std::fmt::Display;
 use std::net::IpAddr;
@@ -39,6 +41,7 @@ pub(crate) fn document(entries: Vec<Entry<'_>>, problems: &Problems) -> Document
         log_level: top.word("log_level"),
         remotes: top.tables("remotes", remote),
         instances: top.tables("instances", instance),
+        jobs: top.tables("jobs", units::job),
     };
     top.finish();
     document
@@ -61,6 +64,9 @@ fn instance(table: &mut Table<'_, '_>) -> InstanceDocument {
         encryption: table.table("encryption", encryption),
         sync: table.table("sync", sync),
         mcp: table.table("mcp", mcp),
+        depends_on: table.named_words("depends_on"),
+        restart: table.table("restart", units::restart),
+        health: table.table("health", units::health),
     }
 }
 
@@ -251,6 +257,14 @@ impl<'t, 'p> Table<'t, 'p> {
             None => format!("Possible are {}", quoted.join(", ")),
         };
         self.report(&codes::CONFIG_TYPE, line, name, format!("{value:?} is no possible `{name}`"), &help)
+    }
+
+    /// A table of words with free names.
+    fn named_words<T: Word>(&mut self, name: &'static str) -> BTreeMap<String, At<T>> {
+        self.free(name, |all, entry| {
+            let at = all.string(entry)?;
+            all.as_word(name, at)
+        })
     }
 
     fn size(&mut self, name: &'static str) -> Option<At<Size>> {

@@ -1,5 +1,7 @@
 //! A project written out again with nothing left to defaults.
 
+mod units;
+
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -38,6 +40,7 @@ fn document(project: &Project) -> Document {
         default_instance: project.default_instance.clone().map(At::nowhere),
         log_level: given(project.log_level),
         remotes: project.remotes.iter().map(|(name, it)| (name.clone(), At::nowhere(remote(it)))).collect(),
+        jobs: project.jobs.iter().map(|(name, it)| (name.clone(), At::nowhere(units::job(it)))).collect(),
         instances: project.instances.iter().map(|(name, i)| (name.clone(), At::nowhere(instance(i)))).collect(),
     }
 }
@@ -87,6 +90,9 @@ fn instance(instance: &Instance) -> InstanceDocument {
             let partial = instance.partial.as_ref().map(|it| At::nowhere(partial(it)));
             At::nowhere(SyncDocument { partial, ..sync(it) })
         }),
+        depends_on: units::depends_on(&instance.depends_on),
+        restart: given(units::restart(&instance.restart)),
+        health: instance.health.as_ref().map(|it| At::nowhere(units::health(it))),
         mcp: given(McpDocument { tools: Some(instance.mcp_tools.iter().copied().map(At::nowhere).collect()) }),
     }
 }

@@ -7,6 +7,7 @@ mod partial;
 mod secret_source;
 mod surfaces;
 mod sync;
+mod units;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -49,6 +50,7 @@ pub(crate) fn resolve(
         .collect();
     let (default_instance, setting) = resolver.default_instance(document, &instances);
     resolver.settings.insert(default_at, setting);
+    let jobs = resolver.jobs(document, default_instance.as_deref(), &runtime_dir);
 
     // Variables are exported and documents written as text.
     let paths = [&located.file, &located.root, &data_dir, &runtime_dir];
@@ -69,6 +71,7 @@ pub(crate) fn resolve(
             log_level,
             remotes,
             instances,
+            jobs,
         },
         origins,
     }
@@ -188,6 +191,9 @@ impl Resolver<'_> {
             sync: self.sync(&key, written),
             partial: written.sync.as_ref().and_then(|sync| self.partial(&join(&key, "sync"), &sync.value)),
             mcp_tools: self.mcp_tools(&join(&key, "mcp"), written.mcp.as_ref()),
+            depends_on: self.depends_on(&join(&key, "depends_on"), &written.depends_on),
+            restart: self.restart(&join(&key, "restart"), written.restart.as_ref()),
+            health: self.health(&join(&key, "health"), written.health.as_ref()),
             paths: Paths::of(name, data_dir, runtime_dir),
         };
         self.engine_has_it_all(&key, written, &instance);

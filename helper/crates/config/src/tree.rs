@@ -33,6 +33,10 @@ pub(crate) struct Entry<'t> {
 }
 
 impl Value<'_> {
+    pub fn is_empty_list(&self) -> bool {
+        matches!(self, Self::List(items) if items.is_empty())
+    }
+
     pub fn kind(&self) -> &'static str {
         match self {
             Self::Text(_) => "a string",

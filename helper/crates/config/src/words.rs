@@ -130,6 +130,31 @@ pub enum Offline {
 }
 
 words!(Offline { Refuse = "refuse", Allow = "allow" });
+/// How far something has to be before what depends on it starts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Condition {
+    Started,
+    Ready,
+    /// It has ended, and well.
+    Completed,
+}
+
+words!(Condition { Started = "started", Ready = "ready", Completed = "completed" });
+
+/// After which ends something is started again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum RestartOn {
+    Never,
+    #[default]
+    OnFailure,
+    Always,
+    /// As `always`, but what was stopped by hand stays so until it is named.
+    UnlessStopped,
+}
+
+words!(RestartOn { Never = "never", OnFailure = "on-failure", Always = "always", UnlessStopped = "unless-stopped" });
 
 /// How an encrypted database is encrypted: Turso's eight ciphers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
@@ -251,6 +276,8 @@ mod tests {
         agree(Mode::ALL);
         agree(SyncMode::ALL);
         agree(Offline::ALL);
+        agree(Condition::ALL);
+        agree(RestartOn::ALL);
         agree(Cipher::ALL);
         agree(LogLevel::ALL);
         agree(McpTool::ALL);

@@ -541,3 +541,37 @@ fn tools_that_may_be_called_are_known_ones() {
     assert!(help(&tools("[\"red_file\"]")).starts_with("did you mean \"read_file\"? possible are"));
     fails(&tools("[\"zzz\", 1]"), &[("type", 3, "instances.a.mcp.tools"), ("type", 3, "instances.a.mcp.tools")]);
 }
+
+#[test]
+fn jobs_fit_the_instances_that_they_run_in_and_depend_on() {
+    fails("[jobs.a]\nexec = [\"x\"]\n", &[("job", 2, "jobs.a.instance")]);
+    fails("[instances.i]\n[jobs.i]\nexec = [\"x\"]\n", &[("job", 3, "jobs.i")]);
+    fails("[instances.i]\n[jobs.a]\nexec = [\"x\"]\ninstance = \"j\"\n", &[("job", 5, "jobs.a.instance")]);
+    fails(
+        "[instances.i]\nenable = false\n[jobs.a]\nexec = [\"x\"]\ninstance = \"i\"\n",
+        &[("job", 6, "jobs.a.instance")],
+    );
+    fails(
+        "[instances.i]\n[jobs.a]\nexec = [\"x\"]\ndepends_on.i = \"completed\"\ndepends_on.b = \"ready\"\n",
+        &[("job", 5, "jobs.a.depends_on.i"), ("job", 6, "jobs.a.depends_on.b")],
+    );
+    let circle = "[instances.i]\ndepends_on.a = \"started\"\n[jobs.a]\nexec = [\"x\"]\n";
+    fails(circle, &[("job", 4, "jobs.a.depends_on")]);
+    let typo = "[instances.sandbox]\n[jobs.a]\nexec = [\"x\"]\ninstance = \"sandbux\"\n";
+    assert_eq!(help(typo), "did you mean \"sandbox\"?");
+}
+
+#[test]
+fn what_is_kept_up_is_said_in_words_that_mean_something() {
+    let job = |text: &str| format!("[instances.i]\n[jobs.a]\nexec = [\"x\"]\n{text}\n");
+    fails("[instances.i]\n[jobs.a]\n", &[("value", 3, "jobs.a.exec")]);
+    fails("[instances.i]\n[jobs.a]\nexec = []\n", &[("value", 4, "jobs.a.exec")]);
+    fails(&job("restart.on = \"sometimes\""), &[("type", 5, "jobs.a.restart.on")]);
+    fails(&job("restart.window = 60"), &[("type", 5, "jobs.a.restart.window")]);
+    fails(&job("restart.window = \"60\""), &[("value", 5, "jobs.a.restart.window")]);
+    fails(&job("restart.backoff = { min = \"2s\", max = \"1s\" }"), &[("job", 5, "jobs.a.restart.backoff.max")]);
+    fails(&job("health = {}"), &[("value", 5, "jobs.a.health.exec")]);
+    fails(&job("health = { exec = [\"x\"], http = \"http://a\" }"), &[("value", 5, "jobs.a.health.http")]);
+    fails(&job("health.http = \"https://a\""), &[("value", 5, "jobs.a.health.http")]);
+    fails(&job("env.API_TOKEN = \"sk-live-0123456789abcdefghijklmnop\""), &[("secret", 5, "jobs.a.env.API_TOKEN")]);
+}

@@ -24,7 +24,9 @@ fn tables() -> Vec<(String, Map<String, Value>)> {
         for (key, below) in keys {
             let path = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
             walk(&path, below, found);
-            walk(&format!("{path}.x"), &below["additionalProperties"], found);
+            // A job is not called as an instance is.
+            let name = if path == "jobs" { "z" } else { "x" };
+            walk(&format!("{path}.{name}"), &below["additionalProperties"], found);
         }
         found.push((path.to_owned(), keys.clone()));
     }
@@ -40,6 +42,13 @@ fn in_table(path: &str, line: &str) -> Scene {
     Scene::new(&if path.is_empty() { format!("{line}\n{version}") } else { format!("{version}{header}{line}\n") })
 }
 
+const INSTANCE: &str = "\n[instances.i]";
+const JOB: &str = "\n[jobs.z]\nexec = [\"true\"]\n[instances.i]";
+const HTTP: &str = "\nhttp = \"http://a\"";
+const EXEC: &str = "\nexec = [\"true\"]";
+const WITH_HTTP: &str = "\nhttp = \"http://a\"\n[jobs.z]\nexec = [\"true\"]\n[instances.i]";
+const WITH_EXEC: &str = "\nexec = [\"true\"]\n[jobs.z]\nexec = [\"true\"]\n[instances.i]";
+
 /// What must stand in a table beside `key`.
 fn beside(path: &str, key: &str) -> &'static str {
     match (path, key) {
@@ -51,6 +60,11 @@ fn beside(path: &str, key: &str) -> &'static str {
         (path, key) if path.ends_with(".sync") && key != "remote" => {
             return "\nremote = \"r\"\n[remotes.r]\nurl = \"https://a\"";
         }
+        ("jobs.z", "exec") => return INSTANCE,
+        ("jobs.z", _) => return "\nexec = [\"true\"]\n[instances.i]",
+        (path, "exec") if path.ends_with(".health") => return if path.starts_with("jobs") { WITH_HTTP } else { HTTP },
+        (path, _) if path.ends_with(".health") => return if path.starts_with("jobs") { WITH_EXEC } else { EXEC },
+        (path, _) if path.starts_with("jobs.z.") => return JOB,
         _ => {}
     }
     match (path.ends_with(".encryption"), key) {
@@ -63,7 +77,7 @@ fn beside(path: &str, key: &str) -> &'static str {
 #[test]
 fn the_schema_has_the_keys_that_the_reader_asks_for_and_no_others() {
     let tables = tables();
-    assert_eq!(tables.len(), 11);
+    assert_eq!(tables.len(), 19);
     for (path, keys) in tables {
         let failures = in_table(&path, &format!("zzzzzzzzzzzz = 1{}", beside(&path, ""))).failures();
         let help = failures[0].help.clone().unwrap();
@@ -88,7 +102,9 @@ fn every_key_is_read_and_has_a_description() {
 #[test]
 fn the_defaults_of_the_schema_are_the_real_ones() {
     let tables_of = "version = 1\n[instances.x.http]\n[instances.x.nfs]\n[instances.x.encryption]\nkey_env = \"K\"\n\
-                     [remotes.x]\nurl = \"https://a\"\n[instances.y.sync]\nremote = \"x\"\n";
+                     [remotes.x]\nurl = \"https://a\"\n[instances.y.sync]\nremote = \"x\"\n\
+                     [instances.x.health]\nexec = [\"true\"]\n[instances.x.restart]\n[jobs.z.restart]\n\
+                     [jobs.z]\ninstance = \"x\"\nexec = [\"true\"]\n[jobs.z.health]\nexec = [\"true\"]\n";
     let scene = Scene::new(tables_of);
     let origins = scene.loaded().origins;
     let mut compared = 0;
@@ -112,10 +128,13 @@ fn the_whole_file_uses_every_key_and_the_schema_takes_it() {
     assert!(VALIDATOR.is_valid(&whole));
     for (path, keys) in tables() {
         // Some keys exclude each other; then another instance has the other one.
-        let there = ["sandbox", "second", "third", "fourth", "fifth", "sixth", "team", "home", "lan"]
+        let there = ["sandbox", "second", "third", "fourth", "fifth", "sixth", "team", "home", "lan", "worker", "seed"]
             .into_iter()
             .filter_map(|instance| {
-                let table = path.replace(".x", &format!("/{instance}")).replace('.', "/");
+                let table = path
+                    .replace(".x", &format!("/{instance}"))
+                    .replace(".z", &format!("/{instance}"))
+                    .replace('.', "/");
                 whole.pointer(&if table.is_empty() { table } else { format!("/{table}") })?.as_object()
             });
         assert_eq!(there.flat_map(Map::keys).collect::<BTreeSet<_>>(), keys.keys().collect(), "[{path}]");
@@ -279,6 +298,12 @@ fn instance() -> impl Strategy<Value = Value> {
         ("encryption", mostly(encryption).boxed()),
         ("mcp", mostly(mcp).boxed()),
         ("sync", mostly(sync()).boxed()),
+        ("restart", mostly(restart()).boxed()),
+        ("health", mostly(health()).boxed()),
+        (
+            "depends_on",
+            mostly(named(&["a", "j"], words(&["ready", "completed", "started", "ready", "started", "done"]))).boxed(),
+        ),
     ])
     // Rarely: it goes together with little else.
     .prop_flat_map(|instance| {
@@ -287,8 +312,76 @@ fn instance() -> impl Strategy<Value = Value> {
             if let (Some(table), 1..) = (instance.as_object_mut(), with) {
                 table.remove("sync");
             }
+            if let (Some(table), 3..) = (instance.as_object_mut(), with) {
+                for name in ["health", "restart", "depends_on"] {
+                    table.remove(name);
+                }
+            }
             instance
         })
+    })
+}
+
+fn restart() -> impl Strategy<Value = Value> {
+    let backoff = table(vec![("min", span()), ("max", span()), ("factor", number(100))]);
+    table(vec![
+        ("on", words(&["never", "always", "on-failure", "unless-stopped", "never", "always", "on_failure"])),
+        ("max", number(1_000_000)),
+        ("window", words(&["1min", "30s", "5m"])),
+        ("backoff", mostly(backoff).boxed()),
+    ])
+}
+
+/// Long enough for whatever asks for one.
+fn span() -> BoxedStrategy<Value> {
+    words(&["1s", "500ms", "2min", "1h", "3s", "30s", "20 s", "4h", "1.5s"])
+}
+
+fn health() -> impl Strategy<Value = Value> {
+    let exec = || ("exec", mostly(select(vec![json!(["true"]), json!(["a", "b"]), json!(["c"]), json!([""])])).boxed());
+    let urls = [
+        "http://a",
+        "http://a:1/b",
+        "http://127.0.0.1:8080/x",
+        "http://a/?b#c",
+        "https://a",
+        "http://a:0",
+        "http://a/ b",
+    ];
+    let http = move || ("http", words(&urls));
+    let rest = || vec![("interval", span()), ("timeout", span()), ("start_period", span())];
+    let retries = || ("retries", mostly(select(vec![json!(1), json!(1000), json!(0), json!(1001)])).boxed());
+    prop_oneof![
+        6 => table([rest(), vec![exec(), retries()]].concat()),
+        6 => table([rest(), vec![http()]].concat()),
+        1 => table(vec![exec(), http()]),
+    ]
+}
+
+fn job() -> impl Strategy<Value = Value> {
+    let log = table(vec![("max_size", words(&["1MiB", "2GB", "5KiB", "0B"])), ("keep", number(100))]);
+    let job = table(vec![
+        ("enable", flag()),
+        ("instance", words(&["a", "b"])),
+        ("cwd", words(&["src", "a", "b", ""])),
+        ("env", mostly(named(&["A", "1A"], words(&["x"]))).boxed()),
+        (
+            "depends_on",
+            mostly(named(&["a", "j"], words(&["ready", "completed", "started", "ready", "started", "done"]))).boxed(),
+        ),
+        ("restart", mostly(restart()).boxed()),
+        ("health", mostly(health()).boxed()),
+        ("user", words(&["nobody", "0"])),
+        ("stdin", words(&["in.txt", "in"])),
+        ("log", mostly(log).boxed()),
+        ("exec", mostly(select(vec![json!(["true"]), json!(["a", "b"]), json!([]), json!([""])])).boxed()),
+    ]);
+    // Mostly there: nothing is a job without it.
+    (job, 0..12).prop_map(|(mut job, with)| {
+        if let (Some(table), 1..) = (job.as_object_mut(), with) {
+            table.entry("exec").or_insert(json!(["true"]));
+        }
+        job
     })
 }
 
@@ -326,6 +419,7 @@ fn document() -> impl Strategy<Value = Value> {
         ("default_instance", words(&["a", "b"])),
         ("log_level", words(&["info", "trace", "loud"])),
         ("remotes", mostly(named(&["r", "R"], mostly(remote()))).boxed()),
+        ("jobs", mostly(named(&["j", "k"], mostly(job()))).boxed()),
         ("instances", mostly(named(&["a", "b", "a_b", "B", ""], mostly(instance()))).boxed()),
     ])
     .prop_flat_map(|document| {

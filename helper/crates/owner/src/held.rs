@@ -87,6 +87,9 @@ mod tests {
             sync: None,
             partial: None,
             mcp_tools: Vec::new(),
+            depends_on: Default::default(),
+            restart: Default::default(),
+            health: None,
             paths: Paths {
                 db: path("a.db"),
                 dir: path("a.d"),

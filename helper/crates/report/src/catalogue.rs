@@ -67,6 +67,7 @@ catalogue! {
     CONFIG_REMOTE = "nixbox::config::remote", Usage, "An instance is to be synced with a remote that is not declared.";
     CONFIG_ENGINE = "nixbox::config::engine", Usage, "The instance asks upstream's program, which is its `engine`, for something that this does not have.";
     CONFIG_SOCKET_PATH = "nixbox::config::socket-path", Usage, "The control socket's path is longer than the kernel allows (107 bytes). Choose a shorter `runtime_dir`.";
+    CONFIG_JOB = "nixbox::config::job", Usage, "A job, or what it or an instance depends on, does not fit the rest: no such instance or job, one name for two, or some that wait for each other.";
 
     INSTANCE_UNKNOWN = "nixbox::instance::unknown", NotFound, "No instance of that name is declared.";
     INSTANCE_DISABLED = "nixbox::instance::disabled", NotFound, "The instance is declared with `enable = false`.";
@@ -81,6 +82,14 @@ catalogue! {
     OWNER_STOPPING = "nixbox::owner::stopping", Held, "The owner is about to end and takes no more requests. Ask again.";
     OWNER_GONE = "nixbox::owner::gone", Unexpected, "The owner ended in the middle of a request. What was acknowledged before is kept.";
     OWNER_RUNTIME_DIR = "nixbox::owner::runtime-dir", Unexpected, "The runtime folder could not be made, or belongs to somebody else.";
+
+    UNIT_UNKNOWN = "nixbox::unit::unknown", NotFound, "No instance and no job of that name is declared, or `up` has not brought it up.";
+    UNIT_FAILED = "nixbox::unit::failed", Unexpected, "A job ended badly or too often, was not well, or needs something that does not run. Its last lines are shown.";
+    UNIT_NOT_READY = "nixbox::unit::not-ready", TimedOut, "A job was not ready, or had not ended, in the time that it had.";
+    UNIT_NOT_RUNNING = "nixbox::unit::not-running", NotFound, "The job does not run now. Start it with `nixbox-helper up`.";
+    UNIT_NOT_LOGGED = "nixbox::unit::not-logged", NotFound, "There are no logs: nothing of the project was kept up by `nixbox-helper up`.";
+    SUPERVISOR_NOT_RUNNING = "nixbox::supervisor::not-running", NotFound, "Nothing keeps this project's instances and jobs up now. Start it with `nixbox-helper up`.";
+    SUPERVISOR_SILENT = "nixbox::supervisor::silent", TimedOut, "What keeps the project up is there and did not answer in time.";
 
     CONTROL_LINE_TOO_LONG = "nixbox::control::line-too-long", Usage, "A request on the control socket was longer than 64 KiB.";
     CONTROL_BODY_TOO_LONG = "nixbox::control::body-too-long", Usage, "A value, or what is recorded of a tool call, is longer than 16 MiB; or what `fs apply` is given is longer than 64 MiB or 100,000 operations. Files may be of any size.";

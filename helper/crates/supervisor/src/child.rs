@@ -8,6 +8,7 @@ use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 use nixbox_state::Process;
 
+use crate::descendants;
 use crate::lines::Lines;
 use crate::pidfd::Handle;
 use crate::spawn::spawn;
@@ -132,12 +133,26 @@ impl Child {
         running.handle.signal(Signal::SIGTERM)
     }
 
-    /// Kills it and everything in its group.
+    /// Any signal, to it alone.
+    pub fn signal(&self, signal: Signal) -> io::Result<()> {
+        self.running().map_or(Ok(()), |running| running.handle.signal(signal))
+    }
+
+    /// Kills it and everything below it and in its group.
     pub fn kill(&mut self) -> io::Result<()> {
         let Some(running) = self.running_mut() else { return Ok(()) };
         running.kill_at.get_or_insert_with(Instant::now);
+        // While it is there itself what it has started is found below it; held still, it starts no more.
+        running.handle.signal(Signal::SIGSTOP)?;
+        descendants::kill_below(running.handle.process().pid);
         running.kill_group()?;
         running.handle.signal(Signal::SIGKILL)
+    }
+
+    /// Something else in its place, once it has ended.
+    pub(crate) fn replace(&mut self, spec: Spec) -> io::Result<()> {
+        self.spec = spec;
+        self.start()
     }
 
     /// Reaps it if it has ended.

@@ -21,6 +21,10 @@ pub enum Event {
         child: Id,
         ended: Ended,
     },
+    /// It said that it is ready.
+    Ready {
+        child: Id,
+    },
     /// One of the signals that the supervisor listens to.
     Signal(Signal),
     /// A `Waker` was used.

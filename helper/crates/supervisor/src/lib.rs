@@ -4,18 +4,32 @@
 //! signals that were asked for, and wakes only when something happened.
 
 mod child;
+mod conductor;
 mod descendants;
 mod event;
 mod foreground;
+mod guardian;
 mod lines;
+mod log;
+mod notices;
 mod pidfd;
+mod restart;
+mod roster;
 mod spawn;
 mod spec;
 mod supervisor;
+mod unit;
 
 pub use child::{Child, Ended, State};
+pub use conductor::{Conductor, News};
+pub use descendants::{end_tree, tree_of};
 pub use event::{Event, Id};
-pub use foreground::{Account, Captured, Ending, Foreground, MOST, Outlet, View};
+pub use foreground::{Account, Captured, Ending, Foreground, MOST, Outlet, PASSED_ON, View};
+pub use guardian::{Guarded, guard};
+pub use log::{Log, aside};
 pub use pidfd::Handle;
+pub use restart::{Backoff, On, Restart};
+pub use roster::{Health, Member, Phase, PlanError, Roster, Taken, Why};
 pub use spec::{Placement, Sink, Spec};
 pub use supervisor::{Supervisor, Waker};
+pub use unit::{Condition, Health as HealthCheck, LogFile, Need, Readiness, Unit};

@@ -32,14 +32,14 @@ impl Lines {
     /// What has come so far. With `finish` a last line without newline counts too.
     pub(crate) fn read(&mut self, finish: bool) -> Vec<String> {
         let mut found = Vec::new();
-        let mut buffer = [0; 8192];
+        let mut buffer = [0; 64 * 1024];
         while self.open {
             match self.pipe.read(&mut buffer) {
                 Ok(0) => self.open = false,
                 Ok(n) => {
                     self.take(&buffer[..n], &mut found);
                     // Somebody who writes without pause must not keep the others waiting.
-                    if found.len() > 256 && !finish {
+                    if found.len() > 1024 && !finish {
                         break;
                     }
                 }

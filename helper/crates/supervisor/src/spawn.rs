@@ -5,13 +5,16 @@ use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Stdio};
 
 use nix::libc;
-use nix::sys::signal::{SigSet, Signal};
+use nix::sys::signal::{SigHandler, SigSet, Signal, signal};
 
 use crate::spec::{Placement, Sink, Spec};
 
 pub(crate) fn spawn(spec: &Spec) -> io::Result<(Child, Option<PipeReader>)> {
     let mut command = Command::new(&spec.program);
-    command.args(&spec.args).envs(spec.env.iter().map(|(k, v)| (k, v))).stdin(Stdio::null());
+    // Whom it tells that it is ready is for its spec to say: what we were told is for us.
+    command.env_remove("NOTIFY_SOCKET");
+    command.args(&spec.args).envs(spec.env.iter().map(|(k, v)| (k, v)));
+    command.stdin(Stdio::null());
     if let Some(cwd) = &spec.cwd {
         command.current_dir(cwd);
     }
@@ -44,9 +47,16 @@ pub(crate) fn spawn(spec: &Spec) -> io::Result<(Child, Option<PipeReader>)> {
 fn place(placement: Placement, parent: u32) -> io::Result<()> {
     // Our own mask, which holds back what arrives by signalfd, is not for the child.
     SigSet::empty().thread_set_mask()?;
+    // Nor is what whoever started us wanted us not to hear, such as `nohup`.
+    for heard in [Signal::SIGHUP, Signal::SIGINT, Signal::SIGQUIT, Signal::SIGTERM, Signal::SIGUSR1, Signal::SIGUSR2] {
+        // SAFETY: this takes a handler away, between fork and exec.
+        unsafe { signal(heard, SigHandler::SigDfl) }?;
+    }
     match placement {
         Placement::Tied => {
-            nix::unistd::setpgid(nix::unistd::Pid::from_raw(0), nix::unistd::Pid::from_raw(0))?;
+            nix::unistd::setsid()?;
+            // What loses its parent stays below this one, and can be found.
+            nix::sys::prctl::set_child_subreaper(true)?;
             nix::sys::prctl::set_pdeathsig(Signal::SIGTERM)?;
             // It may have died before we asked to be told.
             if std::os::unix::process::parent_id() != parent {

@@ -1,8 +1,10 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
+use serde::{Deserialize, Serialize};
+
 /// What to start and how it is tied to this process.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Spec {
     pub program: PathBuf,
     pub args: Vec<OsString>,
@@ -13,9 +15,9 @@ pub struct Spec {
     pub output: Sink,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Placement {
-    /// A process group of its own, so that Ctrl-C reaches only this process, which then decides. Gets TERM when
+    /// A session of its own, so that Ctrl-C reaches only this process, which then decides. Gets TERM when
     /// this process dies, however it dies (to the kernel: when the thread that started it ends, so start it from
     /// one that stays).
     Tied,
@@ -25,7 +27,7 @@ pub enum Placement {
 }
 
 /// Where standard output and standard error go, both of them. Standard input is always empty.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Sink {
     /// Line by line to the supervisor.
     Lines,

@@ -1,6 +1,7 @@
 use std::collections::VecDeque;
 use std::io::{self, PipeReader, PipeWriter, Read, Write};
 use std::os::fd::{AsFd, BorrowedFd};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -11,7 +12,9 @@ use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 
 use crate::child::Child;
+use crate::descendants;
 use crate::event::{Event, Id};
+use crate::notices::Notices;
 use crate::pidfd::timeout;
 use crate::spec::Spec;
 
@@ -23,6 +26,7 @@ pub struct Supervisor {
     signals: Option<SignalFd>,
     woken: PipeReader,
     waker: Waker,
+    notices: Option<Notices>,
     /// Found together with the event returned last.
     queue: VecDeque<Event>,
 }
@@ -40,6 +44,7 @@ impl Waker {
 
 enum Source {
     Woken,
+    Notices,
     Signals,
     End(usize),
     Output(usize),
@@ -59,7 +64,14 @@ impl Supervisor {
             mask.thread_block()?;
             Some(SignalFd::with_flags(&mask, SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC)?)
         };
-        Ok(Self { children: Vec::new(), signals, woken, waker: Waker(Arc::new(waker)), queue: VecDeque::new() })
+        Ok(Self {
+            children: Vec::new(),
+            signals,
+            woken,
+            waker: Waker(Arc::new(waker)),
+            notices: None,
+            queue: VecDeque::new(),
+        })
     }
 
     pub fn waker(&self) -> Waker {
@@ -71,6 +83,32 @@ impl Supervisor {
         child.start()?;
         self.children.push(child);
         Ok(Id(self.children.len() - 1))
+    }
+
+    /// Something else in the place of a child that has ended.
+    pub fn replace(&mut self, id: Id, spec: Spec) -> io::Result<()> {
+        self.children.get_mut(id.0).map_or(Err(io::ErrorKind::NotFound.into()), |child| child.replace(spec))
+    }
+
+    /// Hears from now on what children say of themselves at this socket, which is theirs as NOTIFY_SOCKET.
+    pub fn listen(&mut self, at: &Path) -> io::Result<()> {
+        self.notices = Some(Notices::at(at)?);
+        Ok(())
+    }
+
+    pub fn signal(&self, id: Id, signal: Signal) -> io::Result<()> {
+        self.children.get(id.0).map_or(Ok(()), |child| child.signal(signal))
+    }
+
+    pub fn kill(&mut self, id: Id) -> io::Result<()> {
+        self.children.get_mut(id.0).map_or(Ok(()), Child::kill)
+    }
+
+    /// Ends what children that have ended have left behind, as far as it came to this process: to be asked of one
+    /// that such ones come to (`set_child_subreaper`), and that starts nothing in any other way.
+    pub fn end_strays(&self) -> bool {
+        let running = self.children.iter().filter_map(Child::process);
+        descendants::end_strays(&running.map(|process| process.pid).collect::<Vec<_>>())
     }
 
     pub fn child(&self, id: Id) -> Option<&Child> {
@@ -140,6 +178,10 @@ impl Supervisor {
             sources.push(Source::Signals);
             fds.push(signals.as_fd());
         }
+        if let Some(notices) = &self.notices {
+            sources.push(Source::Notices);
+            fds.push(notices.as_fd());
+        }
         let mut until = deadline;
         for (index, child) in self.children.iter().enumerate() {
             let Some(running) = child.running() else { continue };
@@ -167,6 +209,14 @@ impl Supervisor {
                 let mut sink = [0; 256];
                 while matches!(self.woken.read(&mut sink), Ok(n) if n > 0) {}
                 self.queue.push_back(Event::Woken);
+            }
+            Source::Notices => {
+                while let Some(pid) = self.notices.as_ref().map(Notices::next).transpose()?.flatten() {
+                    let from = |child: &Child| child.process().is_some_and(|process| process.pid == pid);
+                    if let Some(index) = self.children.iter().position(from) {
+                        self.queue.push_back(Event::Ready { child: Id(index) });
+                    }
+                }
             }
             Source::Signals => {
                 while let Some(info) = self.signals.as_ref().map(SignalFd::read_signal).transpose()?.flatten() {

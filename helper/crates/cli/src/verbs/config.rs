@@ -62,6 +62,12 @@ pub struct Setting {
     pub origin: String,
 }
 
+impl Setting {
+    pub fn of(setting: &nixbox_config::Setting) -> Self {
+        Self { key: setting.key.clone(), value: setting.value.clone(), origin: setting.origin.to_string() }
+    }
+}
+
 pub fn run(args: Args, context: &Context) -> Result<u8, Report> {
     match args.what {
         What::Check => check(&context.load()?, context)?,
@@ -95,15 +101,10 @@ fn check(loaded: &Loaded, context: &Context) -> Result<(), Report> {
 fn show(loaded: &Loaded, origin: bool, context: &Context) -> Result<(), Report> {
     let Loaded { project, origins } = loaded;
     if context.output.json {
-        let setting = |setting: &nixbox_config::Setting| Setting {
-            key: setting.key.clone(),
-            value: setting.value.clone(),
-            origin: setting.origin.to_string(),
-        };
         return context.output.json(Shown {
             file: project.file.display().to_string(),
             root: project.root.display().to_string(),
-            settings: origins.settings.iter().map(setting).collect(),
+            settings: origins.settings.iter().map(Setting::of).collect(),
         });
     }
     if !origin {

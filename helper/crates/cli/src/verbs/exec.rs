@@ -15,7 +15,7 @@ use serde::Serialize;
 
 use super::env::exports;
 use crate::asking::Asked;
-use crate::context::{Context, here};
+use crate::context::{Context, here, io_failure};
 use crate::on_record::Call;
 use crate::presence::{self, Presence, presence};
 use crate::select;
@@ -84,7 +84,12 @@ pub struct Answer {
 const FAILED: u8 = 125;
 
 pub fn run(args: Args, context: &Context) -> Result<u8, Report> {
-    exec(&args, context).or_else(|report| {
+    ended(exec(args, context), context)
+}
+
+/// What is not the command's own end, as an exit code that no command means.
+pub fn ended(done: Result<u8, Report>, context: &Context) -> Result<u8, Report> {
+    done.or_else(|report| {
         context.output.report(&report);
         let code = report.failures.first().map(|failure| failure.code);
         Ok(match code {
@@ -94,54 +99,104 @@ pub fn run(args: Args, context: &Context) -> Result<u8, Report> {
     })
 }
 
-fn exec(args: &Args, context: &Context) -> Result<u8, Report> {
+fn exec(args: Args, context: &Context) -> Result<u8, Report> {
     let project = context.project()?;
     let instance = select::one(&project, args.name.as_deref())?;
-    let place = Place::of(instance)?;
-    let cwd = place.folder(args.workdir.as_deref())?;
-    let (program, rest) = args.command.split_first().ok_or_else(|| Failure::new(&codes::USAGE, "no command"))?;
-    let foreground = Foreground {
-        program: program.clone(),
-        args: rest.to_vec(),
-        env: environment(args, &project, instance, &place)?,
-        cwd: cwd.clone(),
-        view: place.view.clone(),
-        user: account(args, instance)?,
-        input: args.interactive,
-        outlet: outlet(args, context),
-        limit: args.timeout.map(Duration::from_secs_f64).filter(|limit| !limit.is_zero()),
+    let outlet = outlet(&args, context);
+    let inside = Inside {
+        project: &project,
+        instance,
+        command: args.command,
+        cwd: args.workdir,
+        env: args.env,
+        user: args.user,
+        stdin: None,
+        is_recorded: true,
     };
-    let words: Vec<String> = args.command.iter().map(|word| word.to_string_lossy().into_owned()).collect();
-    let call = match instance.engine {
-        Engine::Builtin => {
-            let parameters = serde_json::json!({ "command": words, "cwd": cwd.to_string_lossy() });
-            Some(Call::begin("exec", &parameters, Asked::of(instance, context.forwarded(&project)?))?)
+    inside.run(args.interactive, outlet, args.timeout.filter(|limit| *limit > 0.0), false, context)
+}
+
+/// A command in an instance.
+pub struct Inside<'p> {
+    pub project: &'p Project,
+    pub instance: &'p Instance,
+    pub command: Vec<OsString>,
+    pub cwd: Option<PathBuf>,
+    /// `NAME=VALUE`, or `NAME` for one of ours.
+    pub env: Vec<String>,
+    pub user: Option<String>,
+    /// The file that it reads.
+    pub stdin: Option<PathBuf>,
+    pub is_recorded: bool,
+}
+
+impl Inside<'_> {
+    /// With all that it has started, our output and nothing typed.
+    pub fn run_to_the_end(self, context: &Context) -> Result<u8, Report> {
+        let reads = self.stdin.is_some();
+        if let Some(path) = &self.stdin {
+            let file = std::fs::File::open(path).map_err(|error| io_failure("read", path, error))?;
+            nix::unistd::dup2_stdin(&file).map_err(std::io::Error::from)?;
         }
-        // Which answers no requests while it serves.
-        Engine::Agentfs => None,
-    };
-    let id = call.as_ref().map(Call::id);
-    match foreground.run() {
-        Ok(ending) => {
-            if let Some(why) = &ending.without_view {
-                context.output.warn(without_view(&place, why));
+        self.run(reads, Outlet::Ours, None, true, context)
+    }
+
+    fn run(
+        self,
+        input: bool,
+        outlet: Outlet,
+        limit: Option<f64>,
+        leaves_nothing: bool,
+        context: &Context,
+    ) -> Result<u8, Report> {
+        let instance = self.instance;
+        let place = Place::of(instance)?;
+        let cwd = place.folder(self.cwd.as_deref())?;
+        let (program, rest) = self.command.split_first().ok_or_else(|| Failure::new(&codes::USAGE, "no command"))?;
+        let foreground = Foreground {
+            program: program.clone(),
+            args: rest.to_vec(),
+            env: environment(&self.env, self.project, instance, &place)?,
+            cwd: cwd.clone(),
+            view: place.view.clone(),
+            user: account(self.user.as_deref(), instance)?,
+            input,
+            outlet,
+            limit: limit.map(Duration::from_secs_f64),
+            leaves_nothing,
+        };
+        let words: Vec<String> = self.command.iter().map(|word| word.to_string_lossy().into_owned()).collect();
+        let call = match instance.engine {
+            Engine::Builtin if self.is_recorded => {
+                let parameters = serde_json::json!({ "command": words, "cwd": cwd.to_string_lossy() });
+                Some(Call::begin("exec", &parameters, Asked::of(instance, context.forwarded(self.project)?))?)
             }
-            recorded(call, &ending, context);
-            if context.output.json {
-                context.output.json(answer(instance, words, &ending, &place, id))?;
+            // Upstream's engine answers no requests while it serves.
+            _ => None,
+        };
+        let id = call.as_ref().map(Call::id);
+        match foreground.run() {
+            Ok(ending) => {
+                if let Some(why) = &ending.without_view {
+                    context.output.warn(without_view(&place, why));
+                }
+                recorded(call, &ending, context);
+                if outlet == Outlet::Captured {
+                    context.output.json(answer(instance, words, &ending, &place, id))?;
+                }
+                match (ending.timed_out, limit) {
+                    (true, Some(limit)) if outlet != Outlet::Captured => Err(timed_out(program, limit).into()),
+                    (true, _) => Ok(FAILED),
+                    (false, _) => Ok(ending.code()),
+                }
             }
-            match (ending.timed_out, args.timeout) {
-                (true, Some(limit)) if !context.output.json => Err(timed_out(program, limit).into()),
-                (true, _) => Ok(FAILED),
-                (false, _) => Ok(ending.code()),
+            Err(error) => {
+                let failure = not_run(program, &error);
+                if let Some(call) = call {
+                    call.fail(&failure.what, context);
+                }
+                Err(failure.into())
             }
-        }
-        Err(error) => {
-            let failure = not_run(program, &error);
-            if let Some(call) = call {
-                call.fail(&failure.what, context);
-            }
-            Err(failure.into())
         }
     }
 }
@@ -214,7 +269,7 @@ fn mounted(status: &Status) -> Option<PathBuf> {
 }
 
 fn environment(
-    args: &Args,
+    given: &[String],
     project: &Project,
     instance: &Instance,
     place: &Place,
@@ -224,7 +279,7 @@ fn environment(
     for name in ["AGENTFS_MOUNT".to_owned(), prefix(&instance.name) + "MOUNT"] {
         all.insert(name.into(), place.root.clone().into());
     }
-    for given in &args.env {
+    for given in given {
         match given.split_once('=') {
             Some(("", _)) => {
                 return Err(Failure::new(&codes::USAGE, format!("`{given}` names no variable"))
@@ -239,8 +294,8 @@ fn environment(
     Ok(all.into_iter().collect())
 }
 
-fn account(args: &Args, instance: &Instance) -> Result<Option<Account>, Report> {
-    let Some(word) = &args.user else { return Ok(None) };
+fn account(word: Option<&str>, instance: &Instance) -> Result<Option<Account>, Report> {
+    let Some(word) = word else { return Ok(None) };
     let Some(account) = Account::named(word)? else {
         return Err(Failure::new(&codes::EXEC_USER, format!("this machine knows no `{word}`"))
             .help("name a user, or a number")

@@ -1,5 +1,7 @@
 //! One file a verb: what it takes, what it decides, what it answers.
 
+pub mod ask_http;
+pub mod attach;
 pub mod completions;
 pub mod config;
 pub mod diff;
@@ -7,6 +9,7 @@ pub mod docs;
 pub mod doctor;
 pub mod down;
 pub mod env;
+pub mod events;
 pub mod exec;
 pub mod export;
 pub mod fs;
@@ -14,26 +17,38 @@ pub mod fsck;
 pub mod import;
 pub mod info;
 pub mod init;
+pub mod inspect;
 pub mod instance;
+pub mod job;
+pub mod kill;
 pub mod kv;
+pub mod logs;
 pub mod man;
 pub mod mcp;
 pub mod migrate;
 pub mod new;
+pub mod pause;
+pub mod port;
 pub mod ps;
+mod ps_filter;
 pub mod quickstart;
 pub mod ready;
 pub mod rekey;
 pub mod render;
+pub mod restart;
 pub mod schema;
 pub mod serve;
 pub mod snapshot;
+pub mod start;
+pub mod stats;
 pub mod status;
 pub mod stop;
+pub mod supervise;
 pub mod sync;
 pub mod timeline;
 pub mod tool;
 pub mod unmount;
+pub mod unpause;
 pub mod up;
 pub mod url;
 pub mod wait;
@@ -59,6 +74,20 @@ pub fn run(verb: Verb, context: &Context) -> Result<u8, Report> {
         Verb::Up(args) => up::run(args, context),
         Verb::Down(args) => down::run(args, context),
         Verb::Stop(args) => stop::run(args, context),
+        Verb::Start(args) => start::run(args, context),
+        Verb::Restart(args) => restart::run(args, context),
+        Verb::Attach(args) => attach::run(args, context),
+        Verb::Pause(args) => pause::run(args, context),
+        Verb::Unpause(args) => unpause::run(args, context),
+        Verb::Stats(args) => stats::run(args, context),
+        Verb::Inspect(args) => inspect::run(args, context),
+        Verb::Port(args) => port::run(args, context),
+        Verb::Logs(args) => logs::run(args, context),
+        Verb::Events(args) => events::run(args, context),
+        Verb::Kill(args) => kill::run(args, context),
+        Verb::Job(args) => job::run(args, context),
+        Verb::Supervise(args) => supervise::run(args, context),
+        Verb::AskHttp(args) => ask_http::run(args, context),
         Verb::Unmount(args) => unmount::run(args, context),
         Verb::Config(args) => config::run(args, context),
         Verb::Render(args) => render::run(args, context),

@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use nixbox_config::{Instance, Mode};
+use nixbox_config::{Instance, Job, Mode, Project};
 use nixbox_control::Phase;
 use nixbox_mounts::MountEntry;
 use nixbox_report::Report;
@@ -9,28 +9,57 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::DONE;
+use super::ps_filter::{self, Chosen, Filter};
 use crate::context::Context;
 use crate::mounts;
 use crate::output::{Cell, Tone, span};
 use crate::presence::{Presence, now, presences};
 use crate::recorded::{self, same};
 use crate::select;
+use crate::supervise::{self, Client, Health, Places, Recorded, UnitStatus};
 
-/// Show every instance and what its owner is doing
+/// Show every instance and job and what they are doing
 ///
-/// Among them those that still run though the configuration no longer declares them. Exit 0 whatever they do: use `ready` to decide something.
+/// Among them instances that still run though the configuration no longer declares them. Exit 0 whatever they do: use `ready` to decide something.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Examples:\n  nixbox-helper ps\n  nixbox-helper ps --json | jq '.instances[] | select(.ready | not) | .instance'"
+    after_help = "Examples:\n  nixbox-helper ps\n  nixbox-helper ps --filter state=failed --filter state=backing-off\n  nixbox-helper ps --json | jq '.instances[] | select(.ready | not) | .instance'"
 )]
 pub struct Args {
-    /// Only these instances
+    /// Only these instances and jobs
     pub names: Vec<String>,
+    /// Only those of which this is true: name=…, label=NAME[=VALUE], state=… or health=…
+    #[arg(short, long = "filter", value_name = "KEY=VALUE")]
+    pub filters: Vec<Filter>,
 }
 
 #[derive(Serialize, JsonSchema)]
 pub struct Answer {
     pub instances: Vec<Row>,
+    pub jobs: Vec<JobRow>,
+}
+
+#[derive(Serialize, JsonSchema)]
+pub struct JobRow {
+    pub job: String,
+    /// The instance that it runs in
+    pub instance: String,
+    pub enabled: bool,
+    pub state: supervise::State,
+    pub pid: Option<i32>,
+    pub health: Option<Health>,
+    /// It stands still
+    pub paused: bool,
+    /// How often it was started again because it had ended
+    pub restarts: u32,
+    /// How it ended when it last did
+    pub exit_code: Option<i32>,
+    pub signal: Option<i32>,
+    /// When it was started, milliseconds since 1970
+    pub since: Option<u64>,
+    pub uptime_seconds: Option<u64>,
+    /// Why it does not run, where that is not as it should be
+    pub why: Option<String>,
 }
 
 #[derive(Serialize, JsonSchema)]
@@ -50,6 +79,12 @@ pub struct Row {
     /// When its owner started, milliseconds since 1970
     pub since: Option<u64>,
     pub uptime_seconds: Option<u64>,
+    /// What its health check found, where it has one and `up` keeps it up
+    pub health: Option<Health>,
+    /// It stands still
+    pub paused: bool,
+    /// How often `up` has started it again because it had ended
+    pub restarts: u32,
     pub description: String,
 }
 
@@ -72,7 +107,9 @@ pub enum State {
 pub fn run(args: Args, context: &Context) -> Result<u8, Report> {
     let mut project = context.project()?;
     let undeclared = recorded::adopt_undeclared(&mut project);
-    let answer = Answer { instances: rows(&select::any_of(&project, &args.names)?)? };
+    let (instances, jobs) = chosen(&project, &args.names)?;
+    let mut answer = answer(&known(&project), &instances, &jobs)?;
+    filter(&mut answer, &args.filters, &project);
     let running: Vec<_> = answer.instances.iter().filter(|row| row.ready).map(|row| row.instance.clone()).collect();
     show(answer, context)?;
     for instance in running.iter().filter_map(|name| project.instances.get(name)).filter(|one| is_deleted(one)) {
@@ -86,6 +123,71 @@ pub fn run(args: Args, context: &Context) -> Result<u8, Report> {
         context.output.note(format!("{name} runs and {file} does not declare it; `nixbox-helper stop {name}` ends it"));
     }
     Ok(DONE)
+}
+
+fn filter(answer: &mut Answer, filters: &[Filter], project: &Project) {
+    answer.instances.retain(|row| {
+        let labels = project.instances.get(&row.instance).map(|instance| &instance.labels);
+        let health = row.health.as_ref().map(as_word);
+        ps_filter::fits(filters, &Chosen { name: &row.instance, labels, state: as_word(&row.state), health })
+    });
+    answer.jobs.retain(|row| {
+        let health = row.health.as_ref().map(as_word);
+        ps_filter::fits(filters, &Chosen { name: &row.job, labels: None, state: as_word(&row.state), health })
+    });
+}
+
+/// As it is in the answer.
+fn as_word(value: &impl Serialize) -> String {
+    serde_json::to_value(value).ok().and_then(|value| value.as_str().map(str::to_owned)).unwrap_or_default()
+}
+
+fn chosen<'p>(project: &'p Project, names: &[String]) -> Result<(Vec<&'p Instance>, Vec<&'p Job>), Report> {
+    if names.is_empty() {
+        return Ok((select::any_of(project, &[])?, project.jobs.values().collect()));
+    }
+    let (jobs, others): (Vec<_>, Vec<_>) = names.iter().cloned().partition(|name| project.jobs.contains_key(name));
+    let instances = if others.is_empty() { Vec::new() } else { select::any_of(project, &others)? };
+    Ok((instances, project.jobs.values().filter(|job| jobs.contains(&job.name)).collect()))
+}
+
+/// What is known of the units, by whoever keeps them up.
+pub fn known(project: &Project) -> Vec<UnitStatus> {
+    let places = Places::of(project);
+    // One that is kept up and cannot be asked is on record.
+    let asked = Client::find(&places).and_then(|client| client.follow().ok()).map(|follow| follow.units);
+    let recorded = || Recorded::load(&places).map(|found| found.units.into_values().collect());
+    asked.or_else(recorded).unwrap_or_default()
+}
+
+pub fn answer(units: &[UnitStatus], instances: &[&Instance], jobs: &[&Job]) -> Result<Answer, Report> {
+    let unit = |name: &str| units.iter().find(|unit| unit.name == name);
+    let mut rows = rows(instances)?;
+    for row in &mut rows {
+        if let Some(unit) = unit(&row.instance).filter(|unit| unit.pid.is_some() && unit.pid == row.pid) {
+            (row.health, row.restarts, row.paused) = (unit.health, unit.restarts, unit.paused);
+        }
+    }
+    Ok(Answer { instances: rows, jobs: jobs.iter().map(|job| job_row(job, unit(&job.name))).collect() })
+}
+
+fn job_row(job: &Job, unit: Option<&UnitStatus>) -> JobRow {
+    let since = unit.and_then(|unit| unit.since).filter(|_| unit.is_some_and(|unit| unit.pid.is_some()));
+    JobRow {
+        job: job.name.clone(),
+        instance: job.instance.clone(),
+        enabled: job.enable,
+        state: unit.map_or(supervise::State::Idle, |unit| unit.state),
+        pid: unit.and_then(|unit| unit.pid),
+        health: unit.filter(|unit| unit.state.is_busy()).and_then(|unit| unit.health),
+        paused: unit.is_some_and(|unit| unit.paused),
+        restarts: unit.map_or(0, |unit| unit.restarts),
+        exit_code: unit.and_then(|unit| unit.exit_code),
+        signal: unit.and_then(|unit| unit.signal),
+        since,
+        uptime_seconds: since.map(|since| now().saturating_sub(since) / 1000),
+        why: unit.and_then(|unit| unit.why.clone()),
+    }
 }
 
 /// Of an ephemeral one there never was a file.
@@ -118,6 +220,9 @@ fn row(instance: &Instance, presence: Presence) -> Result<Row, Report> {
         nfs: None,
         since: None,
         uptime_seconds: None,
+        health: None,
+        paused: false,
+        restarts: 0,
         description: instance.description.clone(),
     };
     let mut begun = |since: u64| {
@@ -162,6 +267,9 @@ pub fn show(answer: Answer, context: &Context) -> Result<(), Report> {
             State::Disabled => ("disabled", Tone::Dim),
             State::Stopped => ("stopped", Tone::Dim),
             State::Starting => ("starting", Tone::Odd),
+            // Which says nothing while it stands still.
+            State::Ready | State::Silent if row.paused => ("paused", Tone::Odd),
+            State::Ready if row.health == Some(Health::Unhealthy) => ("unhealthy", Tone::Bad),
             State::Ready => ("ready", Tone::Good),
             State::Stopping => ("stopping", Tone::Odd),
             State::Silent => ("silent", Tone::Bad),
@@ -178,6 +286,41 @@ pub fn show(answer: Answer, context: &Context) -> Result<(), Report> {
             or_dash(row.url),
         ]
     };
-    let rows = answer.instances.into_iter().map(cells).collect();
-    context.output.table(&["INSTANCE", "STATE", "PID", "UPTIME", "MOUNT", "URL"], rows)
+    if !answer.instances.is_empty() || answer.jobs.is_empty() {
+        let rows = answer.instances.into_iter().map(cells).collect();
+        context.output.table(&["INSTANCE", "STATE", "PID", "UPTIME", "MOUNT", "URL"], rows)?;
+    }
+    if answer.jobs.is_empty() {
+        return Ok(());
+    }
+    let rows = answer.jobs.into_iter().map(job_cells).collect();
+    context.output.table(&["JOB", "STATE", "PID", "UPTIME", "RESTARTS", "IN"], rows)
+}
+
+fn job_cells(row: JobRow) -> Vec<Cell> {
+    use supervise::State;
+    let ended = match (row.exit_code, row.signal) {
+        (Some(code), _) => format!(" ({code})"),
+        (None, Some(signal)) => format!(" (signal {signal})"),
+        (None, None) => String::new(),
+    };
+    let (word, tone) = match row.state {
+        State::Idle | State::Stopped if !row.enabled => ("disabled".into(), Tone::Dim),
+        State::Idle | State::Stopped => ("stopped".into(), Tone::Dim),
+        State::Ready if row.paused => ("paused".into(), Tone::Odd),
+        State::Ready if row.health == Some(Health::Unhealthy) => ("unhealthy".into(), Tone::Bad),
+        State::Ready => ("ready".into(), Tone::Good),
+        State::Completed => (format!("completed{ended}"), Tone::Dim),
+        State::Failed => (format!("failed{ended}"), Tone::Bad),
+        other => (other.word().to_owned(), Tone::Odd),
+    };
+    let or_dash = |value: Option<String>| Cell::from(value.unwrap_or_else(|| "-".into()));
+    vec![
+        Cell::from(row.job),
+        Cell::new(word, tone),
+        or_dash(row.pid.map(|pid| pid.to_string())),
+        or_dash(row.uptime_seconds.map(span)),
+        Cell::from(row.restarts.to_string()),
+        Cell::from(row.instance),
+    ]
 }

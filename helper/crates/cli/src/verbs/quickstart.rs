@@ -5,18 +5,18 @@ use nix::sys::signal::Signal;
 use nixbox_config::{Instance, Project, Sources};
 use nixbox_control::{FilesRequest, Request};
 use nixbox_report::{Failure, Report, codes};
-use nixbox_supervisor::{Spec, Supervisor};
+use nixbox_supervisor::{On, Readiness, Restart, Spec, Supervisor, Unit};
 use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::{DONE, env};
 use crate::asking::Asked;
-use crate::changes::{Changes, Place};
 use crate::context::{Context, io_failure};
 use crate::doctor::machine::{self, Needs};
 use crate::output::Tone;
+use crate::readiness::{NotReady, not_ready};
 use crate::shell::Shell;
-use crate::watching::{Crew, Turn};
+use crate::supervise::{Places, Session, Turn};
 use crate::{owner_binary, stopping};
 
 /// See the whole thing once, in a temporary folder that is removed again
@@ -50,6 +50,7 @@ const CONFIG: &str =
     "version = 1\ndata_dir = \"data\"\nruntime_dir = \"run\"\n\n[instances.sandbox]\nmount.path = \"work\"\n";
 const TEXT: &str = "Written through the mount, kept in the database.\n";
 const GRACE: Duration = Duration::from_millis(4500);
+const PATIENCE: Duration = Duration::from_secs(20);
 
 pub fn run(args: Args, context: &Context) -> Result<u8, Report> {
     let failures: Vec<_> = machine::mounting(Needs { auto: true, ..Needs::default() })
@@ -69,18 +70,13 @@ pub fn run(args: Args, context: &Context) -> Result<u8, Report> {
     story.did(&format!("declared an instance in {}", project.file.display()), Some(CONFIG))?;
     let instance = &project.instances[NAME];
 
-    let mut crew = Crew::new(
-        context,
-        supervisor,
-        Changes::new(&project, &[instance], Place::Here)?,
-        Some(begun + Duration::from_secs(20)),
-    );
-    let told = tell(&mut story, &mut crew, &owner, &project, instance);
+    let mut session = Session::new(context, &project, supervisor, &Places::of(&project))?;
+    let told = tell(&mut story, &mut session, &owner, &project, instance, begun + PATIENCE);
     // Whatever came in between, nothing stays behind.
-    let stopped = crew.stop(GRACE).and_then(|()| stopping::clear(instance));
+    let stopped = session.end(None).and_then(|()| stopping::clear(instance));
     told?;
     stopped?;
-    if let Some(signal) = crew.interrupted() {
+    if let Some(signal) = session.interrupted() {
         return Ok(128 + signal as u8);
     }
     story.did("took it down: no process, no mount", None)?;
@@ -115,22 +111,33 @@ pub fn run(args: Args, context: &Context) -> Result<u8, Report> {
 /// The part with an owner in it.
 fn tell(
     story: &mut Story<'_>,
-    crew: &mut Crew<'_>,
+    session: &mut Session<'_>,
     owner: &Path,
     project: &Project,
     instance: &Instance,
+    until: Instant,
 ) -> Result<(), Report> {
-    crew.start(
-        instance,
-        Spec::new(owner).args(["serve", NAME]).args(words(project)).env("NIXBOX_LOG_FORMAT", "human"),
-    )?;
-    crew.mute();
-    while crew.unsettled() > 0 {
-        if let Turn::Signal(_) = crew.turn()? {
-            return Ok(());
+    let unit = Unit {
+        name: NAME.into(),
+        spec: Spec::new(owner).args(["serve", NAME]).args(words(project)).env("NIXBOX_LOG_FORMAT", "human"),
+        needs: Vec::new(),
+        ready: Readiness::Notified,
+        restart: Restart { on: On::Never, ..Restart::default() },
+        health: None,
+        grace: GRACE,
+        log: None,
+        version: String::new(),
+    };
+    session.mute();
+    session.up(vec![unit], &[NAME.into()], true, true)?;
+    while !session.is_settled() {
+        match session.turn(Some(until))? {
+            Turn::Signal(_) => return Ok(()),
+            Turn::Deadline => return Err(not_ready(NAME, NotReady::Starting, &instance.paths.log).into()),
+            Turn::Went => {}
         }
     }
-    if let Some(report) = crew.first_failure() {
+    if let Some(report) = session.first_failure() {
         return Err(report);
     }
     let Some(mount) = &instance.mount else { return Err(std::io::Error::other("no mount").into()) };

@@ -1,23 +1,24 @@
-use std::time::Duration;
-
 use nixbox_report::Report;
+use schemars::JsonSchema;
+use serde::Serialize;
 
-use super::{DONE, down};
+use super::DONE;
+use super::down::{self, Word};
 use crate::context::Context;
-use crate::stopping::{End, stop};
-use crate::{presence, recorded, select};
+use crate::{presence, recorded, select, supervise};
 
-/// Stop the owner of one instance
+/// Stop one instance or job
 ///
-/// Like `down` for one, but exit 3 when nobody serves it.
+/// What lives in an instance stops before it. Like `down` for one, but exit 3 when it does not run. It stays down until
+/// somebody starts it: `up` does so too, unless its `restart.on` is `unless-stopped`.
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Examples:\n  nixbox-helper stop sandbox\n  nixbox-helper stop sandbox --timeout 0    # kill it now"
 )]
 pub struct Args {
-    /// The instance [default: the default one]
+    /// The instance or job [default: the default instance]
     pub name: Option<String>,
-    /// Seconds to stop in; after that the owner is killed
+    /// Seconds to stop in; after that it is killed
     #[arg(short, long, value_name = "SECONDS", default_value_t = 10.0, value_parser = super::wait::seconds)]
     pub timeout: f64,
     /// Save an ephemeral instance as its database first; it goes on where one is there already
@@ -25,18 +26,34 @@ pub struct Args {
     pub keep: bool,
 }
 
-pub type Answer = down::Stopped;
+#[derive(Serialize, JsonSchema)]
+#[serde(untagged)]
+pub enum Answer {
+    Instance(down::Stopped),
+    Job(down::StoppedJob),
+}
 
 pub fn run(args: Args, context: &Context) -> Result<u8, Report> {
     let mut project = context.project()?;
     recorded::adopt_undeclared(&mut project);
-    let instance = select::any(&project, args.name.as_deref())?;
-    let outcome = stop(instance, Duration::from_secs_f64(args.timeout), args.keep)?;
-    let answer = down::tell(instance, outcome, context);
-    if outcome.end == End::WasNotRunning {
-        return Err(presence::not_running(&instance.name).into());
+    let job = args.name.clone().filter(|name| project.jobs.contains_key(name));
+    let (instances, jobs) = match job {
+        Some(job) => (Vec::new(), vec![job]),
+        None => (vec![select::any(&project, args.name.as_deref())?], Vec::new()),
+    };
+    let name = instances.first().map_or_else(|| jobs[0].clone(), |instance| instance.name.clone());
+    let args = down::Args { names: vec![name.clone()], timeout: args.timeout, keep: args.keep };
+    let answer = down::stop_all(&project, &instances, &jobs, &args, context)?;
+    let mut ran = answer.instances.iter().map(|one| one.outcome).chain(answer.jobs.iter().map(|one| one.outcome));
+    if ran.all(|word| word == Word::NotRunning) {
+        return Err(match instances.is_empty() {
+            true => supervise::job_not_running(&name).into(),
+            false => presence::not_running(&name).into(),
+        });
     }
-    if context.output.json {
+    let instance = answer.instances.into_iter().next().map(Answer::Instance);
+    let answer = instance.or(answer.jobs.into_iter().find(|one| one.job == name).map(Answer::Job));
+    if let (true, Some(answer)) = (context.output.json, answer) {
         context.output.json(answer)?;
     }
     Ok(DONE)

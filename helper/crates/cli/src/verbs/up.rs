@@ -1,33 +1,45 @@
-use std::path::Path;
-use std::time::Duration;
+use std::os::fd::AsFd;
+use std::sync::atomic::Ordering;
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
-use nix::sys::signal::Signal;
-use nixbox_config::Instance;
-use nixbox_report::Report;
-use nixbox_supervisor::{Placement, Sink, Spec, Supervisor};
+use nix::sys::signal::{SigSet, Signal, kill};
+use nix::sys::signalfd::{SfdFlags, SignalFd};
+use nix::unistd::Pid;
+use nixbox_config::{Instance, Project};
+use nixbox_report::{Report, codes};
+use nixbox_state::Process;
+use nixbox_supervisor::{Guarded, Placement, Sink, Spec, Supervisor, guard};
 
 use super::{DONE, ps};
 use crate::changes::{Changes, Place};
 use crate::context::Context;
-use crate::owner_binary;
 use crate::presence::{Presence, deadline, presences};
-use crate::select::{self, Unnamed};
-use crate::watching::{Crew, Turn};
+use crate::readiness::{not_ready, until_ready};
+use crate::supervise::{
+    Choice, Client, Done, Follow, Heard, Order, Places, Session, State, Turn, UnitStatus, unit_failed, units,
+};
+use crate::view::{self, Left};
+use crate::{presence, supervise};
 
 /// devenv kills after five seconds; whoever stops us must find everything gone before that.
-const GRACE: Duration = Duration::from_millis(4500);
+pub const GRACE: Duration = Duration::from_millis(4800);
+const SIGNALS: [Signal; 3] = [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP];
 
-/// Start owners, show them come ready, and stop them on Ctrl-C
+/// Start instances and jobs, keep them up, and stop them on Ctrl-C
 ///
-/// For machines without a process manager. In the foreground their output is shown until Ctrl-C, TERM or HUP, which
-/// stops all of them at once; a second Ctrl-C kills them. An owner that ends by itself is reported, the others go
-/// on, and the exit code at the end is 1. Instances that have an owner already are left to whoever started it.
+/// For machines without a process manager. What depends on something waits for it; the rest starts at once. What ends
+/// is started again as its `restart` says. In the foreground a terminal shows a row for each, with keys, and anything
+/// else the output, until Ctrl-C, TERM or HUP, which stops all of it in reverse order; a second Ctrl-C kills. Where an
+/// `up` of this project runs already, here or detached, the order goes to that one, and what has changed in the
+/// configuration is restarted. Instances that have an owner of another origin are left to whoever started it. The exit
+/// code is that of the first thing that failed for good.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Examples:\n  nixbox-helper up\n  nixbox-helper up sandbox other\n  nixbox-helper up -d && make test; nixbox-helper down"
+    after_help = "Examples:\n  nixbox-helper up\n  nixbox-helper up sandbox worker\n  nixbox-helper up -d && make test; nixbox-helper down"
 )]
 pub struct Args {
-    /// The instances [default: every enabled one]
+    /// The instances and jobs, with what they need [default: every enabled one]
     pub names: Vec<String>,
     /// Leave them running and return once they are ready
     #[arg(short, long)]
@@ -39,61 +51,35 @@ pub struct Args {
 
 pub fn run(args: Args, context: &Context) -> Result<u8, Report> {
     let project = context.project()?;
-    let instances = select::many(&project, &args.names, Unnamed::AllEnabled)?;
-    let owner = owner_binary::find()?;
-    // Before any thread exists, or it would be that thread which Ctrl-C ends.
-    let supervisor = Supervisor::new(&[Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP])?;
-    let changes = Changes::new(&project, &instances, Place::Here)?;
-    let mut crew = Crew::new(context, supervisor, changes, deadline(args.timeout));
-
-    let mut begun = Vec::new();
-    for (instance, found) in instances.iter().zip(presences(&instances, Duration::from_secs(2))) {
-        match found? {
-            Presence::Nobody => {
-                let words = context.forwarded(&project)?;
-                crew.start(instance, spec(&owner, instance, args.detach).args(words))?;
-                begun.push(*instance);
-            }
-            Presence::Here(status) => {
-                let left = if args.detach { "" } else { "; it is not ours and stays when we stop" };
-                context.output.note(format!("{}: already running (process {}){left}", instance.name, status.pid));
-                crew.follow(instance);
-            }
-            Presence::Silent(holder) => return Err(crate::presence::silent(&instance.name, holder.as_ref()).into()),
+    let choice = Choice::of(&project, &args.names)?;
+    // Before any thread exists: only this one goes on in the process that is guarded.
+    if !args.detach
+        && let Guarded::Over { code } = guard(GRACE)?
+    {
+        if code >= 128 {
+            Places::of(&project).clear();
         }
+        return Ok(code);
     }
-    let settled = settle(&mut crew)?;
-    if settled == Settled::Ready {
-        ps::show(ps::Answer { instances: ps::rows(&instances)? }, context)?;
-    }
-    match (args.detach, settled) {
-        (true, Settled::Ready) => Ok(DONE),
-        (true, Settled::Failed) | (_, Settled::Interrupted(_)) => {
-            crew.stop(GRACE)?;
-            Ok(match settled {
-                Settled::Interrupted(signal) if args.detach => 128 + signal as u8,
-                _ => crew.exit(),
-            })
-        }
-        (false, _) if begun.is_empty() => Ok(crew.exit()),
-        (false, _) => {
-            if crew.running() > 0 {
-                context.output.note("Ctrl-C stops them");
-            }
-            stay(&mut crew)?;
-            Ok(crew.exit())
-        }
+    let until = deadline(args.timeout);
+    let places = Places::of(&project);
+    let up = Up { choice, project: &project, places, context, until };
+    match Client::find(&up.places) {
+        Some(client) => up.by(&client, args.detach),
+        None if args.detach => up.detached(),
+        None => up.here(),
     }
 }
 
-fn spec(owner: &Path, instance: &Instance, detach: bool) -> Spec {
-    let spec = Spec::new(owner).args(["serve", &instance.name]);
-    match detach {
-        true => spec.placement(Placement::Detached).output(Sink::Append(instance.paths.log.clone())),
-        false => spec,
-    }
+struct Up<'a> {
+    choice: Choice<'a>,
+    project: &'a Project,
+    places: Places,
+    context: &'a Context,
+    until: Option<Instant>,
 }
 
+/// What became of the units, as far as `up` waits for it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Settled {
     Ready,
@@ -101,22 +87,259 @@ enum Settled {
     Interrupted(Signal),
 }
 
-/// Until each of them is ready, or will not be.
-fn settle(crew: &mut Crew<'_>) -> Result<Settled, Report> {
-    while crew.unsettled() > 0 {
-        if let Turn::Signal(signal) = crew.turn()? {
-            return Ok(Settled::Interrupted(signal));
+impl Up<'_> {
+    /// What somebody else keeps up already: it is waited for, and left alone otherwise.
+    fn elsewhere(&self, ours: &[UnitStatus]) -> Result<Vec<String>, Report> {
+        let is_ours = |one: &Instance| ours.iter().any(|unit| unit.name == one.name && unit.state.is_busy());
+        let asked = &self.choice.instances;
+        let mut found = Vec::new();
+        for (instance, presence) in asked.iter().zip(presences(asked, Duration::from_secs(2))) {
+            match presence? {
+                Presence::Nobody => {}
+                Presence::Here(_) if is_ours(instance) => {}
+                Presence::Here(status) => {
+                    let text = format!("{}: already running (process {})", instance.name, status.pid);
+                    self.context.output.note(text + "; it is not ours and stays when we stop");
+                    found.push(*instance);
+                }
+                Presence::Silent(holder) => return Err(presence::silent(&instance.name, holder.as_ref()).into()),
+            }
         }
+        if !found.is_empty() {
+            let changes = Changes::new(self.project, &found, Place::Here)?;
+            for instance in &found {
+                until_ready(instance, &changes, self.until)
+                    .map_err(|why| not_ready(&instance.name, why, &instance.paths.log))?;
+            }
+        }
+        Ok(found.into_iter().map(|instance| instance.name.clone()).collect())
     }
-    Ok(if crew.exit() == DONE { Settled::Ready } else { Settled::Failed })
-}
 
-/// Until somebody wants us to stop, or nothing is left to watch.
-fn stay(crew: &mut Crew<'_>) -> Result<(), Report> {
-    while crew.running() > 0 {
-        if let Turn::Signal(_) = crew.turn()? {
-            return crew.stop(GRACE);
+    fn show(&self, units: &[UnitStatus]) -> Result<(), Report> {
+        ps::show(ps::answer(units, &self.choice.instances, &self.choice.jobs)?, self.context)
+    }
+
+    /// This process keeps them up.
+    fn here(self) -> Result<u8, Report> {
+        let Some(_lock) = self.places.lock()? else {
+            return match Client::find(&self.places) {
+                Some(client) => self.by(&client, false),
+                None => Err(supervise::not_answering().into()),
+            };
+        };
+        let supervisor = Supervisor::new(&SIGNALS)?;
+        let mut session = Session::new(self.context, self.project, supervisor, &self.places)?;
+        let parent = i32::try_from(std::os::unix::process::parent_id()).unwrap_or_default();
+        let processes = [Some(Process::current()?), Process::of(parent)?].into_iter().flatten().collect();
+        session.open(&self.places, processes)?;
+        let elsewhere = self.elsewhere(&[])?;
+        let units = units(&self.choice, &elsewhere, self.project, self.context)?;
+        let asked = self.choice.asked(&units);
+        session.up(units, &asked, !self.choice.named.is_empty(), true)?;
+        let view = self.view(&session)?;
+        let settled = self.settle_here(&mut session)?;
+        if settled == Settled::Ready && view.is_none() {
+            // Ourselves we cannot ask.
+            self.show(&session.statuses())?;
+        }
+        match settled {
+            Settled::Interrupted(_) => session.end(None)?,
+            _ => {
+                if session.is_busy() && view.is_none() {
+                    self.context.output.note("Ctrl-C stops them");
+                }
+                while session.is_busy() {
+                    if let Turn::Signal(_) = session.turn(None)? {
+                        session.end(None)?;
+                    }
+                }
+            }
+        }
+        let (code, unsaid) = (session.exit(), session.unsaid());
+        session.close()?;
+        // It gives the terminal back when it hears that all is over.
+        drop(view.map(JoinHandle::join));
+        unsaid.iter().for_each(|report| self.context.output.report(report));
+        Ok(code)
+    }
+
+    /// A picture of what happens, drawn by a thread that asks as any other process would.
+    fn view(&self, session: &Session<'_>) -> Result<Option<JoinHandle<()>>, Report> {
+        if !view::is_possible(&self.context.output) {
+            return Ok(None);
+        }
+        let (drawn, project, places) = (session.drawn(), self.project.clone(), self.places.clone());
+        drawn.store(true, Ordering::Release);
+        let (me, output) = (Pid::this(), self.context.output);
+        let draw = move || {
+            let shown = Client::find(&places).ok_or_else(|| supervise::not_answering().into()).and_then(|client| {
+                let mut follow = client.follow()?;
+                view::show(&client, &mut follow, &project, "stop all")
+            });
+            drawn.store(false, Ordering::Release);
+            match shown {
+                Ok(Left::Over) => {}
+                // As if it had been typed without a picture.
+                Ok(Left::Asked | Left::Interrupted) => drop(kill(me, Signal::SIGINT)),
+                Err(report) => output.report(&report),
+            }
+        };
+        Ok(Some(std::thread::Builder::new().name("view".into()).spawn(draw)?))
+    }
+
+    fn settle_here(&self, session: &mut Session<'_>) -> Result<Settled, Report> {
+        while !session.is_settled() {
+            match session.turn(self.until)? {
+                Turn::Signal(signal) => return Ok(Settled::Interrupted(signal)),
+                Turn::Deadline => {
+                    for unit in session.unsettled() {
+                        session.failed(&self.late(&unit));
+                    }
+                    return Ok(Settled::Failed);
+                }
+                Turn::Went => {}
+            }
+        }
+        Ok(if session.exit() == DONE { Settled::Ready } else { Settled::Failed })
+    }
+
+    fn late(&self, unit: &UnitStatus) -> Report {
+        supervise::late(unit, self.project.instances.get(&unit.name))
+    }
+
+    /// A process of its own keeps them up.
+    fn detached(self) -> Result<u8, Report> {
+        self.places.prepare()?;
+        let spec = Spec::new(supervise::helper()?)
+            .args(["supervise"])
+            .args(self.context.forwarded(self.project)?)
+            .placement(Placement::Detached)
+            .output(Sink::Append(self.places.log.clone()));
+        let mut supervisor = Supervisor::new(&[])?;
+        supervisor.start(spec)?;
+        // It comes, or another one was first; either way there will be one.
+        let until = Instant::now() + Duration::from_secs(10);
+        loop {
+            if let Some(client) = Client::find(&self.places) {
+                return self.by(&client, true);
+            }
+            if Instant::now() > until {
+                return Err(supervise::not_started(&self.places).into());
+            }
+            std::thread::sleep(Duration::from_millis(2));
         }
     }
-    Ok(())
+
+    /// Another process keeps them up, or is about to.
+    fn by(&self, client: &Client, detach: bool) -> Result<u8, Report> {
+        let mask: SigSet = SIGNALS.into_iter().collect();
+        mask.thread_block().map_err(std::io::Error::from)?;
+        let signals = SignalFd::with_flags(&mask, SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC)
+            .map_err(std::io::Error::from)?;
+        let mut follow = client.follow()?;
+        let before = follow.units.clone();
+        let ran = |name: &str| before.iter().any(|unit| unit.name == name && unit.state.is_busy());
+        let elsewhere = self.elsewhere(&before)?;
+        let units = units(&self.choice, &elsewhere, self.project, self.context)?;
+        let names: Vec<_> = units.iter().map(|unit| unit.name.clone()).collect();
+        let is_named = !self.choice.named.is_empty();
+        let mut order = Order::Up { names: self.choice.asked(&units), units, named: is_named, whole: !is_named };
+        // What runs in another environment has other paths, and is not to be changed for that.
+        if let (true, Order::Up { units, names, whole, .. }) = (client.is_elsewhere(&self.places), &mut order) {
+            units.retain(|unit| !ran(&unit.name));
+            names.retain(|name| !ran(name));
+            *whole = false;
+        }
+        let Done { changed, removed, .. } = client.order(&order, &mut follow)?;
+        for name in names.iter().filter(|name| ran(name) && !changed.contains(name)) {
+            let pid = before.iter().find(|unit| unit.name == *name).and_then(|unit| unit.pid);
+            let process = pid.map(|pid| format!(" (process {pid})")).unwrap_or_default();
+            self.context.output.note(format!("{name}: already running{process}"));
+        }
+        for (names, what) in
+            [(&changed, "has changed, and is restarted"), (&removed, "is no longer declared, and stops")]
+        {
+            names.iter().for_each(|name| self.context.output.note(format!("{name}: {what}")));
+        }
+        let (settled, failure) =
+            self.settle_by(&mut follow, &names, &|name| !ran(name) || changed.iter().any(|one| one == name), &signals)?;
+        match settled {
+            Settled::Ready => {
+                self.show(&follow.units)?;
+                if !detach {
+                    self.context.output.note("another process keeps them up; `nixbox-helper down` stops them");
+                }
+                Ok(DONE)
+            }
+            Settled::Failed | Settled::Interrupted(_) => {
+                let is_busy = |name: &String| follow.unit(name).is_some_and(|unit| unit.state.is_busy());
+                let begun: Vec<_> = names.into_iter().filter(|name| !ran(name) && is_busy(name)).collect();
+                if !begun.is_empty() {
+                    let stop = Order::Stop { names: begun.clone(), grace_ms: None };
+                    // Without an answer it has ended meanwhile, and with it all that was begun.
+                    let _ = client.order(&stop, &mut follow);
+                    supervise::until_stopped(&mut follow, &begun, Some(Instant::now() + GRACE * 2))?;
+                }
+                // With nothing left to keep up it ends, and then whoever follows it sees that.
+                if !follow.units.iter().any(|unit| unit.state.is_busy()) {
+                    follow.gone(Some(Instant::now() + GRACE))?;
+                }
+                match (settled, failure) {
+                    (Settled::Interrupted(signal), _) => Ok(128 + signal as u8),
+                    (_, code) => Ok(code),
+                }
+            }
+        }
+    }
+
+    fn settle_by(
+        &self,
+        follow: &mut Follow,
+        names: &[String],
+        is_new: &dyn Fn(&str) -> bool,
+        signals: &SignalFd,
+    ) -> Result<(Settled, u8), Report> {
+        let (mut told, mut said, mut code) = (Vec::new(), Vec::new(), DONE);
+        loop {
+            let units: Vec<_> = names.iter().map(|name| follow.unit(name).cloned()).collect();
+            for unit in units.iter().flatten() {
+                let name = &unit.name;
+                match unit.state {
+                    State::Ready | State::Completed if is_new(name) && !said.contains(&(name.clone(), unit.state)) => {
+                        said.push((name.clone(), unit.state));
+                        supervise::tell_ready(unit, self.context);
+                    }
+                    State::Failed if !told.contains(name) => {
+                        told.push(name.clone());
+                        let is_instance = self.project.instances.contains_key(name);
+                        let report = unit_failed(unit, is_instance, said.contains(&(name.clone(), State::Ready)));
+                        self.context.output.report(&report);
+                        if code == DONE {
+                            code = report.exit();
+                        }
+                    }
+                    _ => {}
+                }
+            }
+            if units.iter().all(|unit| unit.as_ref().is_some_and(|unit| !unit.state.is_coming())) {
+                return Ok((if code == DONE { Settled::Ready } else { Settled::Failed }, code));
+            }
+            match follow.next(self.until, Some(signals.as_fd()))? {
+                Heard::Changed(_) => {}
+                Heard::Also => {
+                    let told = signals.read_signal().map_err(std::io::Error::from)?;
+                    if let Some(signal) = told.and_then(|info| Signal::try_from(info.ssi_signo as i32).ok()) {
+                        return Ok((Settled::Interrupted(signal), code));
+                    }
+                }
+                Heard::Deadline => {
+                    for unit in units.iter().flatten().filter(|unit| unit.state.is_coming()) {
+                        self.context.output.report(&self.late(unit));
+                    }
+                    return Ok((Settled::Failed, codes::UNIT_NOT_READY.exit as u8));
+                }
+                Heard::Over => return Err(supervise::not_answering().into()),
+            }
+        }
+    }
 }

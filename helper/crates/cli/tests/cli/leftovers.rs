@@ -12,11 +12,12 @@ fn killed() -> Option<Test> {
         return None;
     }
     let test = Test::new().config("[instances.a]\nmount.path = \"m t\"\n");
-    test.run("up -d").success();
+    // Nobody keeps it up: it would be started again.
+    let serve = test.spawn("serve a");
+    test.run("wait a").success();
     assert_eq!(test.run("ps --json").success().json()["instances"][0]["mounted"], true);
-    let pid = test.pid("a");
-    kill(Pid::from_raw(pid), Signal::SIGKILL).unwrap();
-    until("it is gone", || !alive(pid));
+    serve.signal(Signal::SIGKILL);
+    assert_eq!(serve.finish().code, None);
     Some(test)
 }
 

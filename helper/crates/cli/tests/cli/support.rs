@@ -125,6 +125,13 @@ impl Test {
         Running { child: Some(command.spawn().unwrap()) }
     }
 
+    /// The same, its output to a file that can be read meanwhile.
+    pub fn spawn_into(&self, line: &str, file: &Path) -> Running {
+        let mut command = self.command(helper());
+        command.args(line.split_whitespace()).stdout(std::fs::File::create(file).unwrap());
+        Running { child: Some(command.spawn().unwrap()) }
+    }
+
     /// The record that an owner publishes.
     pub fn record(&self, name: &str) -> Option<Value> {
         serde_json::from_slice(&std::fs::read(self.path(&format!("run/{name}.json"))).ok()?).ok()

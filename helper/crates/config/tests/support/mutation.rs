@@ -31,6 +31,26 @@ base = "src"
 exclude = ["target", "/dist/*.js"]
 mode = "overlay"
 
+[instances.sandbox.depends_on]
+seed = "completed"
+
+[instances.sandbox.restart]
+on = "on-failure"
+max = 3
+window = "2min"
+
+[instances.sandbox.restart.backoff]
+min = "100ms"
+max = "10s"
+factor = 3
+
+[instances.sandbox.health]
+exec = ["test", "-e", "ok"]
+interval = "30s"
+timeout = "2s"
+retries = 2
+start_period = "10s"
+
 [instances.sandbox.limits]
 size = "2GiB"
 files = 100000
@@ -100,6 +120,45 @@ sync = { remote = "team", mode = "real-time", debounce = "500ms" }
 [instances.sixth]
 mount = { path = "sixth" }
 sync = { remote = "team", partial = { prefetch = true, segment_size = "64KiB", bootstrap_query = "SELECT 1", bootstrap_length = "1MiB" } }
+health = { http = "http://127.0.0.1:8080/healthz" }
+
+[jobs.worker]
+enable = true
+instance = "sandbox"
+exec = ["make", "watch"]
+cwd = "src"
+user = "nobody:nogroup"
+stdin = "input.txt"
+
+[jobs.worker.env]
+LEVEL = "3"
+
+[jobs.worker.depends_on]
+second = "ready"
+third = "started"
+
+[jobs.worker.restart]
+on = "unless-stopped"
+max = 10
+window = "30s"
+backoff = { min = "1s", max = "1min", factor = 2 }
+
+[jobs.worker.health]
+http = "http://127.0.0.1:8080/healthz"
+interval = "1s"
+timeout = "500ms"
+retries = 5
+start_period = "3s"
+
+[jobs.worker.log]
+max_size = "1MiB"
+keep = 2
+
+[jobs.seed]
+instance = "second"
+exec = ["./seed"]
+restart = { on = "never" }
+health = { exec = ["true"] }
 "#;
 
 /// Marsaglia's xorshift: one seed, one file, forever.

@@ -16,6 +16,7 @@ use std::process::ExitStatus;
 use std::time::Duration;
 
 pub use self::captured::{Captured, MOST};
+pub use self::relay::PASSED_ON;
 pub use self::user::Account;
 pub use self::view::View;
 
@@ -36,6 +37,8 @@ pub struct Foreground {
     /// How long it may take. After that it is told to end, and then killed with all it has started: with everything
     /// below this process, which is to have no other children.
     pub limit: Option<Duration>,
+    /// When it has ended, what it has started ends as well, under the same condition.
+    pub leaves_nothing: bool,
 }
 
 /// Where the command's output goes.

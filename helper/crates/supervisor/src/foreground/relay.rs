@@ -18,7 +18,7 @@ use crate::descendants;
 use crate::pidfd::timeout;
 
 /// Passed on; the rest is the command's own business.
-const SIGNALS: [Signal; 7] = [
+pub const PASSED_ON: [Signal; 7] = [
     Signal::SIGINT,
     Signal::SIGTERM,
     Signal::SIGHUP,
@@ -31,20 +31,28 @@ const SIGNALS: [Signal; 7] = [
 /// What has not ended so long after it was told that its time is over is killed.
 const LAST_GRACE: Duration = Duration::from_secs(5);
 
+/// What the command has left behind is asked to end, and has so long for it.
+const LEFT_BEHIND: Duration = Duration::from_secs(2);
+
 /// What a terminal takes for the end of input.
 const END_OF_INPUT: u8 = 4;
 
 pub(super) fn run(what: &Foreground) -> io::Result<Ending> {
-    let mask: SigSet = SIGNALS.into_iter().collect();
+    let mask: SigSet = PASSED_ON.into_iter().collect();
     let before = mask.thread_swap_mask(nix::sys::signal::SigmaskHow::SIG_BLOCK)?;
     let signals = SignalFd::with_flags(&mask, SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC)?;
     // What the command leaves behind when its time is over comes to us, and can be found.
-    let _ = nix::sys::prctl::set_child_subreaper(what.limit.is_some());
+    let _ = nix::sys::prctl::set_child_subreaper(what.limit.is_some() || what.leaves_nothing);
     let began = Instant::now();
     let ended = start(what).and_then(|started| {
         let raw = (started.terminal.is_some() && what.input).then(Raw::begin);
-        let relay =
-            Relay { signals, limit: what.limit.map(|limit| began + limit), typed: Vec::new(), input: what.input };
+        let relay = Relay {
+            signals,
+            limit: what.limit.map(|limit| began + limit),
+            typed: Vec::new(),
+            input: what.input,
+            leaves_nothing: what.leaves_nothing,
+        };
         let ended = relay.attend(started, began);
         drop(raw);
         ended
@@ -59,6 +67,7 @@ struct Relay {
     /// Not taken by the terminal yet.
     typed: Vec<u8>,
     input: bool,
+    leaves_nothing: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -103,8 +112,10 @@ impl Relay {
             }
         }
         let status = started.child.wait()?;
-        if timed_out {
-            descendants::kill_all(std::process::id() as i32);
+        match (timed_out, self.leaves_nothing) {
+            (true, _) => descendants::clear(Duration::ZERO),
+            (false, true) => descendants::clear(LEFT_BEHIND),
+            (false, false) => {}
         }
         // What it said last.
         self.show(started.terminal.as_ref())?;

@@ -15,5 +15,6 @@ pub fn shell(script: &str) -> Foreground {
         input: false,
         outlet: Outlet::Captured,
         limit: None,
+        leaves_nothing: false,
     }
 }

@@ -1,0 +1,318 @@
+//! Real children, kept as a roster wants them: started in order, watched, examined, started again, stopped.
+
+mod checks;
+
+use std::collections::{HashMap, VecDeque};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::Signal;
+use nixbox_state::Process;
+
+use self::checks::Checks;
+use crate::descendants;
+use crate::event::{Event, Id};
+use crate::log::Log;
+use crate::roster::{Member, Order, Phase, PlanError, Roster, Taken};
+use crate::supervisor::{Supervisor, Waker};
+use crate::unit::{Readiness, Unit};
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum News {
+    /// A line of a unit's output.
+    Line {
+        unit: String,
+        line: String,
+    },
+    /// It is at something else now.
+    Moved {
+        unit: String,
+        phase: Phase,
+    },
+    /// It did not stop in time and was killed.
+    GraceOver {
+        unit: String,
+    },
+    /// Its output could not be kept.
+    LogFailed {
+        unit: String,
+        why: String,
+    },
+    Signal(Signal),
+    Woken,
+    Deadline,
+}
+
+#[derive(Debug)]
+pub struct Conductor {
+    supervisor: Supervisor,
+    roster: Roster,
+    /// Where each unit's process is to be found, by the unit's place.
+    children: HashMap<usize, Id>,
+    units: HashMap<Id, usize>,
+    logs: HashMap<usize, Log>,
+    checks: Checks,
+    /// What was told of each last.
+    told: Vec<Phase>,
+    news: VecDeque<News>,
+    socket: Option<PathBuf>,
+}
+
+impl Conductor {
+    /// `socket` is where units say that they are ready.
+    pub fn new(mut supervisor: Supervisor, socket: Option<&Path>) -> io::Result<Self> {
+        if let Some(socket) = socket {
+            supervisor.listen(socket)?;
+        }
+        Ok(Self {
+            supervisor,
+            roster: Roster::default(),
+            children: HashMap::new(),
+            units: HashMap::new(),
+            logs: HashMap::new(),
+            checks: Checks::default(),
+            told: Vec::new(),
+            news: VecDeque::new(),
+            socket: socket.map(Path::to_owned),
+        })
+    }
+
+    pub fn members(&self) -> impl Iterator<Item = &Member> {
+        self.roster.members()
+    }
+
+    pub fn member(&self, name: &str) -> Result<&Member, PlanError> {
+        self.roster.find(name).map(|at| self.roster.at(at))
+    }
+
+    pub fn process(&self, name: &str) -> Option<Process> {
+        let id = self.children.get(&self.roster.find(name).ok()?)?;
+        self.supervisor.child(*id)?.process()
+    }
+
+    pub fn waker(&self) -> Waker {
+        self.supervisor.waker()
+    }
+
+    pub fn take(&mut self, units: Vec<Unit>, whole: bool) -> Result<Taken, PlanError> {
+        self.roster.take(units, whole)
+    }
+
+    /// They are to run. `named`: also where they have done so or were stopped.
+    pub fn want(&mut self, names: &[String], named: bool) -> Result<(), PlanError> {
+        self.roster.want(names, named)
+    }
+
+    /// They are to stop; what lives in them stops before. Answers what was there to stop.
+    pub fn leave(&mut self, names: &[String], grace: Option<Duration>) -> Result<Vec<String>, PlanError> {
+        let left = self.roster.leave(names, grace)?;
+        // Those that were told already have less time now.
+        if let Some(grace) = grace {
+            for name in &left {
+                let at = self.roster.find(name)?;
+                if let (Phase::Stopping { .. }, Some(&id)) = (&self.roster.at(at).phase, self.children.get(&at)) {
+                    let _ = self.supervisor.stop(id, grace);
+                }
+            }
+        }
+        Ok(left)
+    }
+
+    pub fn again(&mut self, names: &[String], grace: Option<Duration>) -> Result<(), PlanError> {
+        self.roster.again(names, grace)
+    }
+
+    /// False where there is nothing to send it to.
+    pub fn signal(&self, name: &str, signal: Signal) -> Result<bool, PlanError> {
+        let at = self.roster.find(name)?;
+        let id = self.children.get(&at).filter(|_| self.roster.at(at).is_active());
+        Ok(id.is_some_and(|&id| self.supervisor.signal(id, signal).is_ok()))
+    }
+
+    /// Has a unit stand still with all that it has started, or go on. False where it does not run, or does so already.
+    pub fn pause(&mut self, name: &str, is_paused: bool) -> Result<bool, PlanError> {
+        let at = self.roster.find(name)?;
+        if !self.roster.pause(at, is_paused) {
+            return Ok(false);
+        }
+        if let Some(process) = self.process(name) {
+            let what = if is_paused { Signal::SIGSTOP } else { Signal::SIGCONT };
+            descendants::signal_tree(process.pid, what);
+        }
+        let phase = self.roster.at(at).phase.clone();
+        self.news.push_back(News::Moved { unit: name.to_owned(), phase });
+        Ok(true)
+    }
+
+    /// All of them, with all below them, and without asking.
+    pub fn kill_all(&mut self) -> io::Result<()> {
+        for member in self.roster.members().map(|member| member.unit.name.clone()).collect::<Vec<_>>() {
+            let _ = self.roster.leave(&[member], Some(Duration::ZERO));
+        }
+        self.supervisor.kill_all()
+    }
+
+    /// Whether anything runs or is about to.
+    pub fn is_busy(&self) -> bool {
+        self.roster.members().any(Member::is_busy)
+    }
+
+    /// What was ordered is begun now, and not only when `next` is asked.
+    pub fn settle(&mut self) {
+        self.carry_out();
+    }
+
+    /// Whether `next` has something to tell without sleeping.
+    pub fn has_news(&self) -> bool {
+        !self.news.is_empty()
+    }
+
+    /// Sleeps until something happens that somebody should know.
+    pub fn next(&mut self, deadline: Option<Instant>) -> io::Result<News> {
+        loop {
+            self.carry_out();
+            self.tell();
+            if let Some(news) = self.news.pop_front() {
+                return Ok(news);
+            }
+            if deadline.is_some_and(|at| at <= Instant::now()) {
+                return Ok(News::Deadline);
+            }
+            let failed = self.checks.begin_due(&self.roster, &mut self.supervisor)?;
+            if !failed.is_empty() {
+                failed.into_iter().for_each(|at| self.roster.examined(at, false, Instant::now()));
+                continue;
+            }
+            let until = [deadline, self.roster.next_at(), self.checks.next_at()].into_iter().flatten().min();
+            let event = self.supervisor.next(until)?;
+            self.hear(event);
+        }
+    }
+
+    /// What became of one is told before what follows from it for others.
+    fn hear(&mut self, event: Event) {
+        self.take_in(event);
+        self.tell();
+    }
+
+    fn take_in(&mut self, event: Event) {
+        let now = Instant::now();
+        match event {
+            Event::Signal(signal) => self.news.push_back(News::Signal(signal)),
+            Event::Woken => self.news.push_back(News::Woken),
+            Event::Deadline => {}
+            Event::Line { child, line } => {
+                let Some(&at) = self.units.get(&child) else { return };
+                self.keep(at, &line);
+                self.news.push_back(News::Line { unit: self.name(at), line });
+            }
+            Event::Ready { child } => {
+                if let Some(&at) = self.units.get(&child) {
+                    self.roster.ready(at, now);
+                }
+            }
+            Event::GraceOver { child } => {
+                if let Some(&at) = self.units.get(&child) {
+                    self.news.push_back(News::GraceOver { unit: self.name(at) });
+                }
+            }
+            Event::Ended { child, ended } => match self.units.get(&child) {
+                Some(&at) => {
+                    self.supervisor.end_strays();
+                    self.checks.forget(at, &mut self.supervisor);
+                    self.roster.ended(at, ended, now);
+                }
+                None => {
+                    if let Some((at, well)) = self.checks.ended(child, ended.success(), now) {
+                        self.roster.examined(at, well, now);
+                    }
+                }
+            },
+        }
+    }
+
+    fn carry_out(&mut self) {
+        loop {
+            let now = Instant::now();
+            let orders = self.roster.settle(now);
+            if orders.is_empty() {
+                return;
+            }
+            for order in orders {
+                match order {
+                    Order::Start(at) => match self.start(at) {
+                        Ok(()) => {
+                            self.roster.started(at, now);
+                            self.checks.add(at, self.roster.at(at), now);
+                        }
+                        Err(error) => self.roster.could_not_start(at, error.to_string(), now),
+                    },
+                    // What cannot be told has ended, which will be heard.
+                    Order::Stop(at, grace) => {
+                        // What stands still hears nothing.
+                        let name = self.name(at);
+                        let _ = self.pause(&name, false);
+                        if let Some(&id) = self.children.get(&at) {
+                            let _ = self.supervisor.stop(id, grace);
+                        }
+                    }
+                }
+                // Each step is told, also one that is over at once.
+                self.tell();
+            }
+        }
+    }
+
+    fn start(&mut self, at: usize) -> io::Result<()> {
+        let unit = &self.roster.at(at).unit;
+        let mut spec = unit.spec.clone();
+        if let (Readiness::Notified, Some(socket)) = (unit.ready, &self.socket) {
+            spec = spec.env("NOTIFY_SOCKET", socket);
+        }
+        match &unit.log {
+            Some(log) => drop(self.logs.insert(at, Log::open(log.clone())?)),
+            None => drop(self.logs.remove(&at)),
+        }
+        match self.children.get(&at) {
+            Some(&id) => self.supervisor.replace(id, spec),
+            None => {
+                let id = self.supervisor.start(spec)?;
+                self.children.insert(at, id);
+                self.units.insert(id, at);
+                Ok(())
+            }
+        }
+    }
+
+    fn keep(&mut self, at: usize, line: &str) {
+        let Some(log) = self.logs.get_mut(&at) else { return };
+        if let Err(error) = log.write([line]) {
+            // Said once, and not for each line.
+            self.logs.remove(&at);
+            self.news.push_back(News::LogFailed { unit: self.name(at), why: error.to_string() });
+        }
+    }
+
+    fn name(&self, at: usize) -> String {
+        self.roster.at(at).unit.name.clone()
+    }
+
+    fn tell(&mut self) {
+        for at in 0..self.roster.count() {
+            let member = self.roster.at(at);
+            match self.told.get_mut(at) {
+                None => {
+                    self.told.push(Phase::Idle);
+                    if member.phase == Phase::Idle {
+                        continue;
+                    }
+                    self.told[at] = member.phase.clone();
+                }
+                Some(told) if *told == member.phase => continue,
+                Some(told) => *told = member.phase.clone(),
+            }
+            self.news.push_back(News::Moved { unit: member.unit.name.clone(), phase: member.phase.clone() });
+        }
+    }
+}

@@ -1,0 +1,102 @@
+//! A unit's output as a file: a time and a line each. What has grown too large is put aside as `NAME.log.1`, what was
+//! there as `NAME.log.2`, and so on.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use crate::unit::LogFile;
+
+#[derive(Debug)]
+pub struct Log {
+    to: LogFile,
+    file: File,
+    length: u64,
+}
+
+/// The one that was put aside that many times ago.
+pub fn aside(path: &Path, number: u32) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(format!(".{number}"));
+    name.into()
+}
+
+impl Log {
+    pub fn open(to: LogFile) -> io::Result<Self> {
+        let file = begin(&to.path)?;
+        let length = file.metadata()?.len();
+        Ok(Self { to, file, length })
+    }
+
+    /// Lines that came together have one time.
+    pub fn write<'l>(&mut self, lines: impl IntoIterator<Item = &'l str>) -> io::Result<()> {
+        let now = format!("{:.3}", jiff::Timestamp::now());
+        let mut text = Vec::with_capacity(8 * 1024);
+        for line in lines {
+            text.extend_from_slice(now.as_bytes());
+            text.push(b' ');
+            text.extend_from_slice(line.as_bytes());
+            text.push(b'\n');
+        }
+        if self.length > 0 && self.length + text.len() as u64 > self.to.max_size {
+            self.put_aside()?;
+        }
+        self.file.write_all(&text)?;
+        self.length += text.len() as u64;
+        Ok(())
+    }
+
+    fn put_aside(&mut self) -> io::Result<()> {
+        let forgive = |done: io::Result<()>| match done {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            done => done,
+        };
+        let (path, keep) = (&self.to.path, self.to.keep);
+        forgive(fs::remove_file(aside(path, keep)))?;
+        for number in (1..keep).rev() {
+            forgive(fs::rename(aside(path, number), aside(path, number + 1)))?;
+        }
+        match keep {
+            0 => forgive(fs::remove_file(path))?,
+            _ => forgive(fs::rename(path, aside(path, 1)))?,
+        }
+        self.file = begin(path)?;
+        self.length = 0;
+        Ok(())
+    }
+}
+
+fn begin(path: &Path) -> io::Result<File> {
+    let file = OpenOptions::new().append(true).create(true).mode(0o600).open(path)?;
+    file.set_permissions(fs::Permissions::from_mode(0o600))?;
+    Ok(file)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn what_is_full_is_put_aside_and_no_line_is_lost() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a.log");
+        let mut log = Log::open(LogFile { path: path.clone(), max_size: 400, keep: 3 }).unwrap();
+        for number in 0..40 {
+            log.write([format!("line {number}").as_str()]).unwrap();
+        }
+        let files: Vec<_> = [aside(&path, 3), aside(&path, 2), aside(&path, 1), path.clone()].into();
+        assert!(files.iter().all(|file| file.metadata().unwrap().len() <= 400));
+        assert!(!aside(&path, 4).exists());
+        let text: String = files.iter().map(|file| fs::read_to_string(file).unwrap()).collect();
+        let found: Vec<_> = text.lines().map(|line| line.split_once(' ').unwrap().1.to_owned()).collect();
+        let last: Vec<_> = (40 - found.len()..40).map(|number| format!("line {number}")).collect();
+        assert_eq!(found, last);
+        assert!(found.len() > 30, "{}", found.len());
+        drop(log);
+        // What is there is gone on with.
+        Log::open(LogFile { path: path.clone(), max_size: 4000, keep: 3 }).unwrap().write(["more"]).unwrap();
+        assert!(fs::read_to_string(&path).unwrap().lines().count() > 1);
+    }
+}
