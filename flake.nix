@@ -32,10 +32,17 @@
         };
     in
     {
-      packages = eachSystem (pkgs: rec {
-        nixbox = pkgs.callPackage ./helper/package.nix { };
-        default = nixbox;
-      });
+      packages = eachSystem (
+        pkgs:
+        rec {
+          nixbox = pkgs.callPackage ./helper/package.nix { };
+          default = nixbox;
+        }
+        // lib.optionalAttrs (pkgs.stdenv.hostPlatform.system == "x86_64-linux") {
+          # what serves a remote; npm has it for no other system
+          tursodb = pkgs.callPackage ./helper/tursodb.nix { };
+        }
+      );
 
       overlays.default = final: _prev: { nixbox = final.callPackage ./helper/package.nix { }; };
 

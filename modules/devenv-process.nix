@@ -1,4 +1,4 @@
-# One owner as a devenv process, whatever devenv it is.
+# One owner, or one remote, as a devenv process, whatever devenv it is.
 {
   helper, # nixbox-helper
   lib,
@@ -11,26 +11,39 @@ let
 
   # The probe gives up by itself, well before a manager's patience ends: a
   # manager that abandons a probe may leave it running for ever.
-  probe = name: "${helper} ready ${name} --timeout 2";
+  probe = ready: "${helper} ${ready} --timeout 2";
   patience = 5;
   # With one probe a second this is a minute to come up. process-compose takes
   # the threshold as fatal, the native manager ignores it.
   attempts = 60;
 
 in
-name: instance:
+{
+  # what comes after `nixbox-helper`
+  serve,
+  ready,
+  # processes that are ready before this one starts
+  waitsFor ? [ ],
+  # what it needs is made first; a remote, which is none, makes it itself
+  instance ? null,
+  # of the rendered document, for its `restart`
+  kept ? { },
+  ...
+}:
 let
-  restart = import ./restart-words.nix instance;
+  restart = import ./restart-words.nix kept;
 in
 lib.mkMerge [
   {
     # 1.x knows no order between tasks and processes
-    exec = "${lib.optionalString (!typed) "${helper} init ${name} && "}exec ${helper} serve ${name}";
+    exec = "${
+      lib.optionalString (!typed && instance != null) "${helper} init ${instance} && "
+    }exec ${helper} ${serve}";
   }
   (lib.optionalAttrs typed {
     # no `notify`, no `timeout`: under process-compose both would switch this probe off
     ready = {
-      exec = probe name;
+      exec = probe ready;
       period = 1;
       probe_timeout = patience;
       failure_threshold = attempts;
@@ -41,7 +54,7 @@ lib.mkMerge [
       inherit (restart) max;
     };
     # without a suffix: process-compose refuses "@succeeded"
-    after = [ "agentfs:init" ];
+    after = lib.optional (instance != null) "agentfs:init" ++ map (p: "devenv:processes:${p}") waitsFor;
   })
   # 2.0 to 2.2: the native manager's five seconds are enough, if need be
   (
@@ -53,7 +66,7 @@ lib.mkMerge [
   (lib.optionalAttrs (!typed) {
     process-compose = {
       readiness_probe = {
-        exec.command = probe name;
+        exec.command = probe ready;
         period_seconds = 1;
         timeout_seconds = patience;
         failure_threshold = attempts;
@@ -62,6 +75,11 @@ lib.mkMerge [
         restart = restart.process-compose;
         max_restarts = restart.max;
       };
+    }
+    // lib.optionalAttrs (waitsFor != [ ]) {
+      depends_on = lib.genAttrs waitsFor (_: {
+        condition = "process_healthy";
+      });
     };
   })
 ]

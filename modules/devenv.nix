@@ -58,9 +58,7 @@ in
     env = environment;
 
     processes =
-      lib.mapAttrs' (
-        name: instance: lib.nameValuePair "agentfs-${name}" (process name instance)
-      ) instances
+      lib.listToAttrs (map (one: lib.nameValuePair one.name (process one)) (nixbox.processes document))
       // lib.mapAttrs' (name: value: lib.nameValuePair "agentfs-job-${name}" (job name value)) jobs.jobs;
 
     # Upstream of the processes: `devenv up` skips what is downstream of one.

@@ -48,6 +48,18 @@ let
     instances.Bad = { };
   };
 
+  served = of {
+    remotes.team.serve = {
+      port = 7440;
+      package = null;
+    };
+    remotes.cloud.url = "https://cloud.example.org";
+    instances = {
+      a.sync.remote = "team";
+      b.sync.remote = "cloud";
+    };
+  };
+
   process = one.config.processes.agentfs-sandbox;
   typed = process ? ready;
   flakeMode = one.config.devenv.flakesIntegration;
@@ -181,6 +193,59 @@ in
   "no $ where a manager would expand it" = check.that (
     !(lib.hasInfix "$" (process.exec + probe))
   ) process.exec;
+
+  "a served remote is one more process" =
+    let
+      remote = served.config.processes.agentfs-remote-team;
+    in
+    check.equal
+      {
+        names = agentfs served.config.processes;
+        inherit (remote) exec;
+        probe = if typed then remote.ready.exec else remote.process-compose.readiness_probe.exec.command;
+      }
+      {
+        names = [
+          "agentfs-a"
+          "agentfs-b"
+          "agentfs-remote-team"
+        ];
+        exec = "exec ${helper} remote serve team";
+        probe = "${helper} remote ready team --timeout 2";
+      };
+  "who syncs with it starts when it is ready, and nobody else" =
+    let
+      waits =
+        name:
+        let
+          inherit (served.config.processes) agentfs-a agentfs-b agentfs-remote-team;
+          it = { inherit agentfs-a agentfs-b agentfs-remote-team; }.${name};
+        in
+        if typed then it.after else it.process-compose.depends_on or { };
+    in
+    check.equal
+      (map waits [
+        "agentfs-a"
+        "agentfs-b"
+        "agentfs-remote-team"
+      ])
+      (
+        if typed then
+          [
+            [
+              "agentfs:init"
+              "devenv:processes:agentfs-remote-team"
+            ]
+            [ "agentfs:init" ]
+            [ ]
+          ]
+        else
+          [
+            { agentfs-remote-team.condition = "process_healthy"; }
+            { }
+            { }
+          ]
+      );
 
   "one process for each enabled instance" = check.equal (agentfs two.config.processes) [
     "agentfs-a-b"

@@ -17,15 +17,23 @@ let
     inherit (cfg) package configFile;
   };
 
-  unit = name: instance: {
+  restartOf =
+    one: import ./systemd-restart.nix { inherit lib; } (nixbox.enabled cfg).${one.instance}.restart;
+  unit = one: {
     Unit = {
-      Description = "AgentFS instance ${name}";
+      Description =
+        if one ? instance then "AgentFS instance ${one.instance}" else "AgentFS remote ${one.remote}";
     }
-    // (import ./systemd-restart.nix { inherit lib; } instance.restart).limit;
+    // lib.optionalAttrs (one ? instance) (restartOf one).limit
+    // lib.optionalAttrs (one.waitsFor or [ ] != [ ]) rec {
+      Wants = map (name: "${name}.service") one.waitsFor;
+      After = Wants;
+    };
     Install.WantedBy = [ "default.target" ];
     Service =
       service {
-        inherit name instance;
+        inherit (one) serve;
+        instance = if one ? instance then (nixbox.enabled cfg).${one.instance} else null;
         helper = lib.getExe helper;
         scope = "user";
       }
@@ -75,8 +83,8 @@ in
         helper
       ];
       systemd.user.services =
-        lib.mapAttrs' (name: instance: lib.nameValuePair "agentfs-${name}" (unit name instance)) (
-          nixbox.enabled cfg
+        lib.listToAttrs (
+          map (one: lib.nameValuePair one.name (unit one)) (nixbox.processes (nixbox.render cfg))
         )
         // lib.mapAttrs' (name: job: lib.nameValuePair "agentfs-job-${name}" (jobUnit name job)) (
           lib.filterAttrs (_: job: job.enable) cfg.jobs

@@ -40,9 +40,23 @@ let
     enable = true;
     instances.a = { };
   };
+  served = of {
+    enable = true;
+    remotes.team.serve.port = 7440;
+    instances.a.sync.remote = "team";
+  };
   unit = one.systemd.user.services.agentfs-a;
 in
 {
+  "a served remote is one more unit, and who syncs with it comes after it" =
+    let
+      inherit (served.systemd.user.services) agentfs-a agentfs-remote-team;
+    in
+    check.that (
+      agentfs-a.Unit.After == [ "agentfs-remote-team.service" ]
+      && agentfs-a.Unit.Wants == [ "agentfs-remote-team.service" ]
+      && lib.hasSuffix "/bin/nixbox-user remote serve team" agentfs-remote-team.Service.ExecStart
+    ) (builtins.toJSON served.systemd.user.services);
   "the unit serves" =
     check.that (lib.hasSuffix "/bin/nixbox-user serve a" unit.Service.ExecStart) unit.Service.ExecStart;
   "it asks a user's manager for nothing it may not do" = check.that (

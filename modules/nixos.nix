@@ -35,37 +35,50 @@ let
       description = "The ${what} that owners run as; one named `agentfs` is created.";
     };
 
-  unit = name: instance: {
-    description = "AgentFS instance ${name}";
-    wantedBy = [ "multi-user.target" ];
-    unitConfig = (import ./systemd-restart.nix { inherit lib; } instance.restart).limit;
-    path = [ "/run/wrappers" ]; # fusermount3
-    serviceConfig =
-      service {
-        inherit name instance;
-        helper = lib.getExe helper;
-        scope = "system";
-      }
-      // {
-        User = cfg.user;
-        Group = cfg.group;
-      }
-      // (
-        if cfg.dataDir == state then
-          {
-            StateDirectory = "agentfs";
-            StateDirectoryMode = "0700";
-          }
-        else
-          lib.optionalAttrs (instance.mount.backend == "none") { ReadWritePaths = [ cfg.dataDir ]; }
-      )
-      // lib.optionalAttrs (cfg.runtimeDir == runtime) {
-        RuntimeDirectory = "agentfs";
-        RuntimeDirectoryMode = "0700";
-        # shared: one unit's stop must not take the others' sockets away
-        RuntimeDirectoryPreserve = true;
-      };
-  };
+  unit =
+    one:
+    let
+      instance = if one ? instance then instances.${one.instance} else null;
+    in
+    {
+      description =
+        if one ? instance then "AgentFS instance ${one.instance}" else "AgentFS remote ${one.remote}";
+      wantedBy = [ "multi-user.target" ];
+      wants = map (name: "${name}.service") one.waitsFor or [ ];
+      after = map (name: "${name}.service") one.waitsFor or [ ];
+      unitConfig =
+        lib.optionalAttrs (instance != null)
+          (import ./systemd-restart.nix { inherit lib; } instance.restart).limit;
+      path = [ "/run/wrappers" ]; # fusermount3
+      serviceConfig =
+        service {
+          inherit (one) serve;
+          inherit instance;
+          helper = lib.getExe helper;
+          scope = "system";
+        }
+        // {
+          User = cfg.user;
+          Group = cfg.group;
+        }
+        // (
+          if cfg.dataDir == state then
+            {
+              StateDirectory = "agentfs";
+              StateDirectoryMode = "0700";
+            }
+          else
+            lib.optionalAttrs (instance == null || instance.mount.backend == "none") {
+              ReadWritePaths = [ cfg.dataDir ];
+            }
+        )
+        // lib.optionalAttrs (cfg.runtimeDir == runtime) {
+          RuntimeDirectory = "agentfs";
+          RuntimeDirectoryMode = "0700";
+          # shared: one unit's stop must not take the others' sockets away
+          RuntimeDirectoryPreserve = true;
+        };
+    };
   jobUnit =
     name: job:
     let
@@ -112,7 +125,9 @@ in
         helper
       ];
       systemd.services =
-        lib.mapAttrs' (name: instance: lib.nameValuePair "agentfs-${name}" (unit name instance)) instances
+        lib.listToAttrs (
+          map (one: lib.nameValuePair one.name (unit one)) (nixbox.processes (nixbox.render cfg))
+        )
         // lib.mapAttrs' (name: job: lib.nameValuePair "agentfs-job-${name}" (jobUnit name job)) (
           lib.filterAttrs (_: job: job.enable) cfg.jobs
         );

@@ -47,9 +47,44 @@ let
     runtimeDir = "/run/mine";
     instances.a.mount.backend = "none";
   };
+  served = of {
+    enable = true;
+    inherit package;
+    remotes.team.serve.port = 7440;
+    instances.a.sync.remote = "team";
+  };
   inherit (one.systemd.services.agentfs-a) serviceConfig;
 in
 {
+  "a served remote is one more unit, and who syncs with it comes after it" =
+    let
+      inherit (served.systemd.services) agentfs-a agentfs-remote-team;
+    in
+    check.equal
+      {
+        inherit (agentfs-a) after wants;
+        serves = lib.hasSuffix "/bin/nixbox-system remote serve team" agentfs-remote-team.serviceConfig.ExecStart;
+        inherit (agentfs-remote-team) description;
+        inherit (agentfs-remote-team.serviceConfig) User StateDirectory RuntimeDirectory;
+        inherit (fromTOML served.services.agentfs.configFile.text) remotes;
+      }
+      {
+        after = [ "agentfs-remote-team.service" ];
+        wants = [ "agentfs-remote-team.service" ];
+        serves = true;
+        description = "AgentFS remote team";
+        User = "agentfs";
+        StateDirectory = "agentfs";
+        RuntimeDirectory = "agentfs";
+        remotes.team = {
+          insecure = false;
+          serve = {
+            enable = true;
+            port = 7440;
+            program = "${served.services.agentfs.remotes.team.serve.package}/bin/tursodb";
+          };
+        };
+      };
   "one unit for each enabled instance" = check.equal (lib.attrNames one.systemd.services) [
     "agentfs-a"
   ];

@@ -1,27 +1,33 @@
-# One owner as a process-compose process.
+# One owner, or one remote, as a process-compose process.
 { lib, pkgs }:
 {
-  name,
+  name, # of the process
+  # what comes after `nixbox-helper`
+  serve,
+  ready,
+  # processes that are ready before this one starts
+  waitsFor ? [ ],
   package,
   configFile,
-  instance,
+  # of the rendered document, for its `restart`
+  kept ? { },
+  ...
 }:
 let
   # Probes do not get a process's environment: the command and the probe run
   # the same wrapper instead.
   helper = lib.getExe (
     import ./wrapper.nix { inherit pkgs; } {
-      name = "agentfs-${name}";
-      inherit package configFile;
+      inherit name package configFile;
     }
   );
-  restart = import ./restart-words.nix instance;
+  restart = import ./restart-words.nix kept;
 in
 {
-  command = "exec ${helper} serve ${name}";
+  command = "exec ${helper} ${serve}";
   readiness_probe = {
     # gives up by itself, before process-compose does
-    exec.command = "${helper} ready ${name} --timeout 2";
+    exec.command = "${helper} ${ready} --timeout 2";
     period_seconds = 1;
     timeout_seconds = 5;
     # as many failures in a row are fatal: a minute to come up
@@ -32,4 +38,9 @@ in
     max_restarts = restart.max;
   };
   shutdown.timeout_seconds = 15;
+}
+// lib.optionalAttrs (waitsFor != [ ]) {
+  depends_on = lib.genAttrs waitsFor (_: {
+    condition = "process_healthy";
+  });
 }

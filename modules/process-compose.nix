@@ -35,13 +35,11 @@ in
       inherit failed;
       warnings = nixbox.warnings cfg;
       value =
-        lib.mapAttrs' (
-          name: instance:
-          lib.nameValuePair "agentfs-${name}" (process {
-            inherit name instance;
-            inherit (cfg) package configFile;
-          })
-        ) (nixbox.enabled document)
+        lib.listToAttrs (
+          map (one: lib.nameValuePair one.name (process (one // { inherit (cfg) package configFile; }))) (
+            nixbox.processes document
+          )
+        )
         // lib.mapAttrs' (
           name: job:
           lib.nameValuePair "agentfs-job-${name}" (

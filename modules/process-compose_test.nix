@@ -25,10 +25,27 @@ let
       off.enable = false;
     };
   };
+  served = of {
+    enable = true;
+    remotes.team.serve = {
+      port = 7440;
+      package = null;
+    };
+    instances.a.sync.remote = "team";
+  };
   process = two.written.processes.agentfs-a;
   wrapper = lib.removeSuffix " ready a --timeout 2" process.readiness_probe.exec.command;
 in
 {
+  "a served remote is one more process, and who syncs with it waits for it" =
+    let
+      inherit (served.written.processes) agentfs-a agentfs-remote-team;
+    in
+    check.that (
+      lib.hasSuffix "/bin/agentfs-remote-team remote serve team" agentfs-remote-team.command
+      && lib.hasSuffix " remote ready team --timeout 2" agentfs-remote-team.readiness_probe.exec.command
+      && agentfs-a.depends_on.agentfs-remote-team.condition == "process_healthy"
+    ) (builtins.toJSON served.written.processes);
   "one process for each enabled instance" = check.equal (lib.attrNames two.written.processes) [
     "agentfs-a"
     "agentfs-b"

@@ -63,7 +63,17 @@ let
       token_file = r.tokenFile;
       token_env = r.tokenEnv;
     }
-    // lib.optionalAttrs (r.tokenCommand != [ ]) { token_command = r.tokenCommand; };
+    // lib.optionalAttrs (r.tokenCommand != [ ]) { token_command = r.tokenCommand; }
+    // lib.optionalAttrs (r.serve != null) { serve = serve r.serve; };
+
+  serve =
+    s:
+    present {
+      inherit (s) enable port;
+      program = if s.package == null then null else "${s.package}/bin/tursodb";
+      wal_alarm = s.walAlarm;
+    }
+    // lib.optionalAttrs (s.hosts != [ ]) { inherit (s) hosts; };
 
   http =
     h: { inherit (h) bind port expose; } // lib.optionalAttrs (h.hosts != [ ]) { inherit (h) hosts; };

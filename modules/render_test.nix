@@ -139,6 +139,13 @@ in
           tokenCommand = [ "pass" ];
           tokenEnv = "T";
           insecure = true;
+          serve = {
+            enable = false;
+            port = 7440;
+            package = check.package "tursodb" "/turso";
+            hosts = [ "sync.example.org" ];
+            walAlarm = "2GiB";
+          };
         };
       })
       {
@@ -247,6 +254,13 @@ in
           token_command = [ "pass" ];
           token_env = "T";
           insecure = true;
+          serve = {
+            enable = false;
+            port = 7440;
+            program = "/turso/bin/tursodb";
+            hosts = [ "sync.example.org" ];
+            wal_alarm = "2GiB";
+          };
         };
       };
 

@@ -18,6 +18,6 @@ restart: {
   limit = {
     StartLimitIntervalSec =
       if restart.window == null then 60 else lib.replaceStrings [ " " ] [ "" ] restart.window;
-    StartLimitBurst = restart.max + 1;
+    StartLimitBurst = (if restart.max == null then 5 else restart.max) + 1;
   };
 }

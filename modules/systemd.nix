@@ -1,35 +1,45 @@
-# The [Service] section of one owner, for NixOS ("system") and home-manager ("user").
+# The [Service] section of one owner, or one remote, for NixOS ("system") and home-manager ("user").
 { lib }:
 {
-  name,
-  instance,
+  serve, # what comes after `nixbox-helper`
+  instance ? null, # null: it is a remote
   helper, # the wrapper's program
   scope,
 }:
 let
-  mounted = instance.mount.backend != "none";
+  mounted = instance != null && instance.mount.backend != "none";
   system = scope == "system";
-  restart = import ./systemd-restart.nix { inherit lib; } instance.restart;
+  restart =
+    if instance == null then
+      {
+        on = "on-failure";
+        seconds = 2;
+      }
+    else
+      import ./systemd-restart.nix { inherit lib; } instance.restart;
   loopback =
-    lib.all
-      (
-        listener:
-        listener == null
-        || builtins.elem listener.bind [
-          "127.0.0.1"
-          "::1"
-        ]
-      )
-      [
-        instance.http
-        instance.nfs
-      ];
+    instance == null
+    ||
+      lib.all
+        (
+          listener:
+          listener == null
+          || builtins.elem listener.bind [
+            "127.0.0.1"
+            "::1"
+          ]
+        )
+        [
+          instance.http
+          instance.nfs
+        ];
 
   # Each of these sets NoNewPrivileges, and that disarms the setuid
   # fusermount3: only for an owner that does not mount.
   filters = {
     NoNewPrivileges = true;
-    RestrictNamespaces = true;
+    # a remote puts its server into a network of its own
+    RestrictNamespaces = if instance == null then "user net" else true;
     RestrictRealtime = true;
     RestrictSUIDSGID = true;
     LockPersonality = true;
@@ -63,7 +73,7 @@ in
 {
   Type = "notify";
   NotifyAccess = "main";
-  ExecStart = "${helper} serve ${name}";
+  ExecStart = "${helper} ${serve}";
   Restart = restart.on;
   RestartSec = restart.seconds;
   # wrong configuration, held by another owner, refused: trying again is no help

@@ -4,7 +4,7 @@ let
   unit =
     scope: backend: http:
     service {
-      name = "a";
+      serve = "serve a";
       helper = "/bin/h";
       instance = {
         mount = { inherit backend; };
@@ -15,6 +15,11 @@ let
     };
   mounted = unit "system" "auto" null;
   served = unit "system" "none" { bind = "0.0.0.0"; };
+  remote = service {
+    serve = "remote serve team";
+    helper = "/bin/h";
+    scope = "system";
+  };
   has = names: set: lib.filter (name: set ? ${name}) names;
 
   # from systemd.exec(5): each brings a mount namespace, or NoNewPrivileges
@@ -47,6 +52,26 @@ let
   ];
 in
 {
+  "a remote is confined, and may give its server a network of its own" =
+    check.equal
+      {
+        inherit (remote)
+          ExecStart
+          Type
+          ProtectSystem
+          NoNewPrivileges
+          RestrictNamespaces
+          IPAddressAllow
+          ;
+      }
+      {
+        ExecStart = "/bin/h remote serve team";
+        Type = "notify";
+        ProtectSystem = "strict";
+        NoNewPrivileges = true;
+        RestrictNamespaces = "user net";
+        IPAddressAllow = "localhost";
+      };
   "ready when the owner says so" =
     check.equal
       {

@@ -3,8 +3,40 @@
 let
   enabled = cfg: lib.filterAttrs (_: instance: instance.enable) cfg.instances;
 
+  # of the rendered document, as `settings` count, too
+  served =
+    document:
+    lib.filterAttrs (_: remote: remote.serve.enable or (remote ? serve)) (document.remotes or { });
+
   nixbox = {
-    inherit enabled;
+    inherit enabled served;
+
+    # The process of a served remote, and the one that an instance waits for.
+    remoteProcess = name: "agentfs-remote-${name}";
+    waitsFor =
+      document: name:
+      let
+        remote = (document.instances.${name} or { }).sync.remote or null;
+      in
+      lib.optional (served document ? ${toString remote}) (nixbox.remoteProcess remote);
+
+    # What runs, as every host says it in its own terms.
+    processes =
+      document:
+      map (name: {
+        name = "agentfs-${name}";
+        serve = "serve ${name}";
+        ready = "ready ${name}";
+        instance = name;
+        kept = document.instances.${name};
+        waitsFor = nixbox.waitsFor document name;
+      }) (builtins.attrNames (enabled document))
+      ++ map (name: {
+        name = nixbox.remoteProcess name;
+        serve = "remote serve ${name}";
+        ready = "remote ready ${name}";
+        remote = name;
+      }) (builtins.attrNames (served document));
 
     render = import ../render.nix { inherit lib; };
     toTOML = import ./to-toml.nix { inherit lib; };

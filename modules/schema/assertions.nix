@@ -138,6 +138,7 @@ let
     let
       remote = remotes.${name};
       url = remote.url or "";
+      isServed = nixbox.served document ? ${name};
       at' = option "remotes.${name}";
       words = builtins.filter (word: word != null) (
         [
@@ -157,7 +158,12 @@ let
       (require (match "[a-z0-9][a-z0-9_-]{0,62}" name != null)
         "${option "remotes"}.\"${name}\": a name is made of lower case letters, digits, - and _, starts with a letter or digit and has at most 63 characters"
       )
-      (require (isRemote url) "${at'}.url is no address of a remote, such as \"libsql://HOST\", \"https://HOST\" or \"http://127.0.0.1:PORT\", without a user, a password or a token in it")
+      (require (isRemote url || !(remote ? url) && isServed)
+        "${at'}.url is no address of a remote, such as \"libsql://HOST\", \"https://HOST\" or \"http://127.0.0.1:PORT\", without a user, a password or a token in it"
+      )
+      (require (!isServed || !(instances ? "remote-${name}"))
+        "${option "instances"}.\"remote-${name}\" and the remote ${name}, which is served here, would both be the process ${nixbox.remoteProcess name}; rename one of them"
+      )
       (require (!lib.hasPrefix "http://" url || isHere url || remote.insecure or false)
         "${at'}.url: over http everybody on the way to another machine reads the token; use https, or set ${at'}.insecure = true"
       )

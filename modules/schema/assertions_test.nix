@@ -243,6 +243,20 @@ in
       lease = "1999ms";
     };
   });
+  "remote: served here, and so without an address" = accepts {
+    remotes.team.serve.port = 7440;
+    instances.a.sync.remote = "team";
+  };
+  "remote: not served and without an address" = refuses "no address of a remote" {
+    remotes.team.serve = {
+      enable = false;
+      port = 7440;
+    };
+  };
+  "remote: an instance would have the same process" = refuses "agentfs-remote-team" {
+    remotes.team.serve.port = 7440;
+    instances.remote-team = { };
+  };
   "remote: no address" = refuses "no address of a remote" { remotes.team.url = "ftp://a"; };
   "remote: a token in the address" = refuses "no address of a remote" {
     remotes.team.url = "https://a?authToken=x";

@@ -44,10 +44,18 @@ in
     description = "The rendered `nixbox.toml`, to be read only: what `NIXBOX_CONFIG` names.";
   };
 
-  config.outputs.settings.processes.${name} = process {
-    inherit name;
-    instance = (nixbox.render cfg).instances.${name};
-    inherit (config) package;
-    inherit (config) configFile;
-  };
+  config.outputs.settings.processes = lib.listToAttrs (
+    map (
+      one:
+      lib.nameValuePair (lib.removePrefix "agentfs-" one.name) (
+        process (
+          one
+          // {
+            inherit (config) package configFile;
+            waitsFor = map (lib.removePrefix "agentfs-") (one.waitsFor or [ ]);
+          }
+        )
+      )
+    ) (nixbox.processes (nixbox.render cfg))
+  );
 }

@@ -20,8 +20,30 @@ let
     };
     off = { };
   };
+  served = of {
+    a = {
+      enable = true;
+      sync.remote = "team";
+      remotes.team.serve = {
+        port = 7440;
+        package = null;
+      };
+    };
+  };
 in
 {
+  "a served remote is one more process, and who syncs with it waits for it" =
+    let
+      inherit (served.written) processes;
+    in
+    check.that (
+      lib.attrNames processes == [
+        "a"
+        "remote-team"
+      ]
+      && processes.a.depends_on.remote-team.condition == "process_healthy"
+      && lib.hasSuffix " remote serve team" processes.remote-team.command
+    ) (builtins.toJSON processes);
   "one process for each service" = check.equal (lib.attrNames two.written.processes) [
     "a"
     "b"

@@ -15,17 +15,19 @@ HERE = Path(__file__).parent
 
 
 @contextmanager
-def sync_client(name, database, url):
+def sync_client(name, database, server):
     """One that has bootstrapped itself from the remote."""
-    argv = [sys.executable, HERE / "sync_driver.py", database, url]
+    argv = [sys.executable, HERE / "sync_driver.py", database, server.url]
     if name == "npm":
         modules = Path(os.environ.get("NIXBOX_TEST_NODE_MODULES", "node_modules")).resolve()
         if not (modules / "@tursodatabase/sync").is_dir():
             pytest.skip("@tursodatabase/sync from npm is not installed (tests/setup)")
-        argv = [need("node"), HERE / "sync_driver.mjs", database, url, modules]
+        argv = [need("node"), HERE / "sync_driver.mjs", database, server.url, modules]
     else:
         pytest.importorskip("turso.sync", reason="pyturso from PyPI is not installed (tests/setup)")
-    child = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    # Not among the arguments, which everybody can read.
+    env = {**os.environ, "SYNC_TOKEN": server.token or ""}
+    child = subprocess.Popen(argv, env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     try:
         yield Client(child)
         child.stdin.close()

@@ -5,7 +5,7 @@ import { pathToFileURL } from "node:url";
 
 const [path, url, modules] = process.argv.slice(2);
 const { connect } = await import(pathToFileURL(`${modules}/@tursodatabase/sync/dist/promise.js`));
-const database = await connect({ path, url });
+const database = await connect({ path, url, authToken: process.env.SYNC_TOKEN || undefined });
 
 const calls = {
   rows: async (sql, args = []) => {

@@ -1,13 +1,14 @@
 """Upstream's sync client of PyPI behind the protocol of sync_clients.py: calls on stdin, answers on stdout, a line each."""
 
 import json
+import os
 import sys
 from base64 import b64decode, b64encode
 
 import turso.sync
 
 path, url = sys.argv[1:]
-connection = turso.sync.connect(path, url)
+connection = turso.sync.connect(path, url, auth_token=os.environ["SYNC_TOKEN"] or None)
 
 
 def answer(call, sql="", args=()):

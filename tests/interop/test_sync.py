@@ -4,28 +4,37 @@ import os
 import subprocess
 import time
 
-from support import SYNCED, Project, need
+import pytest
+from support import SYNCED, Project, need, own_remote, sync_server
 
 
-def declare(project, remote):
-    project.configure(SYNCED.format(url=remote, more=""))
+def declare(project, remote, more=""):
+    project.configure(SYNCED.format(url=remote, more=more))
 
 
-def test_a_mounted_instance_and_upstreams_program(project, mounted, remote):
+@pytest.mark.parametrize("kind", [sync_server, own_remote], ids=["bare", "behind-the-proxy"])
+def test_a_mounted_instance_and_upstreams_program(project, make_project, mounted, kind):
     agentfs = need("AGENTFS_BIN")
-    declare(project, remote)
+    with kind(make_project(None)) as remote:
+        to_and_fro(project, mounted, remote, agentfs)
+
+
+def to_and_fro(project, mounted, remote, agentfs):
+    declare(project, remote.url, remote.more)
     content = os.urandom(300_000)
     theirs = project.base / "theirs"
     theirs.mkdir()
 
+    env = {"RUST_LOG": "off", "TURSO_DB_AUTH_TOKEN": remote.token or ""}
+
     def upstream(*words, **options):
-        return project.command(agentfs, *words, cwd=theirs, env={"RUST_LOG": "off"}, **options)
+        return project.command(agentfs, *words, cwd=theirs, env=env, **options)
 
     with mounted() as root:
         (root / "folder").mkdir()
         (root / "folder/ours").write_bytes(content)
         project.helper("sync", "push")
-        upstream("init", "world", "--sync-remote-url", remote)
+        upstream("init", "world", "--sync-remote-url", remote.url)
         there = upstream("fs", "world", "cat", "/folder/ours", text=False).stdout
         assert there == content
         upstream("fs", "world", "write", "/theirs", "written by upstream")

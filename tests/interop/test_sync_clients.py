@@ -5,19 +5,19 @@ import os
 
 import pytest
 from sdks import Sdk
-from support import SYNCED, sync_server
+from support import SYNCED, own_remote, sync_server
 from sync_clients import sync_client
 
 
-@pytest.fixture
-def server(make_project):
-    with sync_server(make_project(None)) as one:
+@pytest.fixture(params=[sync_server, own_remote], ids=["bare", "behind-the-proxy"])
+def server(request, make_project):
+    with request.param(make_project(None)) as one:
         yield one
 
 
 @pytest.fixture
 def here(make_project, server):
-    project = make_project(SYNCED.format(url=server.url, more=""))
+    project = make_project(SYNCED.format(url=server.url, more=server.more))
     project.helper("init")
     return project
 
@@ -33,7 +33,7 @@ def test_a_client_of_theirs(here, server, name):
     for path, content in files.items():
         write(here, path, content)
     here.helper("sync", "push")
-    with sync_client(name, here.base / "theirs.db", server.url) as client:
+    with sync_client(name, here.base / "theirs.db", server) as client:
         assert client.tree() == files
         # Each goes on with what the other has done.
         files["theirs"] = os.urandom(9000)
@@ -63,7 +63,7 @@ def test_a_client_of_theirs(here, server, name):
 
 @pytest.mark.parametrize("name", ["npm", "pypi"])
 def test_their_sdk_reads_what_was_pulled(make_project, here, server, name):
-    there = make_project(SYNCED.format(url=server.url, more=""))
+    there = make_project(SYNCED.format(url=server.url, more=server.more))
     there.helper("init")
     large = os.urandom(300_000)
     write(there, "large", large)

@@ -3,7 +3,7 @@
 from support.leftovers import Leftovers
 from support.needs import need
 from support.project import HELPER, OVER, OWNER, PLAIN, ROOT, Project
-from support.remote import SYNCED, network, sync_server
+from support.remote import SYNCED, network, own_remote, sync_server
 from support.scale import chance, scaled
 from support.sound import findings
 from support.trees import assert_same, seen
@@ -26,6 +26,7 @@ __all__ = [
     "findings",
     "need",
     "network",
+    "own_remote",
     "scaled",
     "seen",
     "sync_server",

@@ -9,6 +9,7 @@ import urllib.request
 from contextlib import closing, contextmanager
 
 from support.needs import need
+from support.project import HELPER
 from support.waiting import eventually
 
 SYNCED = """\
@@ -25,6 +26,9 @@ sync.remote = "team"
 
 class SyncServer:
     """`tursodb` with a database in the project's folder. It has no end of its own but being killed."""
+
+    # Nobody asks for one, and so nothing says where it is.
+    token, more = None, ""
 
     def __init__(self, project, name="remote"):
         self.program, self.project = need("tursodb"), project
@@ -64,6 +68,29 @@ def sync_server(project, name="remote"):
         yield server
     finally:
         server.kill()
+
+
+class OwnRemote:
+    """The same behind our proxy, which asks for a token."""
+
+    def __init__(self, project):
+        program = need("tursodb")
+        with closing(socket.create_server(("127.0.0.1", 0))) as free:
+            port = free.getsockname()[1]
+        project.configure(f'version = 1\n\n[remotes.team.serve]\nport = {port}\nprogram = "{program}"\n')
+        self.child = project.start(HELPER, "remote", "serve", "team", stderr=subprocess.DEVNULL)
+        eventually(lambda: project.helper("remote", "ready", "team", check=False).returncode == 0, 20, what="the remote")
+        file = project.root / ".agentfs/remotes/team/token"
+        self.url, self.token, self.more = f"http://127.0.0.1:{port}", file.read_text().strip(), f'token_file = "{file}"\n'
+
+
+@contextmanager
+def own_remote(project):
+    remote = OwnRemote(project)
+    try:
+        yield remote
+    finally:
+        assert project.stop(remote.child) == 0
 
 
 class Network:

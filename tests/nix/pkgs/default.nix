@@ -99,7 +99,15 @@ let
         buildPlatform = platform;
         targetPlatform = platform;
         cc = placeholder "cc";
-        mkDerivation = attrs: mk { name = attrs.name or "${attrs.pname}-${attrs.version}"; };
+        mkDerivation =
+          attrs:
+          if builtins.isFunction attrs then
+            let
+              final = attrs final;
+            in
+            pkgs.stdenv.mkDerivation final
+          else
+            mk { name = attrs.name or "${attrs.pname}-${attrs.version}"; };
       };
       hostPlatform = platform;
 

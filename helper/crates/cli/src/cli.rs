@@ -94,6 +94,7 @@ pub enum Verb {
     Timeline(timeline::Args),
     Sync(sync::Args),
     Snapshot(snapshot::Args),
+    Remote(remote::Args),
     Mcp(mcp::Args),
     Export(export::Args),
     Import(import::Args),

@@ -22,6 +22,7 @@ mod reference;
 mod render;
 mod review;
 mod select;
+mod served;
 mod shell;
 mod stopping;
 mod stored;

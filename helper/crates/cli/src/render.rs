@@ -21,7 +21,43 @@ pub struct Target<'p> {
 /// Seconds that an owner gets to stop in: more than it takes, less than a person waits.
 const STOP: u32 = 10;
 
-impl Target<'_> {
+/// One program that keeps running: an owner, or a remote that is served from here.
+pub struct Process<'p> {
+    /// `agentfs-NAME`, `agentfs-remote-NAME`
+    pub name: String,
+    /// What serves it, after the program and its options.
+    pub serve: Vec<&'p str>,
+    pub ready: Vec<&'p str>,
+    pub description: Option<&'p str>,
+    /// For people, where nobody has described it.
+    pub about: String,
+    /// The process that is ready before this one starts.
+    pub after: Option<String>,
+}
+
+impl<'p> Target<'p> {
+    pub fn processes(&self) -> Vec<Process<'p>> {
+        let remote = |name: &str| format!("agentfs-remote-{name}");
+        let remotes = self.project.served().map(|(name, _)| Process {
+            name: remote(name),
+            serve: vec!["remote", "serve", name],
+            ready: vec!["remote", "ready", name, "--timeout", "2"],
+            description: None,
+            about: format!("AgentFS remote {name}"),
+            after: None,
+        });
+        let served = |name: &str| self.project.served().any(|(served, _)| served == name);
+        let instances = self.project.enabled().map(|instance| Process {
+            name: format!("agentfs-{}", instance.name),
+            serve: vec!["serve", &instance.name],
+            ready: vec!["ready", &instance.name, "--timeout", "2"],
+            description: Some(instance.description.as_str()).filter(|text| !text.is_empty()),
+            about: format!("AgentFS instance {}", instance.name),
+            after: instance.sync.as_ref().map(|sync| sync.remote.as_str()).filter(|name| served(name)).map(remote),
+        });
+        remotes.chain(instances).collect()
+    }
+
     /// The words of a call, unquoted.
     fn words(&self, verb: &[&str]) -> Vec<String> {
         let mut words = vec![self.program.to_string_lossy().into_owned()];

@@ -3,6 +3,7 @@
 mod units;
 
 use std::collections::HashMap;
+use std::net::{IpAddr, Ipv4Addr};
 use std::path::{Path, PathBuf};
 
 use nixbox_report::{Code, Failure, codes};
@@ -46,10 +47,18 @@ impl<'a> Checker<'a> {
             let what = format!("{other} and {} share the variables {}…", instance.name, prefix(&instance.name));
             self.report(&codes::CONFIG_NAME_CLASH, &instance.name, &[], what, "rename one of them");
         }
+        for (remote, _) in self.project.served() {
+            let name = format!("remote-{remote}");
+            if self.project.instances.get(&name).is_some_and(|instance| instance.enable) {
+                let what =
+                    format!("{name} and the remote {remote}, which is served here, share the process agentfs-{name}");
+                self.report(&codes::CONFIG_NAME_CLASH, &name, &[], what, "rename one of them");
+            }
+        }
     }
 
     fn ports(&self) {
-        let mut seen = HashMap::new();
+        let mut seen: HashMap<_, &String> = HashMap::new();
         for instance in self.project.enabled() {
             let http = instance.http.as_ref().map(|http| ("http", http.bind, http.port));
             let nfs = instance.nfs.as_ref().map(|nfs| ("nfs", nfs.bind, nfs.port));
@@ -62,6 +71,16 @@ impl<'a> Checker<'a> {
                 let help = "give each a port of its own, or 0 to have a free one picked";
                 self.report(&codes::CONFIG_PORT_CLASH, &instance.name, &[surface, "port"], what, help);
             }
+        }
+        let loopback = IpAddr::V4(Ipv4Addr::LOCALHOST);
+        for (name, served) in self.project.served() {
+            let Some(other) = seen.insert((loopback, served.port), name) else { continue };
+            let document = self.document.remotes.get(name).and_then(|at| at.value.serve.as_ref());
+            let line = document.and_then(|at| at.value.port.as_ref()).map_or(1, |at| at.line);
+            let key = join(&join(&join("remotes", name), "serve"), "port");
+            let what = format!("{other} and the remote {name} both listen on {loopback} port {}", served.port);
+            let failure = Failure::new(&codes::CONFIG_PORT_CLASH, what);
+            self.problems.at(line, &key, failure.help("give each a port of its own"));
         }
     }
 

@@ -190,18 +190,28 @@ pub(crate) struct InstanceDocument {
 /// A Turso or libSQL database, in the cloud or self-hosted, and where the token for it comes from: a file, a command or
 /// a variable. The owner alone reads it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
-#[schemars(extend("required" = ["url"], "not" = { "anyOf": [
-    { "required": ["token_file", "token_env"] },
-    { "required": ["token_file", "token_command"], "properties": { "token_command": { "minItems": 1 } } },
-    { "required": ["token_env", "token_command"], "properties": { "token_command": { "minItems": 1 } } },
-] }))]
+#[schemars(extend(
+    "anyOf" = [
+        { "required": ["url"] },
+        { "required": ["serve"], "properties": { "serve": { "not": {
+            "required": ["enable"], "properties": { "enable": { "const": false } }
+        } } } },
+    ],
+    "not" = { "anyOf": [
+        { "required": ["token_file", "token_env"] },
+        { "required": ["token_file", "token_command"], "properties": { "token_command": { "minItems": 1 } } },
+        { "required": ["token_env", "token_command"], "properties": { "token_command": { "minItems": 1 } } },
+    ] }
+))]
 #[serde(deny_unknown_fields)]
 pub(crate) struct RemoteDocument {
-    /// Where it is: `libsql://…` or `https://…`; `http://…` on this machine, elsewhere only with `insecure`.
+    /// Where it is: `libsql://…` or `https://…`; `http://…` on this machine, elsewhere only with `insecure`. Of one that is
+    /// served here it is `http://127.0.0.1:PORT` where nothing is said.
     #[schemars(with = "String", regex(pattern = "^(libsql|https|http)://[^/@?#\\s:]+(:[1-9][0-9]*)?(/[^@?#\\s]*)?$"))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub url: Option<At<String>>,
-    /// The file that holds the token, relative to the project root. One that everybody can read is refused.
+    /// The file that holds the token, relative to the project root. One that everybody can read is refused. Of a remote that
+    /// is served here it is made where it is missing, and is in its folder where nothing is said.
     #[schemars(length(min = 1))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub token_file: Option<At<String>>,
@@ -218,6 +228,37 @@ pub(crate) struct RemoteDocument {
     #[schemars(extend("default" = false))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub insecure: Option<At<bool>>,
+    /// Serves the remote from this machine: `nixbox-helper remote serve`. Without this table it is somebody else's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub serve: Option<At<ServeDocument>>,
+}
+
+/// A remote of one's own: `tursodb --sync-server` on a database in `DATA_DIR/remotes/NAME`, reached only through a proxy on
+/// `127.0.0.1` that asks for the token.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ServeDocument {
+    /// False: it is not served, as if this table were not there.
+    #[schemars(extend("default" = true))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub enable: Option<At<bool>>,
+    /// The port on `127.0.0.1`.
+    #[schemars(range(min = 1), extend("default" = 7440))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub port: Option<At<u16>>,
+    /// Turso's program `tursodb`, relative to the project root. Where nothing is said it is the one on `PATH`.
+    #[schemars(length(min = 1))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub program: Option<At<String>>,
+    /// What the machine may be called by, beside `localhost` and its loopback addresses: the name under which a proxy with TLS
+    /// in front passes requests on.
+    #[schemars(default, inner(length(max = 253), pattern("^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$")))]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub hosts: Vec<At<String>>,
+    /// Warn when the database's log is larger, such as `"2GiB"`. It keeps every change for ever.
+    #[schemars(extend("default" = "1GiB"))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub wal_alarm: Option<At<Size>>,
 }
 
 /// With what an instance is synced, and when: what it holds goes there, and what others have put there comes here.

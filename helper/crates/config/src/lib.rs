@@ -33,7 +33,8 @@ pub use load::{Loaded, load};
 pub use origin::{Origin, Origins, Setting};
 pub use paths::in_store;
 pub use project::{
-    Base, Encryption, Http, Instance, KeySource, Limits, Mount, Nfs, Partial, Paths, Project, Remote, Sync,
+    Base, Encryption, Http, Instance, KeySource, Limits, Mount, Nfs, Partial, Paths, Project, Remote, Served,
+    ServedPaths, Sync,
 };
 pub use render::{to_json, to_toml};
 pub use schema::schema;

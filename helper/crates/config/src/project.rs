@@ -178,6 +178,38 @@ pub struct Remote {
     pub token: Option<KeySource>,
     /// It may be asked over `http` although it is on another machine.
     pub insecure: bool,
+    /// How it is served from here, where it is.
+    pub serve: Option<Served>,
+}
+
+/// A remote of this project's own.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Served {
+    /// On `127.0.0.1`.
+    pub port: u16,
+    /// Where `tursodb` was said to be.
+    pub program: Option<PathBuf>,
+    /// What this machine may be called by, beside the names that it always has.
+    pub hosts: Vec<String>,
+    /// How large its log may become before somebody is told.
+    pub wal_alarm: Size,
+    pub paths: ServedPaths,
+}
+
+/// Where a served remote keeps what it keeps.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ServedPaths {
+    /// `DATA_DIR/remotes/NAME`
+    pub dir: PathBuf,
+    /// `remote.db` in it; its log lies beside it, and is as much part of it.
+    pub db: PathBuf,
+    pub wal: PathBuf,
+    pub token: PathBuf,
+    pub lock: PathBuf,
+    /// `RUNTIME_DIR/NAME.remote.sock`
+    pub socket: PathBuf,
+    /// `RUNTIME_DIR/NAME.remote.log`: where a detached one's output goes.
+    pub log: PathBuf,
 }
 
 /// Where a key or a token is to be had when it is needed. Never the thing itself.
@@ -194,6 +226,11 @@ impl Project {
     /// The enabled instances, by name.
     pub fn enabled(&self) -> impl Iterator<Item = &Instance> {
         self.instances.values().filter(|instance| instance.enable)
+    }
+
+    /// The remotes that are served from here, by name.
+    pub fn served(&self) -> impl Iterator<Item = (&String, &Served)> {
+        self.remotes.iter().filter_map(|(name, remote)| Some((name, remote.serve.as_ref()?)))
     }
 
     /// The instance of that name, or the default one.
@@ -218,6 +255,25 @@ impl Sync {
     /// It writes to the remote by itself, and so has the lease for as long as it runs.
     pub fn writes(&self) -> bool {
         matches!(self.mode, SyncMode::Periodic | SyncMode::RealTime)
+    }
+}
+
+impl ServedPaths {
+    /// Below the data folder. No instance's database can have this name.
+    pub const FOLDER: &str = "remotes";
+
+    pub fn of(name: &str, data_dir: &Path, runtime_dir: &Path) -> Self {
+        let dir = data_dir.join(Self::FOLDER).join(name);
+        let runtime = |extension| runtime_dir.join(format!("{name}.remote.{extension}"));
+        Self {
+            db: dir.join("remote.db"),
+            wal: dir.join("remote.db-wal"),
+            token: dir.join("token"),
+            lock: dir.join("serve.lock"),
+            dir,
+            socket: runtime("sock"),
+            log: runtime("log"),
+        }
     }
 }
 

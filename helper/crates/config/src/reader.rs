@@ -13,7 +13,7 @@ use nixbox_report::{Code, Failure, codes};
 
 use crate::document::{
     At, Document, EncryptionDocument, HttpDocument, InstanceDocument, LimitsDocument, McpDocument, MountDocument,
-    NfsDocument, PartialDocument, RemoteDocument, SyncDocument,
+    NfsDocument, PartialDocument, RemoteDocument, ServeDocument, SyncDocument,
 };
 use crate::problems::Problems;
 use crate::schema;
@@ -71,12 +71,27 @@ fn instance(table: &mut Table<'_, '_>) -> InstanceDocument {
 }
 
 fn remote(table: &mut Table<'_, '_>) -> RemoteDocument {
+    let serve = table.table("serve", serve);
+    // Of one that is served from here the address is known.
+    let is_served = serve.as_ref().is_some_and(|at| at.value.enable.as_ref().is_none_or(|enable| enable.value));
+    let help = "write where the remote is, such as url = \"https://…\", or serve it from here with a table `serve`";
     RemoteDocument {
-        url: table.needed("url", "write where the remote is, such as url = \"https://…\""),
+        url: if is_served { table.text("url") } else { table.needed("url", help) },
         token_file: table.text("token_file"),
         token_command: table.list("token_command"),
         token_env: table.text("token_env"),
         insecure: table.flag("insecure"),
+        serve,
+    }
+}
+
+fn serve(table: &mut Table<'_, '_>) -> ServeDocument {
+    ServeDocument {
+        enable: table.flag("enable"),
+        port: table.integer("port", 1, u16::MAX),
+        program: table.text("program"),
+        hosts: table.list("hosts"),
+        wal_alarm: table.size("wal_alarm"),
     }
 }
 

@@ -9,9 +9,9 @@ use nixbox_report::{Failure, Report, codes};
 
 use crate::document::{
     At, Document, EncryptionDocument, HttpDocument, InstanceDocument, LimitsDocument, McpDocument, MountDocument,
-    NfsDocument, PartialDocument, RemoteDocument, SyncDocument,
+    NfsDocument, PartialDocument, RemoteDocument, ServeDocument, SyncDocument,
 };
-use crate::project::{Encryption, Http, Instance, KeySource, Limits, Nfs, Partial, Project, Remote, Sync};
+use crate::project::{Encryption, Http, Instance, KeySource, Limits, Nfs, Partial, Project, Remote, Served, Sync};
 use crate::reader::VERSION;
 use crate::words::{Backend, SyncMode};
 
@@ -141,6 +141,7 @@ fn remote(remote: &Remote) -> RemoteDocument {
         token_command: Vec::new(),
         token_env: None,
         insecure: given(remote.insecure),
+        serve: remote.serve.as_ref().map(|it| At::nowhere(served(it))),
     };
     match &remote.token {
         None => none,
@@ -149,6 +150,16 @@ fn remote(remote: &Remote) -> RemoteDocument {
             RemoteDocument { token_command: words.iter().cloned().map(At::nowhere).collect(), ..none }
         }
         Some(KeySource::Variable(name)) => RemoteDocument { token_env: given(name.clone()), ..none },
+    }
+}
+
+fn served(served: &Served) -> ServeDocument {
+    ServeDocument {
+        enable: given(true),
+        port: given(served.port),
+        program: served.program.as_deref().and_then(|program| given(text(program))),
+        hosts: served.hosts.iter().cloned().map(At::nowhere).collect(),
+        wal_alarm: given(served.wal_alarm),
     }
 }
 

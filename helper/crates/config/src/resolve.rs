@@ -5,6 +5,7 @@ mod engine;
 mod nfs;
 mod partial;
 mod secret_source;
+mod serve;
 mod surfaces;
 mod sync;
 mod units;
@@ -42,7 +43,7 @@ pub(crate) fn resolve(
     let agentfs_program = resolver.agentfs_program(document);
     let default_at = resolver.settings.len();
     let log_level = resolver.log_level(document);
-    let remotes = resolver.remotes(document);
+    let remotes = resolver.remotes(document, &data_dir, &runtime_dir);
     let instances: BTreeMap<_, _> = document
         .instances
         .iter()

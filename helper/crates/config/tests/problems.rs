@@ -6,7 +6,7 @@ mod support;
 
 use std::fs;
 
-use nixbox_config::McpTool;
+use nixbox_config::{KeySource, McpTool};
 use support::Scene;
 
 fn fails(text: &str, expected: &[(&str, usize, &str)]) {
@@ -441,6 +441,16 @@ fn a_remote_has_an_address_that_is_one_and_no_secret_in_it() {
         let said = format!("{:?}", Scene::new(&format!("version = 1\n{}", of(&line))).failures());
         assert!(!said.contains(token), "{said}");
     }
+    let served = |lines: &str| format!("version = 1\n[remotes.r.serve]\n{lines}");
+    let project = Scene::new(&served("port = 8080\n")).project();
+    let remote = &project.remotes["r"];
+    assert_eq!(remote.address.to_string(), "http://127.0.0.1:8080");
+    assert_eq!(remote.token, Some(KeySource::File(project.data_dir.join("remotes/r/token"))));
+    fails("[remotes.r.serve]\nenable = false\n", &[("value", 2, "remotes.r.url")]);
+    fails("[remotes.r.serve]\nport = 0\n", &[("value", 3, "remotes.r.serve.port")]);
+    fails("[remotes.r.serve]\nhosts = [\"A\"]\n", &[("value", 3, "remotes.r.serve.hosts")]);
+    fails("[remotes.r.serve]\n[remotes.s.serve]\nport = 7440\n", &[("port-clash", 4, "remotes.s.serve.port")]);
+    fails("[remotes.r.serve]\n[instances.remote-r]\n", &[("name-clash", 3, "instances.remote-r")]);
     fails("[remotes.R]\nurl = \"https://a\"\n", &[("instance-name", 2, "remotes.R")]);
 }
 

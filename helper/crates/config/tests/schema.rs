@@ -52,7 +52,7 @@ const WITH_EXEC: &str = "\nexec = [\"true\"]\n[jobs.z]\nexec = [\"true\"]\n[inst
 /// What must stand in a table beside `key`.
 fn beside(path: &str, key: &str) -> &'static str {
     match (path, key) {
-        ("remotes.x", "url") => return "",
+        ("remotes.x", "url") | ("remotes.x.serve", _) => return "",
         ("remotes.x", _) => return "\nurl = \"https://a\"",
         (path, _) if path.ends_with(".partial") => {
             return "\n[instances.x.sync]\nremote = \"r\"\n[remotes.r]\nurl = \"https://a\"";
@@ -77,7 +77,7 @@ fn beside(path: &str, key: &str) -> &'static str {
 #[test]
 fn the_schema_has_the_keys_that_the_reader_asks_for_and_no_others() {
     let tables = tables();
-    assert_eq!(tables.len(), 19);
+    assert_eq!(tables.len(), 20);
     for (path, keys) in tables {
         let failures = in_table(&path, &format!("zzzzzzzzzzzz = 1{}", beside(&path, ""))).failures();
         let help = failures[0].help.clone().unwrap();
@@ -102,7 +102,7 @@ fn every_key_is_read_and_has_a_description() {
 #[test]
 fn the_defaults_of_the_schema_are_the_real_ones() {
     let tables_of = "version = 1\n[instances.x.http]\n[instances.x.nfs]\n[instances.x.encryption]\nkey_env = \"K\"\n\
-                     [remotes.x]\nurl = \"https://a\"\n[instances.y.sync]\nremote = \"x\"\n\
+                     [remotes.x]\nurl = \"https://a\"\n[remotes.x.serve]\n[instances.y.sync]\nremote = \"x\"\n\
                      [instances.x.health]\nexec = [\"true\"]\n[instances.x.restart]\n[jobs.z.restart]\n\
                      [jobs.z]\ninstance = \"x\"\nexec = [\"true\"]\n[jobs.z.health]\nexec = [\"true\"]\n";
     let scene = Scene::new(tables_of);
@@ -396,14 +396,27 @@ fn remote() -> impl Strategy<Value = Value> {
         6 => table(vec![url(), variable()]),
         6 => table(vec![url(), command()]),
         1 => table(vec![url(), file(), variable(), command()]),
+        3 => table(vec![url(), ("serve", mostly(serve()).boxed())]),
     ];
     // Mostly there: nothing is a remote without it.
     (some, 0..12).prop_map(|(mut remote, with)| {
-        if let (Some(table), 1..) = (remote.as_object_mut(), with) {
+        if let (Some(table), 1..) = (remote.as_object_mut(), with)
+            && (with > 6 || !table.contains_key("serve"))
+        {
             table.entry("url").or_insert(json!("https://a"));
         }
         remote
     })
+}
+
+fn serve() -> impl Strategy<Value = Value> {
+    table(vec![
+        ("enable", flag()),
+        ("port", mostly(select(vec![json!(7440), json!(0), json!(65536)])).boxed()),
+        ("program", words(&["bin/tursodb"])),
+        ("hosts", mostly(select(vec![json!(["sync.example.org"]), json!(["A:1"]), json!([])])).boxed()),
+        ("wal_alarm", mostly(select(vec![json!("2GiB"), json!(100), json!("much")])).boxed()),
+    ])
 }
 
 /// JSON Schema has no word for an address that tools agree on.

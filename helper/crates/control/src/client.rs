@@ -6,6 +6,8 @@ use std::time::{Duration, Instant};
 use nix::sys::socket::getsockopt;
 use nix::sys::socket::sockopt::PeerCredentials;
 use nix::unistd::geteuid;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 
 use crate::body::{Frame, frame_header, read_frame, write_frame};
 use crate::message::{Refusal, Request, Response, Status};
@@ -112,13 +114,20 @@ impl Client {
         }
     }
 
-    fn send(&mut self, request: &Request, deadline: Option<Instant>) -> Result<(), Error> {
+    pub(crate) fn send(&mut self, request: &impl Serialize, deadline: Option<Instant>) -> Result<(), Error> {
         let stream = self.stream.get_mut();
         stream.set_write_timeout(remaining(deadline)?)?;
         Ok(stream.write_all(&encode(request))?)
     }
 
     fn receive(&mut self, deadline: Option<Instant>) -> Result<Response, Error> {
+        match self.next_line(deadline)? {
+            Response::Refused(refusal) => Err(Error::Refused(refusal)),
+            response => Ok(response),
+        }
+    }
+
+    pub(crate) fn next_line<T: DeserializeOwned>(&mut self, deadline: Option<Instant>) -> Result<T, Error> {
         // A line may come in pieces, so the deadline is set anew before each.
         loop {
             self.stream.get_mut().set_read_timeout(remaining(deadline)?)?;
@@ -132,10 +141,7 @@ impl Client {
                 Err(error) => return Err(error.into()),
             }
         }
-        match decode(&std::mem::take(&mut self.line)).map_err(|error| Error::Protocol(error.to_string()))? {
-            Response::Refused(refusal) => Err(Error::Refused(refusal)),
-            response => Ok(response),
-        }
+        decode(&std::mem::take(&mut self.line)).map_err(|error| Error::Protocol(error.to_string()))
     }
 }
 

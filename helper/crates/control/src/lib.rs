@@ -16,11 +16,14 @@
 //! cannot go on; from an owner, a line `refused` follows it. A connection that closes before either has broken off,
 //! and nobody takes its body for a whole one. Bodies that hold several things are JSON objects a line.
 //!
+//! Who serves a remote of this project's own is asked the same way, with words of its own ([`HostedRequest`]).
+//!
 //! An owner that only answers one request speaks the same over the socket that is its standard input.
 
 mod apply;
 mod body;
 mod client;
+mod hosted;
 mod message;
 mod name;
 mod operation;
@@ -33,6 +36,7 @@ mod wire;
 pub use apply::{Applied, FileOperation, MAX_OPERATIONS, MAX_OPERATIONS_BYTES, Permissions};
 pub use body::{BROKEN_OFF, Frame, MAX_FRAME, frame_header, read_frame, write_frame};
 pub use client::{Client, Conversation, Error, Subscription};
+pub use hosted::{Hold, Hosted, HostedPhase, HostedRequest, HostedResponse, HostedStatus};
 pub use message::{HttpStatus, MountStatus, NfsStatus, Phase, Refusal, Request, Response, Status};
 pub use name::Name;
 pub use operation::{

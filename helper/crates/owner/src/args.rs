@@ -14,6 +14,8 @@ pub(crate) struct Args {
 pub(crate) enum Verb {
     /// Hold an instance's database and offer its surfaces, in the foreground, until told to stop
     Serve(Serve),
+    /// Serve a remote that the configuration declares with `serve`, in the foreground, until told to stop
+    ServeRemote(Target),
     /// Create an instance's database where it is missing
     Init {
         #[command(flatten)]
@@ -141,7 +143,8 @@ impl Verb {
             Self::Serve(Serve { target, .. })
             | Self::Init { target, .. }
             | Self::Restore { target, .. }
-            | Self::Request(target) => target.project.log_format,
+            | Self::Request(target)
+            | Self::ServeRemote(target) => target.project.log_format,
             Self::Relocate(Relocate { target, .. }) => target.project.log_format,
             Self::Rekey(rekey) => rekey.target.project.log_format,
             Self::Fsck(kept) | Self::Migrate(kept) => kept.project.log_format,

@@ -7,6 +7,7 @@ mod failure;
 mod folders;
 mod follow;
 mod held;
+mod hosted;
 mod init;
 mod key;
 mod logging;
@@ -15,6 +16,7 @@ mod metrics;
 mod moment;
 mod panics;
 mod plan;
+mod program;
 mod rekey;
 mod relocate;
 mod request;
@@ -60,6 +62,7 @@ fn run(verb: &Verb) -> Result<ExitCode, Report> {
     };
     match verb {
         Verb::Serve(serve) => serve::run(plan(&serve.target)?, serve.keep)?,
+        Verb::ServeRemote(target) => hosted::run(target)?,
         Verb::Init { target, from } => init::run(&plan(target)?, from.as_deref())?,
         Verb::Relocate(asked) => relocate::run(&plan(&asked.target)?, asked)?,
         Verb::Restore { target, snapshot } => restore::run(&plan(target)?, snapshot)?,

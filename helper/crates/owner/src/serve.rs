@@ -477,7 +477,7 @@ fn said(address: Option<SocketAddr>) -> String {
 }
 
 /// To the process manager, where there is one that wants to know.
-fn notify(states: &[NotifyState<'_>]) {
+pub(crate) fn notify(states: &[NotifyState<'_>]) {
     if let Err(error) = sd_notify::notify(states) {
         tracing::warn!(%error, "NOTIFY_SOCKET");
     }

@@ -1,4 +1,4 @@
-//! The bearer token of the HTTP surface: made at every start, kept in a file that only its user can read.
+//! A bearer token. That of the HTTP surface is made at every start, and kept in a file that only its user can read.
 
 use std::io;
 use std::path::Path;
@@ -7,6 +7,8 @@ use std::path::Path;
 pub(crate) struct Token(String);
 
 impl Token {
+    pub(crate) const LEAST: usize = 16;
+
     pub(crate) fn make() -> io::Result<Self> {
         let mut bytes = [0u8; 32];
         let mut filled = 0;
@@ -24,8 +26,20 @@ impl Token {
         Ok(Self(bytes.iter().map(|byte| format!("{byte:02x}")).collect()))
     }
 
+    /// One that somebody else has made. A short one could be guessed, and what is no graphic character cannot be sent.
+    pub(crate) fn of(text: &str) -> Option<Self> {
+        let text = text.trim();
+        let possible = text.len() >= Self::LEAST && text.bytes().all(|byte| byte.is_ascii_graphic());
+        possible.then(|| Self(text.to_owned()))
+    }
+
     pub(crate) fn write(&self, path: &Path) -> io::Result<()> {
         nixbox_state::publish(path, format!("{}\n", self.0).as_bytes(), 0o600)
+    }
+
+    /// For good: whoever has shown it once shows it again.
+    pub(crate) fn keep(&self, path: &Path) -> io::Result<()> {
+        nixbox_state::write_atomic(path, format!("{}\n", self.0).as_bytes(), 0o600)
     }
 
     /// Takes as long for a wrong token as for the right one.

@@ -193,6 +193,18 @@ catalogue! {
 
     SNAPSHOT_UNKNOWN = "nixbox::snapshot::unknown", NotFound, "The instance has no snapshot of that name.";
 
+    REMOTE_BACKUP = "nixbox::remote::backup", Unavailable, "A backup could not be made: whoever serves the remote did not hold it for as long as the copy took. What was copied is removed.";
+    REMOTE_BIND = "nixbox::remote::bind", Unavailable, "The port of a served remote is taken, or not possible.";
+    REMOTE_ENDED = "nixbox::remote::ended", Unavailable, "`tursodb` ended again and again, or did not answer. Its last lines are shown; the database is as it left it.";
+    REMOTE_EXISTS = "nixbox::remote::exists", Conflict, "Something lies already where a backup is to be put, or where one is to be restored. It was left as it is.";
+    REMOTE_HELD = "nixbox::remote::held", Held, "Another process serves the remote, or works on its files. The message names it.";
+    REMOTE_NOT_READY = "nixbox::remote::not-ready", TimedOut, "The served remote does not answer yet, or not any more.";
+    REMOTE_NOT_RUNNING = "nixbox::remote::not-running", NotFound, "Nobody serves the remote now. `nixbox-helper remote serve NAME` or `nixbox-helper up` does.";
+    REMOTE_NOT_SERVED = "nixbox::remote::not-served", NotFound, "The remote is declared without `serve`: it is somebody else's.";
+    REMOTE_NOTHING = "nixbox::remote::nothing", NotFound, "The remote has no database yet, or what was named is no backup of one.";
+    REMOTE_PROGRAM = "nixbox::remote::program", Unavailable, "`tursodb`, which serves remotes, was not found or cannot be started. npm has it as `@tursodatabase/cli-linux-x64-gnu`.";
+    REMOTE_UNKNOWN = "nixbox::remote::unknown", NotFound, "No remote of that name is declared.";
+
     SYNC_BUSY = "nixbox::sync::busy", Held, "The owner is at another sync of this instance. Ask again when it is done.";
     SYNC_CALLED_OFF = "nixbox::sync::called-off", Unexpected, "The sync was called off before it changed anything: whoever asked for it has left, or the owner stops.";
     SYNC_CONFLICT = "nixbox::sync::conflict", Conflict, "Both sides changed something, each in its own way. Nothing was changed; `nixbox-helper sync conflicts` lists it, and `sync resolve` settles it.";

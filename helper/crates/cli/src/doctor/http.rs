@@ -39,7 +39,7 @@ fn answers(instance: &Instance, subject: &str) -> Option<Finding> {
     let Ok(Presence::Here(status)) = presence(instance, PATIENCE) else { return None };
     // One that is starting has none yet, and one that was started for a session has none at all.
     let address = status.http.as_ref()?.address;
-    Some(match health(address) {
+    Some(match health(address, PATIENCE) {
         Ok(code) => Finding::ok(subject, format!("http://{address} answers ({code})")),
         Err(error) => Finding::fail(
             subject,
@@ -51,16 +51,16 @@ fn answers(instance: &Instance, subject: &str) -> Option<Finding> {
 }
 
 /// The status code of `/healthz`.
-fn health(address: SocketAddr) -> std::io::Result<String> {
+pub fn health(address: SocketAddr, patience: Duration) -> std::io::Result<String> {
     // Bound to all addresses, it is here too.
     let here = match (address.ip().is_unspecified(), address) {
         (false, address) => address,
         (true, SocketAddr::V4(_)) => SocketAddr::from(([127, 0, 0, 1], address.port())),
         (true, SocketAddr::V6(_)) => SocketAddr::from((std::net::Ipv6Addr::LOCALHOST, address.port())),
     };
-    let mut stream = TcpStream::connect_timeout(&here, PATIENCE)?;
-    stream.set_read_timeout(Some(PATIENCE))?;
-    stream.set_write_timeout(Some(PATIENCE))?;
+    let mut stream = TcpStream::connect_timeout(&here, patience)?;
+    stream.set_read_timeout(Some(patience))?;
+    stream.set_write_timeout(Some(patience))?;
     stream.write_all(format!("GET /healthz HTTP/1.1\r\nHost: {here}\r\nConnection: close\r\n\r\n").as_bytes())?;
     let mut line = [0; 12];
     stream.read_exact(&mut line)?;

@@ -6,18 +6,20 @@ pub fn render(target: &Target<'_>) -> String {
     let mut out = String::from(
         "# Made by `nixbox-helper render --to process-compose`\nversion: \"0.5\"\ndisable_env_expansion: true\n",
     );
-    out += if target.project.enabled().next().is_some() { "processes:\n" } else { "processes: {}\n" };
-    for instance in target.project.enabled() {
-        let name = &instance.name;
-        out += &format!("  {}:\n", quoted(&format!("agentfs-{name}")));
-        if !instance.description.is_empty() {
-            out += &format!("    description: {}\n", quoted(&instance.description));
+    let processes = target.processes();
+    out += if processes.is_empty() { "processes: {}\n" } else { "processes:\n" };
+    for process in processes {
+        out += &format!("  {}:\n", quoted(&process.name));
+        if let Some(description) = process.description {
+            out += &format!("    description: {}\n", quoted(description));
         }
-        out += &format!("    command: {}\n", quoted(&format!("exec {}", target.shell(&["serve", name]))));
-        let probe = target.shell(&["ready", name, "--timeout", "2"]);
+        out += &format!("    command: {}\n", quoted(&format!("exec {}", target.shell(&process.serve))));
+        if let Some(after) = process.after {
+            out += &format!("    depends_on:\n      {}:\n        condition: \"process_healthy\"\n", quoted(&after));
+        }
         out += &format!(
             "    readiness_probe:\n      exec:\n        command: {}\n      period_seconds: 1\n      timeout_seconds: 5\n      failure_threshold: 60\n",
-            quoted(&probe)
+            quoted(&target.shell(&process.ready))
         );
         out += "    availability:\n      restart: \"on_failure\"\n      backoff_seconds: 1\n      max_restarts: 5\n";
         out += &format!("    shutdown:\n      signal: 15\n      timeout_seconds: {STOP}\n");

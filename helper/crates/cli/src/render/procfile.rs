@@ -3,8 +3,8 @@ use super::Target;
 /// For honcho, foreman, overmind, hivemind: one line an instance. These know no readiness; whoever needs it calls
 /// `nixbox-helper wait` first.
 pub fn render(target: &Target<'_>) -> String {
-    let line = |name: &str| format!("agentfs-{name}: exec {}\n", target.shell(&["serve", name]));
-    target.project.enabled().map(|instance| line(&instance.name)).collect()
+    let processes = target.processes().into_iter();
+    processes.map(|process| format!("{}: exec {}\n", process.name, target.shell(&process.serve))).collect()
 }
 
 #[cfg(test)]

@@ -1,20 +1,19 @@
-use super::{STOP, Target};
+use super::{Process, STOP, Target};
 
-/// One unit an instance: its file name and its text.
+/// One unit a process: its file name and its text.
 pub fn render(target: &Target<'_>) -> Vec<(String, String)> {
-    let unit = |name: &str, description: &str| {
-        let start: Vec<String> = target.words(&["serve", name]).iter().map(|word| quoted(word)).collect();
-        let about = if description.is_empty() { format!("AgentFS instance {name}") } else { description.to_owned() };
+    let unit = |process: Process<'_>| {
+        let start: Vec<String> = target.words(&process.serve).iter().map(|word| quoted(word)).collect();
+        let about = process.description.map_or(process.about, str::to_owned);
+        let after = process.after.map(|after| format!("Wants={after}.service\nAfter={after}.service\n"));
         format!(
-            "[Unit]\nDescription={}\n\n[Service]\n# Ready when the owner says so, by sd_notify\nType=notify\nNotifyAccess=main\nExecStart={}\nRestart=on-failure\nRestartSec=2\n# Wrong configuration, held by another owner, refused: trying again is no help\nRestartPreventExitStatus=2 4 7\n# The owner unmounts by itself; only what it leaves is killed\nKillMode=mixed\nTimeoutStopSec={STOP}\n\n[Install]\nWantedBy=default.target\n",
+            "[Unit]\nDescription={}\n{}\n[Service]\n# Ready when the owner says so, by sd_notify\nType=notify\nNotifyAccess=main\nExecStart={}\nRestart=on-failure\nRestartSec=2\n# Wrong configuration, held by another owner, refused: trying again is no help\nRestartPreventExitStatus=2 4 7\n# The owner unmounts by itself; only what it leaves is killed\nKillMode=mixed\nTimeoutStopSec={STOP}\n\n[Install]\nWantedBy=default.target\n",
             line(&about),
+            after.unwrap_or_default(),
             start.join(" "),
         )
     };
-    let one = |instance: &nixbox_config::Instance| {
-        (format!("agentfs-{}.service", instance.name), unit(&instance.name, &instance.description))
-    };
-    target.project.enabled().map(one).collect()
+    target.processes().into_iter().map(|process| (format!("{}.service", process.name), unit(process))).collect()
 }
 
 /// A word of ExecStart: `%` starts a specifier, `$` a variable, the rest is as in C.

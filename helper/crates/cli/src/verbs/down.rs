@@ -10,13 +10,14 @@ use super::DONE;
 use crate::context::Context;
 use crate::stopping::{End, Outcome, stop};
 use crate::supervise::{self, Client, Order, Places, Recorded, UnitStatus};
-use crate::{recorded, select};
+use crate::{recorded, select, served};
 
 /// Stop instances and jobs, and clear up what killed ones left
 ///
 /// In reverse order: what depends on something stops before it. Returns when they are really gone: processes ended,
 /// with all that they had started, mounts away, locks free. It does not matter who started them, nor whether the
-/// configuration declares them still. With nothing to stop it says so and exits 0.
+/// configuration declares them still. Where none is named, remotes that are served from
+/// here end as well. With nothing to stop it says so and exits 0.
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Examples:\n  nixbox-helper down\n  nixbox-helper down sandbox --timeout 30\n  nixbox-helper down scratch --keep    # an ephemeral one, as its database"
@@ -67,7 +68,11 @@ pub fn run(args: Args, context: &Context) -> Result<u8, Report> {
     let answer = stop_all(&project, &instances, &jobs, &args, context)?;
     let is_nothing = |word: Word| word == Word::NotRunning;
     let idle = answer.instances.iter().all(|one| is_nothing(one.outcome) && !one.repaired);
-    if idle && answer.jobs.iter().all(|one| is_nothing(one.outcome)) {
+    let remotes = if args.names.is_empty() { served::stop_all(&project)? } else { Vec::new() };
+    for remote in &remotes {
+        context.output.note(format!("{remote}: the remote is served no more"));
+    }
+    if remotes.is_empty() && idle && answer.jobs.iter().all(|one| is_nothing(one.outcome)) {
         context.output.note("nothing was running");
     }
     if context.output.json {

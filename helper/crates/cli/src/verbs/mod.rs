@@ -34,6 +34,7 @@ mod ps_filter;
 pub mod quickstart;
 pub mod ready;
 pub mod rekey;
+pub mod remote;
 pub mod render;
 pub mod restart;
 pub mod schema;
@@ -101,6 +102,7 @@ pub fn run(verb: Verb, context: &Context) -> Result<u8, Report> {
         Verb::Kv(args) => kv::run(args, context),
         Verb::Snapshot(args) => snapshot::run(args, context),
         Verb::Sync(args) => sync::run(args, context),
+        Verb::Remote(args) => remote::run(args, context),
         Verb::Rekey(args) => rekey::run(args, context),
         Verb::Tool(args) => tool::run(args, context),
         Verb::Timeline(args) => timeline::run(args, context),

@@ -20,7 +20,7 @@ use crate::supervise::{
     Choice, Client, Done, Follow, Heard, Order, Places, Session, State, Turn, UnitStatus, unit_failed, units,
 };
 use crate::view::{self, Left};
-use crate::{presence, supervise};
+use crate::{presence, served, supervise};
 
 /// devenv kills after five seconds; whoever stops us must find everything gone before that.
 pub const GRACE: Duration = Duration::from_millis(4800);
@@ -29,7 +29,8 @@ const SIGNALS: [Signal; 3] = [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP];
 /// Start instances and jobs, keep them up, and stop them on Ctrl-C
 ///
 /// For machines without a process manager. What depends on something waits for it; the rest starts at once. What ends
-/// is started again as its `restart` says. In the foreground a terminal shows a row for each, with keys, and anything
+/// is started again as its `restart` says. A remote that is declared with `serve` is served before the instances that
+/// sync with it. In the foreground a terminal shows a row for each, with keys, and anything
 /// else the output, until Ctrl-C, TERM or HUP, which stops all of it in reverse order; a second Ctrl-C kills. Where an
 /// `up` of this project runs already, here or detached, the order goes to that one, and what has changed in the
 /// configuration is restarted. Instances that have an owner of another origin are left to whoever started it. The exit
@@ -64,11 +65,18 @@ pub fn run(args: Args, context: &Context) -> Result<u8, Report> {
     let until = deadline(args.timeout);
     let places = Places::of(&project);
     let up = Up { choice, project: &project, places, context, until };
-    match Client::find(&up.places) {
+    let client = Client::find(&up.places);
+    let stays = args.detach || client.is_some();
+    let remotes = served::begin(context, &project, &up.choice.instances, stays)?;
+    let code = match client {
         Some(client) => up.by(&client, args.detach),
         None if args.detach => up.detached(),
         None => up.here(),
+    }?;
+    if stays {
+        remotes.leave();
     }
+    Ok(code)
 }
 
 struct Up<'a> {

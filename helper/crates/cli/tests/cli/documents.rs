@@ -144,6 +144,7 @@ fn answers_are_what_their_schema_says() {
     checked.extend(["exec", "instance relocate", "quickstart", "unmount"].map(String::from));
     checked.extend(crate::syncing::ANSWERS.map(String::from));
     checked.extend(crate::far_content::ANSWERS.map(String::from));
+    checked.extend(crate::hosting::ANSWERS.map(String::from));
     checked.sort();
     let published: Vec<String> = test.run("schema").success().stdout.lines().map(str::to_owned).collect();
     assert_eq!(checked, published);

@@ -22,16 +22,20 @@ impl Resolver<'_> {
             let help = "write \"127.0.0.1\" or \"::1\", or allow it with `expose = true`";
             self.problems.at(*line, &join(key, "bind"), failure.help(help));
         }
-        let key = join(key, "hosts");
-        for At { value, line } in table.hosts.iter().filter(|at| !is_host(&at.value)) {
+        let hosts = self.hosts(join(key, "hosts"), &table.hosts);
+        Http { bind, port, expose, hosts }
+    }
+
+    pub(super) fn hosts(&mut self, key: String, written: &[At<String>]) -> Vec<String> {
+        for At { value, line } in written.iter().filter(|at| !is_host(&at.value)) {
             let what = format!("{value:?} is not possible as the name of a machine");
             let help = "write it in lower case, without a port: \"box.example.org\"";
             self.report(&codes::CONFIG_VALUE, *line, &key, what, help);
         }
-        let hosts: Vec<_> = table.hosts.iter().map(|at| at.value.clone()).collect();
-        let origin = table.hosts.first().map_or(Origin::Default, |at| Origin::File { line: at.line });
+        let hosts: Vec<_> = written.iter().map(|at| at.value.clone()).collect();
+        let origin = written.first().map_or(Origin::Default, |at| Origin::File { line: at.line });
         self.setting(key, Some(hosts.join(" ")), origin);
-        Http { bind, port, expose, hosts }
+        hosts
     }
 
     pub(super) fn mcp_tools(&mut self, key: &str, written: Option<&At<McpDocument>>) -> Vec<McpTool> {

@@ -1,6 +1,7 @@
 //! Remotes, and which instance is synced with which.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use nixbox_report::{Failure, codes};
 
@@ -9,7 +10,7 @@ use super::secret_source::{Places, TOKEN};
 use crate::address::{Address, AddressError};
 use crate::document::{At, Document, InstanceDocument, RemoteDocument, SyncDocument};
 use crate::origin::Origin;
-use crate::project::{Remote, Sync};
+use crate::project::{Remote, ServedPaths, Sync};
 use crate::schema;
 use crate::secret;
 use crate::span::Span;
@@ -21,12 +22,18 @@ const DEBOUNCE: Span = Span::millis(500);
 const LEASE: Span = Span::seconds(120);
 
 impl Resolver<'_> {
-    pub(super) fn remotes(&mut self, document: &Document) -> BTreeMap<String, Remote> {
+    pub(super) fn remotes(
+        &mut self,
+        document: &Document,
+        data_dir: &Path,
+        runtime_dir: &Path,
+    ) -> BTreeMap<String, Remote> {
         let mut remotes = BTreeMap::new();
         for (name, at) in &document.remotes {
             let key = join("remotes", name);
             self.name(name, &key, at.line);
-            if let Some(remote) = self.remote(&key, at) {
+            let paths = ServedPaths::of(name, data_dir, runtime_dir);
+            if let Some(remote) = self.remote(&key, at, paths) {
                 remotes.insert(name.clone(), remote);
             }
         }
@@ -34,7 +41,7 @@ impl Resolver<'_> {
         remotes
     }
 
-    fn remote(&mut self, table: &str, At { value, line }: &At<RemoteDocument>) -> Option<Remote> {
+    fn remote(&mut self, table: &str, At { value, line }: &At<RemoteDocument>, paths: ServedPaths) -> Option<Remote> {
         let places = Places {
             file: value.token_file.as_ref(),
             command: &value.token_command,
@@ -42,8 +49,19 @@ impl Resolver<'_> {
         };
         let token = self.secret_source(table, *line, &TOKEN, &places);
         let insecure = self.pick(table, "insecure", value.insecure.as_ref(), false);
-        let address = self.address(&join(table, "url"), value.url.as_ref()?, insecure)?;
-        Some(Remote { address, token, insecure })
+        let served = value.serve.as_ref().filter(|at| at.value.enable.as_ref().is_none_or(|enable| enable.value));
+        let serve = served.map(|at| self.served(&join(table, "serve"), at, paths));
+        let key = join(table, "url");
+        let address = match (&value.url, &serve) {
+            (Some(url), _) => self.address(&key, url, insecure)?,
+            (None, Some(served)) => self.here(key, served)?,
+            (None, None) => return None,
+        };
+        let token = match (token, &serve) {
+            (None, Some(served)) if places.count() == 0 => Some(self.token_of_its_own(table, served)),
+            (token, _) => token,
+        };
+        Some(Remote { address, token, insecure, serve })
     }
 
     fn address(&mut self, key: &str, At { value, line }: &At<String>, insecure: bool) -> Option<Address> {

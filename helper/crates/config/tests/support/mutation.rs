@@ -18,6 +18,13 @@ insecure = false
 url = "http://127.0.0.1:8080"
 token_command = ["pass", "show", "home"]
 
+[remotes.home.serve]
+enable = true
+port = 8080
+program = "bin/tursodb"
+hosts = ["sync.example.org"]
+wal_alarm = "2GiB"
+
 [remotes.lan]
 url = "http://10.0.0.7/agents"
 token_env = "LAN_TOKEN"

@@ -21,7 +21,7 @@ mod record;
 mod settled;
 mod switch;
 mod take;
-mod token;
+pub(crate) mod token;
 mod told;
 mod turn;
 

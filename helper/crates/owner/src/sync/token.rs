@@ -12,7 +12,7 @@ use crate::key;
 const USUAL: &str = "TURSO_DB_AUTH_TOKEN";
 
 /// None where none was said and the usual variable is not set: a remote on loopback may need none.
-pub(super) fn read(source: Option<&KeySource>, remote: &str, root: &Path) -> Result<Option<Zeroizing<String>>, Report> {
+pub(crate) fn read(source: Option<&KeySource>, remote: &str, root: &Path) -> Result<Option<Zeroizing<String>>, Report> {
     let (source, optional) = match source {
         Some(source) => (source.clone(), false),
         None => (KeySource::Variable(USUAL.into()), true),

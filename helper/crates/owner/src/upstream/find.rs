@@ -10,14 +10,18 @@ pub(super) fn program(named: Option<&Path>) -> Result<PathBuf, Report> {
     if let Some(program) = named {
         return Ok(program.to_owned());
     }
-    let path = env::var_os("PATH").unwrap_or_default();
-    let folders = env::split_paths(&path).filter(|folder| folder.is_absolute());
-    folders.map(|folder| folder.join(NAME)).find(|program| is_program(program)).ok_or_else(|| {
+    on_path(NAME).ok_or_else(|| {
         Failure::new(&codes::UPSTREAM_MISSING, format!("`{NAME}` was not found"))
             .why("the instance has `engine = \"agentfs\"`, and there is no such program on PATH")
             .help("name it with `agentfs_program` or NIXBOX_AGENTFS, or set `engine = \"builtin\"`")
             .into()
     })
+}
+
+pub(crate) fn on_path(name: &str) -> Option<PathBuf> {
+    let path = env::var_os("PATH").unwrap_or_default();
+    let folders = env::split_paths(&path).filter(|folder| folder.is_absolute());
+    folders.map(|folder| folder.join(name)).find(|program| is_program(program))
 }
 
 fn is_program(path: &Path) -> bool {

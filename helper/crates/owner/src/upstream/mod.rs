@@ -6,9 +6,9 @@
 
 mod find;
 mod preflight;
-mod program;
 mod ready;
 
+pub(crate) use find::on_path;
 pub(crate) use ready::probe;
 
 use std::ffi::OsString;
@@ -19,11 +19,12 @@ use std::time::Duration;
 use nixbox_config::Instance;
 use nixbox_engine::{Database, Options};
 use nixbox_report::{Failure, Report, codes};
+use nixbox_supervisor::Spec;
 
 use crate::failure;
+use crate::program::Program;
 use crate::stop::{Reason, Stop};
 use crate::surfaces::mount::{Prepared, Wanted};
-use program::Program;
 
 /// It exits within milliseconds of its mount's end.
 const EXITS_WITHIN: Duration = Duration::from_secs(1);
@@ -75,7 +76,10 @@ impl Upstream {
             }
         };
         let on_end = stop.clone();
-        let program = match Program::start(&found, args, move |end| on_end.request(Reason::UpstreamEnded(end))) {
+        // Its log would come on standard output, among what somebody reads.
+        let spec = Spec::new(&found).args(args).env("RUST_LOG", "off");
+        let said = |line: &str| tracing::info!(agentfs = line);
+        let program = match Program::start(spec, said, move |end| on_end.request(Reason::UpstreamEnded(end))) {
             Ok(program) => program,
             Err(error) => {
                 serves.give_back();

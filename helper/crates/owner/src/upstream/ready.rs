@@ -11,8 +11,8 @@ use std::time::{Duration, Instant};
 use nixbox_mounts::{detach, mount_at};
 use nixbox_report::Report;
 
-use super::program::Program;
 use crate::failure;
+use crate::program::Program;
 use crate::stop::Stop;
 
 const READY_WITHIN: Duration = Duration::from_secs(10);

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use nixbox_remote::{Claim, Deadlines, Endpoint, Remote, Step};
 
 /// Where `tests/setup` puts it, or PATH has it.
-fn tursodb() -> Option<PathBuf> {
+pub fn tursodb() -> Option<PathBuf> {
     let tools = std::env::var_os("NIXBOX_TEST_TOOLS").map(PathBuf::from);
     let cache = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from);
     let cache = cache.or_else(|| Some(PathBuf::from(std::env::var_os("HOME")?).join(".cache")));
@@ -20,6 +20,17 @@ fn tursodb() -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let folders = std::env::split_paths(&path).chain(tools.map(|tools| tools.join("bin")));
     folders.map(|folder| folder.join("tursodb")).find(|program| program.is_file())
+}
+
+/// None where there is no such program and none is asked for.
+pub fn needed() -> Option<PathBuf> {
+    let program = tursodb();
+    if program.is_none() {
+        let all = std::env::var_os("NIXBOX_REQUIRE_ALL").is_some_and(|all| !all.is_empty());
+        assert!(!all, "tursodb is not installed (tests/setup)");
+        eprintln!("skipped: tursodb is not installed (tests/setup)");
+    }
+    program
 }
 
 /// `tursodb --sync-server` on a database of its own.
@@ -30,14 +41,8 @@ pub struct Server {
 }
 
 impl Server {
-    /// None where there is no such program and none is asked for.
     pub fn start() -> Option<Self> {
-        let Some(program) = tursodb() else {
-            let all = std::env::var_os("NIXBOX_REQUIRE_ALL").is_some_and(|all| !all.is_empty());
-            assert!(!all, "tursodb is not installed (tests/setup)");
-            eprintln!("skipped: tursodb is not installed (tests/setup)");
-            return None;
-        };
+        let program = needed()?;
         let folder = tempfile::tempdir().unwrap();
         let port = free_port();
         let child = spawn(&program, folder.path(), port);
@@ -87,7 +92,7 @@ fn spawn(program: &Path, folder: &Path, port: u16) -> Child {
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
 }
 
-fn free_port() -> u16 {
+pub fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 

@@ -10,12 +10,12 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
+use prometheus_client::metrics::gauge::Gauge;
 use tokio::net::{TcpListener, TcpStream};
 use tower_service::Service;
 
 use super::connection::Connection;
 use super::peers::{Peer, Peers};
-use crate::metrics::Metrics;
 
 /// A request's head has to be here by then, however slowly it drips.
 const HEAD_WITHIN: Duration = Duration::from_secs(5);
@@ -23,7 +23,7 @@ const MAX_HEADERS: usize = 64;
 const MAX_HEAD: usize = 16 * 1024;
 const MAX_BUFFER: usize = 64 * 1024;
 
-pub(super) async fn run(listener: TcpListener, app: Router, metrics: Arc<Metrics>) {
+pub(crate) async fn run(listener: TcpListener, app: Router, connections: Gauge) {
     let peers = Arc::new(Peers::default());
     loop {
         let stream = match listener.accept().await {
@@ -37,14 +37,14 @@ pub(super) async fn run(listener: TcpListener, app: Router, metrics: Arc<Metrics
         };
         let Ok(called) = stream.local_addr() else { continue };
         let Some(peer) = peers.admit(called.ip().to_canonical()) else { continue };
-        let (peers, app, metrics) = (peers.clone(), app.clone(), metrics.clone());
+        let (peers, app, connections) = (peers.clone(), app.clone(), connections.clone());
         tokio::spawn(async move {
-            metrics.http_connections.inc();
+            connections.inc();
             tokio::select! {
                 () = talk(stream, &peer, app) => {}
                 () = peer.evicted() => {}
             }
-            metrics.http_connections.dec();
+            connections.dec();
             peers.gone(&peer);
         });
     }

@@ -16,7 +16,7 @@ use super::peers::Peer;
 
 const IDLE: Duration = Duration::from_secs(15);
 
-pub(super) struct Connection {
+pub(crate) struct Connection {
     stream: TcpStream,
     peer: Arc<Peer>,
     reading: Pin<Box<Sleep>>,

@@ -15,26 +15,28 @@ use super::answer::refusal;
 use super::peers::{AtWork, MAX_AT_WORK, Peer};
 use crate::token::Token;
 
-pub(super) struct Gate {
+pub(crate) struct Gate {
     token: Token,
     hosts: Vec<String>,
+    /// What a stranger is told.
+    needs_token: &'static str,
     room: Arc<Semaphore>,
 }
 
 /// What a handler keeps for as long as its answer takes, where that is longer than the call.
 #[derive(Clone)]
-pub(super) struct Working(
+pub(crate) struct Working(
     #[expect(dead_code, reason = "kept, not read")] Arc<(AtWork, tokio::sync::OwnedSemaphorePermit)>,
 );
 
 impl Gate {
     /// `hosts`: what this machine is called, beside the names that it always has.
-    pub fn new(token: Token, hosts: Vec<String>) -> Self {
-        Self { token, hosts, room: Arc::new(Semaphore::new(MAX_AT_WORK)) }
+    pub fn new(token: Token, hosts: Vec<String>, needs_token: &'static str) -> Self {
+        Self { token, hosts, needs_token, room: Arc::new(Semaphore::new(MAX_AT_WORK)) }
     }
 }
 
-pub(super) async fn from_here(State(gate): State<Arc<Gate>>, request: Request, next: Next) -> Response {
+pub(crate) async fn from_here(State(gate): State<Arc<Gate>>, request: Request, next: Next) -> Response {
     let Some(called) = request.extensions().get::<Arc<Peer>>().map(|peer| peer.called) else {
         return refusal(StatusCode::FORBIDDEN, "the connection is not known");
     };
@@ -60,8 +62,7 @@ impl Gate {
         let peer = request.extensions().get::<Arc<Peer>>().cloned();
         let known = bearer(request.headers()).is_some_and(|offered| self.token.is(offered.as_bytes()));
         let (true, Some(peer)) = (known, peer) else {
-            let message = "this needs the token of the file AGENTFS_TOKEN_FILE names";
-            let mut response = refusal(StatusCode::UNAUTHORIZED, message);
+            let mut response = refusal(StatusCode::UNAUTHORIZED, self.needs_token);
             response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
             return Err(Box::new(response));
         };

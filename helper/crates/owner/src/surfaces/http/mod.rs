@@ -1,10 +1,10 @@
 //! HTTP. `/healthz` is open; all else needs the token.
 
-mod accept;
-mod answer;
+pub(crate) mod accept;
+pub(crate) mod answer;
 mod connection;
 mod events;
-mod gate;
+pub(crate) mod gate;
 mod mcp;
 mod peers;
 mod status;
@@ -34,6 +34,8 @@ use crate::status::Board;
 use crate::stop::Stop;
 use crate::token::Token;
 
+const NEEDS_TOKEN: &str = "this needs the token of the file AGENTFS_TOKEN_FILE names";
+
 /// What every handler may want.
 #[derive(Clone)]
 pub(crate) struct Surface {
@@ -48,9 +50,9 @@ pub(crate) struct Surface {
 pub(crate) async fn offer(http: &Http, token: Token, surface: Surface) -> io::Result<SocketAddr> {
     let listener = TcpListener::bind(SocketAddr::new(http.bind, http.port)).await?;
     let bound = listener.local_addr()?;
-    let gate = Arc::new(Gate::new(token, http.hosts.clone()));
-    let metrics = surface.metrics.clone();
-    tokio::spawn(accept::run(listener, router(surface, gate), metrics));
+    let gate = Arc::new(Gate::new(token, http.hosts.clone(), NEEDS_TOKEN));
+    let connections = surface.metrics.http_connections.clone();
+    tokio::spawn(accept::run(listener, router(surface, gate), connections));
     Ok(bound)
 }
 

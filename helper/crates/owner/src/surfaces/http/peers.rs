@@ -10,15 +10,15 @@ use tokio::sync::Notify;
 
 const MAX_PEERS: usize = 64;
 /// At work at a time for those who have shown the token: places are left that can always be taken.
-pub(super) const MAX_AT_WORK: usize = 48;
+pub(crate) const MAX_AT_WORK: usize = 48;
 
 #[derive(Default)]
-pub(super) struct Peers {
+pub(crate) struct Peers {
     /// By the order in which they came.
     present: Mutex<BTreeMap<u64, Arc<Peer>>>,
 }
 
-pub(super) struct Peer {
+pub(crate) struct Peer {
     number: u64,
     /// The address of this machine that the peer has connected to.
     pub called: IpAddr,
@@ -29,7 +29,7 @@ pub(super) struct Peer {
 }
 
 /// For as long as it is kept, something is at work for the peer.
-pub(super) struct AtWork(Arc<Peer>);
+pub(crate) struct AtWork(Arc<Peer>);
 
 impl Peers {
     /// `None` where everybody who is there has something at work.

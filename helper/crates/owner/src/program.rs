@@ -1,8 +1,6 @@
-//! The program while it runs: its words, and its end.
+//! Another program that this one looks after: its words, and its end.
 
-use std::ffi::OsString;
 use std::io;
-use std::path::Path;
 use std::sync::mpsc;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
@@ -11,7 +9,7 @@ use std::time::Duration;
 use nix::sys::signal::Signal;
 use nixbox_supervisor::{Ended, Event, Handle, Spec, Supervisor};
 
-pub(super) struct Program {
+pub(crate) struct Program {
     handle: Handle,
     end: Arc<End>,
 }
@@ -29,21 +27,19 @@ impl End {
 }
 
 impl Program {
-    /// `on_end` is called once, however it ends. It ends with this process at the latest, and gets no signal that a
-    /// terminal sends: on any of these it would leave its mount behind.
-    pub(super) fn start(
-        program: &Path,
-        args: Vec<OsString>,
+    /// `said` gets each line of its output. `on_end` is called once, however it ends. It ends with this process at the
+    /// latest, and gets no signal that a terminal sends: upstream's would leave its mount behind.
+    pub(crate) fn start(
+        spec: Spec,
+        said: impl Fn(&str) + Send + 'static,
         on_end: impl FnOnce(Ended) + Send + 'static,
     ) -> io::Result<Self> {
-        // Its log would come on standard output, among what somebody reads.
-        let spec = Spec::new(program).args(args).env("RUST_LOG", "off");
         let end = Arc::new(End::default());
         let (tell, started) = mpsc::channel();
         let its_end = end.clone();
         // The thread that starts it stays: to the kernel, the program's parent ends with it.
-        thread::Builder::new().name("upstream".into()).spawn(move || {
-            let ended = watch(spec, |handle| tell.send(handle).unwrap_or(()));
+        thread::Builder::new().name("program".into()).spawn(move || {
+            let ended = watch(spec, said, |handle| tell.send(handle).unwrap_or(()));
             if let Some(ended) = ended {
                 *its_end.ended() = Some(ended.clone());
                 its_end.told.notify_all();
@@ -54,27 +50,27 @@ impl Program {
         Ok(Self { handle, end })
     }
 
-    pub(super) fn has_ended(&self) -> bool {
+    pub(crate) fn has_ended(&self) -> bool {
         self.end.ended().is_some()
     }
 
     /// How it ended, if it has.
-    pub(super) fn ended(&self) -> Option<Ended> {
+    pub(crate) fn ended(&self) -> Option<Ended> {
         self.end.ended().clone()
     }
 
-    pub(super) fn ends_within(&self, time: Duration) -> bool {
+    pub(crate) fn ends_within(&self, time: Duration) -> bool {
         let ended = self.end.ended();
         let waited = self.end.told.wait_timeout_while(ended, time, |ended| ended.is_none());
         waited.map_or_else(|poisoned| poisoned.into_inner().0.is_some(), |(ended, _)| ended.is_some())
     }
 
     /// Its NFS server listens to no other signal.
-    pub(super) fn interrupt(&self) {
+    pub(crate) fn interrupt(&self) {
         self.signal(Signal::SIGINT);
     }
 
-    pub(super) fn kill(&self) {
+    pub(crate) fn kill(&self) {
         self.signal(Signal::SIGKILL);
     }
 
@@ -86,7 +82,7 @@ impl Program {
 }
 
 /// `None` where it did not start, which is told with the handle's place.
-fn watch(spec: Spec, started: impl FnOnce(io::Result<Handle>)) -> Option<Ended> {
+fn watch(spec: Spec, said: impl Fn(&str), started: impl FnOnce(io::Result<Handle>)) -> Option<Ended> {
     let mut supervisor = match Supervisor::new(&[]) {
         Ok(supervisor) => supervisor,
         Err(error) => {
@@ -103,7 +99,7 @@ fn watch(spec: Spec, started: impl FnOnce(io::Result<Handle>)) -> Option<Ended> 
     started(handle);
     loop {
         match supervisor.next(None) {
-            Ok(Event::Line { line, .. }) => tracing::info!(agentfs = line),
+            Ok(Event::Line { line, .. }) => said(&line),
             Ok(Event::Ended { ended, .. }) => return is_started.then_some(ended),
             Ok(_) => {}
             Err(error) => {
