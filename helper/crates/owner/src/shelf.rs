@@ -33,7 +33,7 @@ impl Shelf {
         nixbox_state::create_private_dir(&self.folder).map_err(failed)?;
         self.sweep().map_err(failed)?;
         let at = moment::now();
-        let id = self.free_id(at);
+        let id = self.free_id(at).map_err(failed)?;
         let (copy, part) = (self.copy(&id), self.folder.join(format!(".{id}.part")));
         database.copy_to(&part).map_err(|error| match error {
             nixbox_engine::Error::Io(error) => failure::io(&part, &error).into(),
@@ -132,16 +132,16 @@ impl Shelf {
         Ok(())
     }
 
-    /// `20261121T054312Z`, and a number where there is one of that second.
-    fn free_id(&self, at: u64) -> String {
+    /// `20261121T054312Z`, and a number where there is one of that second: one that none had, also where the first are gone.
+    fn free_id(&self, at: u64) -> io::Result<String> {
         let digits: String = moment::utc(at).chars().filter(char::is_ascii_digit).collect();
         let (day, time) = digits.split_at(digits.len().min(8));
         let id = format!("{day}T{time}Z");
-        let taken = |id: &String| self.note(id).exists() || self.copy(id).exists();
-        match taken(&id) {
-            false => id,
-            true => (2u32..).map(|nth| format!("{id}-{nth}")).find(|id| !taken(id)).unwrap_or(id),
-        }
+        let names = self.names()?;
+        let same = names.iter().filter_map(|name| name.strip_suffix(".db")?.strip_prefix(id.as_str()));
+        let last =
+            same.filter_map(|rest| if rest.is_empty() { Some(1) } else { rest.strip_prefix('-')?.parse::<u32>().ok() });
+        Ok(last.max().map_or(id.clone(), |last| format!("{id}-{}", last + 1)))
     }
 }
 
