@@ -24,7 +24,8 @@ pub enum SyncRequest {
     },
     /// What is here is pushed, and the lease given back. Answered as a take is.
     Release,
-    /// The content of these, or of all, comes here where it is not yet. Answered with a body of one [`SyncLine::Loaded`].
+    /// The content of these, or of all, comes here where it is not yet. Answered with [`SyncLine::Progress`] and one
+    /// [`SyncLine::Loaded`].
     Fetch { paths: Vec<String> },
     /// The next pull or push takes this side, as both are at this moment. No name: of all that is in conflict. Answered
     /// with a body of [`SyncLine::Conflict`]s, which are none any more.

@@ -508,7 +508,7 @@ impl Target<'_> {
         if source.absent.is_empty() {
             return Ok(None);
         }
-        Ok(source.absent.get(&find(&**source.tree, path)?.ino))
+        Ok(source.absent.get(&find(&**source.tree, source.path_of(path))?.ino))
     }
 
     /// An empty file gets what the other side has at `path`: what is absent there is absent here, too.

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use common::{Fate, Network, Server, claim, remote};
 use nixbox_engine::{AttrChange, ByPath, Caller, Database, Ino, Options};
 use nixbox_remote::{Claim, Lease, Step};
-use nixbox_sync::{Done, Error, Local, RemoteContent, Room};
+use nixbox_sync::{Done, Error, Local, RemoteContent, Room, Settled};
 
 const OWNER: Caller = Caller { uid: 1000, gid: 1000 };
 const SEGMENT: u64 = 128 << 10;
@@ -59,8 +59,12 @@ impl Machine {
     }
 
     fn push(&self) -> Result<Done, Error> {
+        self.push_settled(None)
+    }
+
+    fn push_settled(&self, settled: Option<Settled>) -> Result<Done, Error> {
         let Lease::Ours(held) = self.claim.take(&remote(&self.url), false).unwrap() else { panic!("leased") };
-        let done = self.room().push(&self.local(), &self.claim, held, &|_| None);
+        let done = self.room().push(&self.local(), &self.claim, held, &|_| settled);
         self.claim.release(&remote(&self.url), held).unwrap();
         done
     }
@@ -346,6 +350,26 @@ fn a_machine_may_change_its_mind() {
     a.pull().unwrap();
     assert_eq!(a.read("/two").unwrap(), b"2");
     assert_eq!((cut(&server), left_over(&server)), (0, 0));
+}
+
+#[test]
+fn both_sides_of_a_conflict_are_kept_without_being_here() {
+    let Some(server) = Server::start() else { return };
+    let (a, b) = two(&server.url());
+    a.write("/plan.md", &content(1, 200_000));
+    a.push().unwrap();
+    b.pull().unwrap();
+    a.write("/plan.md", &content(2, 200_000));
+    a.push().unwrap();
+    b.write("/plan.md", &content(3, 200_000));
+    assert!(matches!(b.push(), Err(Error::Conflicts(_))));
+    b.push_settled(Some(Settled::Both)).unwrap();
+    assert_eq!((b.absent(), cut(&server), left_over(&server)), (1, 0, 0));
+    a.pull().unwrap();
+    for machine in [&a, &b] {
+        assert!(machine.read("/plan.md").unwrap() == content(3, 200_000));
+        assert!(machine.read("/plan.theirs.md").unwrap() == content(2, 200_000));
+    }
 }
 
 /// Not a test but a table: `cargo test --release --test partial -- --ignored --nocapture`.

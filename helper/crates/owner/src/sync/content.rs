@@ -12,9 +12,9 @@ use nixbox_control::{SyncContent, SyncLine};
 use nixbox_engine::{Absent, ByPath, Database, Error, Ino, Kind, Links, Missing};
 use nixbox_remote::{Backoff, Error as RemoteError, Remote, Step, Value};
 use nixbox_report::{Failure, Report, codes};
-use nixbox_sync::{Local, RemoteContent};
+use nixbox_sync::{Company as _, Local, Phase, Progress, RemoteContent};
 
-use super::Syncing;
+use super::{Errand, Syncing};
 use crate::failure;
 
 const PAGE: usize = 512;
@@ -125,7 +125,13 @@ impl Syncing {
     }
 
     /// What is below these paths, or everything.
-    pub(crate) fn fetch(&self, local: &Local, files: &ByPath, paths: &[String]) -> Result<SyncLine, Report> {
+    pub(crate) fn fetch(
+        &self,
+        local: &Local,
+        files: &ByPath,
+        paths: &[String],
+        errand: Errand,
+    ) -> Result<SyncLine, Report> {
         let absent = local.absent.all().map_err(failure::working)?;
         let mut wanted: Vec<Ino> = Vec::new();
         for path in paths {
@@ -149,7 +155,20 @@ impl Syncing {
         }
         let mut seen = BTreeSet::new();
         wanted.retain(|ino| absent.contains_key(ino) && seen.insert(*ino));
-        let bytes = local.absent.load(&wanted, &mut |_| true).map_err(failure::working)?;
+        let (mut bytes, mut of_bytes) = (0, 0);
+        for ino in &wanted {
+            of_bytes += local.tree.getattr(*ino).map_or(0, |attr| attr.size);
+        }
+        let along = self.along(local, errand);
+        let mut go_on = |step| {
+            bytes += step;
+            along.tell(Progress { phase: Phase::Fetching, things: 0, of_things: 0, bytes, of_bytes });
+            !along.is_called_off()
+        };
+        local.absent.load(&wanted, &mut go_on).map_err(failure::working)?;
+        if along.is_called_off() {
+            return Err(self.failed(nixbox_sync::Error::CalledOff));
+        }
         Ok(SyncLine::Loaded(SyncContent { files: wanted.len() as u64, bytes }))
     }
 

@@ -1,13 +1,14 @@
 //! Loading content before it is read.
 
 use nixbox_control::{SyncContent, SyncLine, SyncRequest};
-use nixbox_report::{Failure, Report, codes};
+use nixbox_report::Report;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::lines;
+use super::{lines, reach, unsaid};
 use crate::asking::Asked;
 use crate::output::Output;
+use crate::progress::Progress;
 use crate::review::shown;
 
 #[derive(Serialize, JsonSchema)]
@@ -29,14 +30,14 @@ impl Content {
 
 pub fn fetch(asked: &Asked, paths: Vec<String>, output: &Output) -> Result<(), Report> {
     let mut loaded = None;
-    lines(asked, SyncRequest::Fetch { paths }, |line| {
-        if let SyncLine::Loaded(content) = line {
-            loaded = Some(Content::of(content));
-        }
+    let mut progress = Progress::new("connecting", output);
+    lines(asked, SyncRequest::Fetch { paths }, |line| match line {
+        SyncLine::Loaded(content) => loaded = Some(Content::of(content)),
+        SyncLine::Progress(far) => reach(&mut progress, far),
+        _ => {}
     })?;
-    let Some(loaded) = loaded else {
-        return Err(Failure::new(&codes::UNEXPECTED, "the owner did not say what it has loaded").into());
-    };
+    drop(progress);
+    let loaded = loaded.ok_or_else(unsaid)?;
     if output.json {
         return output.json(loaded);
     }

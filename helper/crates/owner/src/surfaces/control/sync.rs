@@ -21,14 +21,15 @@ pub(super) async fn answer(asked: SyncRequest, talk: &mut Talk, request: &Reques
         SyncRequest::Push => {
             return watched(talk, request, |open, errand| sync::on(open)?.push(&open.local, errand)).await;
         }
+        SyncRequest::Fetch { paths } => {
+            let fetch = move |open: &Open, errand| sync::on(open)?.fetch(&open.local, &open.files, &paths, errand);
+            return watched(talk, request, fetch).await;
+        }
         SyncRequest::Begin { merge } => {
             return watched(talk, request, move |open, errand| sync::on(open)?.begin(&open.local, errand, merge)).await;
         }
         SyncRequest::End { force } => {
             vec![aside(request, move |open| sync::on(open)?.end(&open.local, force)).await?]
-        }
-        SyncRequest::Fetch { paths } => {
-            vec![aside(request, move |open| sync::on(open)?.fetch(&open.local, &open.files, &paths)).await?]
         }
         SyncRequest::Look => return look(talk, request).await,
         SyncRequest::Watch => return watch(talk, request).await,
