@@ -194,6 +194,9 @@ let
       (require (
         instance.mode or "overlay" == "overlay"
       ) "${at name "sync"}: what is synced is kept in the database, and in this mode it is not")
+      (require (!(instance ? base && instance.sync ? partial))
+        "${at name "sync.partial"}: what an instance over a base has itself is what was changed, and that is not left away"
+      )
       (require (
         instance.engine or "builtin" == "builtin"
       ) "${at name "sync"}: engine = \"agentfs\" lets nobody else at the database, and so nobody sync it")

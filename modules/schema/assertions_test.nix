@@ -168,6 +168,13 @@ in
       partial = { };
     };
   });
+  "sync: partial over a base" = refuses "not left away" (synced {
+    base = ".";
+    sync = {
+      remote = "team";
+      partial = { };
+    };
+  });
   "sync: a remote on this machine" = accepts {
     remotes.home.url = "http://127.0.0.1:8080";
   };

@@ -111,6 +111,10 @@ pub(crate) struct Document {
         "then": { "not": { "required": ["encryption"] } },
     },
     {
+        "if": { "required": ["base"] },
+        "then": { "properties": { "sync": { "not": { "required": ["partial"] } } } },
+    },
+    {
         "if": { "required": ["sync"] },
         "then": {
             "not": { "required": ["encryption"] },

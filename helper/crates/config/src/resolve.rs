@@ -190,7 +190,7 @@ impl Resolver<'_> {
             nfs: self.nfs(&join(&key, "nfs"), written),
             encryption: self.encryption(&join(&key, "encryption"), written.encryption.as_ref()),
             sync: self.sync(&key, written),
-            partial: written.sync.as_ref().and_then(|sync| self.partial(&join(&key, "sync"), &sync.value)),
+            partial: self.partial(&join(&key, "sync"), written),
             mcp_tools: self.mcp_tools(&join(&key, "mcp"), written.mcp.as_ref()),
             depends_on: self.depends_on(&join(&key, "depends_on"), &written.depends_on),
             restart: self.restart(&join(&key, "restart"), written.restart.as_ref()),

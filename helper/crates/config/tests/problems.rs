@@ -482,6 +482,8 @@ fn what_comes_with_a_pull_is_asked_for_and_changes_nothing() {
     }
     fails(&with("segment_size = \"0\""), &[("value", 7, "instances.a.sync.partial.segment_size")]);
     fails(&with("bootstrap_length = true"), &[("type", 7, "instances.a.sync.partial.bootstrap_length")]);
+    let over = with("").replace("sync.remote", "base = \".\"\nsync.remote");
+    fails(&over, &[("value", 7, "instances.a.sync.partial")]);
     let right = "prefetch = true\nsegment_size = \"64KiB\"\nbootstrap_query = \"select ino from fs_inode\"\nbootstrap_length = 1";
     let project = Scene::new(&format!("version = 1\n{}", with(right))).project();
     let partial = project.instances["a"].partial.as_ref().unwrap();

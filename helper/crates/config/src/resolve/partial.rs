@@ -3,7 +3,7 @@
 use nixbox_report::codes;
 
 use super::Resolver;
-use crate::document::{At, SyncDocument};
+use crate::document::{At, InstanceDocument};
 use crate::origin::Origin;
 use crate::project::Partial;
 use crate::size::Size;
@@ -13,9 +13,14 @@ use crate::tree::join;
 const SEGMENT: Size = Size(128 << 10);
 
 impl Resolver<'_> {
-    pub(super) fn partial(&mut self, table: &str, written: &SyncDocument) -> Option<Partial> {
-        let At { value, .. } = written.partial.as_ref()?;
+    pub(super) fn partial(&mut self, table: &str, written: &InstanceDocument) -> Option<Partial> {
+        let At { value, line } = written.sync.as_ref()?.value.partial.as_ref()?;
         let key = join(table, "partial");
+        if written.base.is_some() {
+            let what =
+                "What an instance over a base has itself is what was changed, and that is not left away".to_owned();
+            self.report(&codes::CONFIG_VALUE, *line, &key, what, "leave `partial` out, or `base`");
+        }
         let query = value.bootstrap_query.as_ref();
         if let Some(At { value: query, line }) = query.filter(|at| !is_a_question(&at.value)) {
             let what = format!("{query:?} is not one statement that only asks");
