@@ -44,6 +44,20 @@ impl Error {
         }
     }
 
+    /// What came from the other side, or may have.
+    pub(crate) fn texts(&mut self) -> impl Iterator<Item = &mut String> {
+        match self {
+            Self::Unreachable(text)
+            | Self::BrokenOff(text)
+            | Self::Redirected { to: text, .. }
+            | Self::Failed { said: text, .. }
+            | Self::Junk(text)
+            | Self::Refused { message: text, .. } => Some(text),
+            Self::Silent { .. } | Self::NotAllowed { .. } | Self::NotFound | Self::Token | Self::Lost(_) => None,
+        }
+        .into_iter()
+    }
+
     /// The remote may have done what it was asked, although this is an error.
     pub fn may_have_happened(&self) -> bool {
         matches!(self, Self::Silent { .. } | Self::BrokenOff(_) | Self::Junk(_))

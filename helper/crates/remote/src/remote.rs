@@ -18,6 +18,8 @@ use crate::wire::{self, Encoder};
 
 /// An answer is held in memory; what is asked for is asked in parts that are far smaller.
 const LARGEST_ANSWER: u64 = 256 << 20;
+/// To a question that has one row for an answer, and to a change, which has a few words for each step.
+const LARGEST_SMALL_ANSWER: u64 = 16 << 20;
 /// What of a server's own words is told on.
 const EXCERPT: usize = 300;
 
@@ -103,7 +105,7 @@ impl Remote {
 
     /// Several such, all answered as of one moment.
     pub fn ask_all(&self, batch: &Batch) -> Result<Vec<Rows>> {
-        self.patiently(|| self.send(batch, "BEGIN"))
+        self.patiently(|| self.send(batch, "BEGIN", LARGEST_ANSWER))
     }
 
     fn patiently<T>(&self, ask: impl Fn() -> Result<T>) -> Result<T> {
@@ -126,7 +128,7 @@ impl Remote {
         let mut encoder = Encoder::new(Vec::new()).map_err(unwritten)?;
         encoder.write(None, &step.sql, &step.args).map_err(unwritten)?;
         let body = encoder.end().map_err(unwritten)?;
-        let (mut rows, mut errors) = self.post(&mut body.as_slice(), body.len() as u64, 1)?;
+        let (mut rows, mut errors) = self.post(&mut body.as_slice(), body.len() as u64, 1, LARGEST_SMALL_ANSWER)?;
         match (errors.pop().flatten(), rows.pop().flatten()) {
             (Some(message), _) => Err(Error::Refused { step: 0, message }),
             (None, Some(rows)) => Ok(rows),
@@ -137,26 +139,44 @@ impl Remote {
     /// All of `batch`, or nothing. It is sent once: whether one that got no answer has happened, only who sent it can find
     /// out.
     pub fn change(&self, batch: &Batch) -> Result<Vec<Rows>> {
-        self.send(batch, "BEGIN IMMEDIATE")
+        self.send(batch, "BEGIN IMMEDIATE", LARGEST_SMALL_ANSWER)
     }
 
     /// The same of one that is too large to be held in memory.
     pub fn change_spooled(&self, spooled: &mut Spooled) -> Result<()> {
         let Spooled { file, steps, bytes } = spooled;
-        let answers = self.post(file, *bytes, batch::on_wire(*steps))?;
+        let answers = self.post(file, *bytes, batch::on_wire(*steps), LARGEST_ANSWER)?;
         batch::outcome(*steps, answers).map(drop)
     }
 
-    fn send(&self, batch: &Batch, begin: &'static str) -> Result<Vec<Rows>> {
+    fn send(&self, batch: &Batch, begin: &'static str, largest: u64) -> Result<Vec<Rows>> {
         let mut bound = Bound::new(Vec::new(), begin).map_err(unwritten)?;
         batch.steps().iter().try_for_each(|step| bound.push(step)).map_err(unwritten)?;
         let (body, steps) = bound.end().map_err(unwritten)?;
-        let answers = self.post(&mut body.as_slice(), body.len() as u64, batch::on_wire(steps))?;
+        let answers = self.post(&mut body.as_slice(), body.len() as u64, batch::on_wire(steps), largest)?;
         batch::outcome(steps, answers)
     }
 
-    /// `body`: so many bytes, with so many steps.
-    fn post(&self, body: &mut dyn Read, bytes: u64, steps: usize) -> Result<wire::Outcome> {
+    /// `body`: so many bytes, with so many steps. `largest`: what the answer may be.
+    fn post(&self, body: &mut dyn Read, bytes: u64, steps: usize, largest: u64) -> Result<wire::Outcome> {
+        let mut outcome = self.exchange(body, bytes, steps, largest);
+        let hide = |text: &mut String| *text = self.hidden(text);
+        match &mut outcome {
+            Ok((_, errors)) => errors.iter_mut().flatten().for_each(hide),
+            Err(error) => error.texts().for_each(hide),
+        }
+        outcome
+    }
+
+    /// A server may say back what it was sent.
+    fn hidden(&self, text: &str) -> String {
+        match self.authorization.as_ref().and_then(|bearer| bearer.strip_prefix("Bearer ")) {
+            Some(secret) => text.replace(secret, "…"),
+            None => text.to_owned(),
+        }
+    }
+
+    fn exchange(&self, body: &mut dyn Read, bytes: u64, steps: usize, largest: u64) -> Result<wire::Outcome> {
         let Deadlines { connect, silence, whole, .. } = self.deadlines;
         let mut request = self
             .agent
@@ -180,14 +200,17 @@ impl Remote {
             let to = response.headers().get("location").and_then(|to| to.to_str().ok()).unwrap_or("nowhere").to_owned();
             return Err(Error::Redirected { status: status.as_u16(), to });
         }
-        let answer = response.body_mut().with_config().limit(LARGEST_ANSWER).read_to_vec();
+        let answer = response.body_mut().with_config().limit(largest).read_to_vec();
         match status {
             StatusCode::OK => wire::decode(&answer.map_err(|error| self.on_the_way(error))?, steps),
             StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
                 Err(Error::NotAllowed { status: status.as_u16(), token: self.authorization.is_some() })
             }
             StatusCode::NOT_FOUND => Err(Error::NotFound),
-            _ => Err(Error::Failed { status: status.as_u16(), said: excerpt(&answer.unwrap_or_default()) }),
+            _ => Err(Error::Failed {
+                status: status.as_u16(),
+                said: excerpt(&self.hidden(&String::from_utf8_lossy(&answer.unwrap_or_default()))),
+            }),
         }
     }
 
@@ -222,8 +245,7 @@ fn unwritten(error: std::io::Error) -> Error {
 }
 
 /// In one line, and without what a terminal would obey.
-fn excerpt(answer: &[u8]) -> String {
-    let text = String::from_utf8_lossy(answer);
+fn excerpt(text: &str) -> String {
     let words: Vec<_> =
         text.split(|c: char| c.is_whitespace() || c.is_control()).filter(|word| !word.is_empty()).collect();
     match words.join(" ") {

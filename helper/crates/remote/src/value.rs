@@ -84,8 +84,24 @@ impl From<Vec<u8>> for Value {
 /// What one statement answered.
 #[derive(Debug, Clone, PartialEq, Default, Deserialize)]
 pub struct Rows {
-    #[serde(default)]
+    #[serde(default, deserialize_with = "rows")]
     pub rows: Vec<Vec<Value>>,
+}
+
+/// Each in the room that it needs, and none that has nothing: what is short on the wire would be long in memory.
+fn rows<'de, D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Vec<Vec<Value>>, D::Error> {
+    struct Row(Vec<Value>);
+
+    impl<'de> Deserialize<'de> for Row {
+        fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
+            let mut values = Vec::<Value>::deserialize(deserializer)?;
+            values.shrink_to_fit();
+            if values.is_empty() { Err(D::Error::custom("a row without a column")) } else { Ok(Self(values)) }
+        }
+    }
+
+    let rows = Vec::<Row>::deserialize(deserializer)?;
+    Ok(rows.into_iter().map(|Row(values)| values).collect())
 }
 
 impl Rows {

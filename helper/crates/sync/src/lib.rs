@@ -10,6 +10,7 @@ mod beside;
 mod company;
 mod content;
 mod error;
+mod fetch;
 mod layer;
 mod look;
 mod merge;

@@ -7,12 +7,13 @@ use std::path::{Path, PathBuf};
 
 use nixbox_engine::{ABSENT_TABLE, Database, Delta, Options};
 use nixbox_remote::{Batch, Remote, Rows, Step, Value};
+use rusqlite::Connection;
 use rusqlite::types::ValueRef;
-use rusqlite::{Connection, OptionalExtension};
 
 use crate::company::{Company, Phase, Progress, go_on};
 use crate::content;
 use crate::error::{Error, Result};
+use crate::fetch::pull_content;
 
 /// The tables that are synced, with their columns; the first is the key, but for `fs_data`, where two are.
 const TABLES: &[(&str, &[&str])] = &[
@@ -85,10 +86,6 @@ coalesce((SELECT value FROM fs_config WHERE key = 'nixbox_layer'), '')";
 fn is_of_layer(sum: &str) -> bool {
     !sum.ends_with(' ')
 }
-
-/// What is asked for of content at a time.
-const DATA_AT_ONCE: u64 = 8 << 20;
-const INODES_AT_ONCE: usize = 200;
 
 pub(crate) struct Mirror {
     path: PathBuf,
@@ -333,7 +330,7 @@ pub(crate) fn remote_sum(remote: &Remote) -> Result<Option<String>> {
     }
 }
 
-fn text(rows: &Rows) -> Result<String> {
+pub(crate) fn text(rows: &Rows) -> Result<String> {
     let row = rows.rows.first().map(Vec::as_slice).unwrap_or_default();
     Ok(Rows::text(row, 0)?.to_owned())
 }
@@ -397,85 +394,13 @@ fn make_absent(change: &Connection, ino: i64, hash: &str) -> Result<()> {
     Ok(())
 }
 
-fn pull_content(
-    remote: &Remote,
-    change: &Connection,
-    changed: &[(i64, u64)],
-    sum: &str,
-    company: &dyn Company,
-) -> Result<u64> {
-    let chunk: u64 = change
-        .query_row("SELECT CAST(value AS INTEGER) FROM fs_config WHERE key = 'chunk_size'", [], |row| row.get(0))
-        .optional()?
-        .and_then(|size: i64| u64::try_from(size).ok())
-        .filter(|size| (1..=16 << 20).contains(size))
-        .unwrap_or(4096);
-    let mut insert = change.prepare(&insert(DATA, &["ino", "chunk_index", "data"], 1))?;
-    let mut store = |steps: Vec<Step>| -> Result<u64> {
-        let mut batch = Batch::of([Step::new(format!("SELECT {SUM}"))]);
-        steps.into_iter().for_each(|step| batch.push(step));
-        let mut answers = remote.ask_all(&batch)?.into_iter();
-        // What was changed since the tables were read is read anew, with them.
-        if answers.next().map(|now| text(&now)).transpose()?.as_deref() != Some(sum) {
-            return Err(Error::Overtaken);
-        }
-        let mut bytes = 0;
-        for row in answers.flat_map(|rows| rows.rows) {
-            insert.execute(rusqlite::params_from_iter(row.iter().map(Bound)))?;
-            if let Some(Value::Blob { base64 }) = row.get(2) {
-                bytes += base64.len() as u64;
-            }
-        }
-        Ok(bytes)
-    };
-    let mut bytes = 0;
-    let mut left = changed;
-    let (of_things, of_bytes) = (changed.len() as u64, changed.iter().map(|(_, size)| size).sum());
-    let far = |left: &[(i64, u64)], bytes| {
-        let things = of_things - left.len() as u64;
-        go_on(company, Progress { phase: Phase::Fetching, things, of_things, bytes, of_bytes })
-    };
-    while let Some(((first, size), rest)) = left.split_first() {
-        far(left, bytes)?;
-        change.execute("DELETE FROM fs_data WHERE ino = ?", [first])?;
-        if *size > DATA_AT_ONCE {
-            let (chunks, at_once) = (size.div_ceil(chunk), (DATA_AT_ONCE / chunk).max(1));
-            for begin in (0..chunks).step_by(usize::try_from(at_once).unwrap_or(1)) {
-                far(left, bytes)?;
-                let range = format!(
-                    "SELECT ino, chunk_index, data FROM fs_data WHERE ino = {first} AND chunk_index >= {begin} \
-                     AND chunk_index < {}",
-                    begin + at_once
-                );
-                bytes += store(vec![Step::new(range)])?;
-            }
-            left = rest;
-            continue;
-        }
-        let mut sum_of_sizes = 0;
-        let together = left.iter().take(INODES_AT_ONCE).take_while(|(_, size)| {
-            sum_of_sizes += size;
-            sum_of_sizes <= DATA_AT_ONCE
-        });
-        let inodes: BTreeSet<i64> = together.map(|(ino, _)| *ino).collect();
-        let mut steps = Vec::new();
-        for ino in &inodes {
-            change.execute("DELETE FROM fs_data WHERE ino = ?", [ino])?;
-            steps.push(Step::with("SELECT ino, chunk_index, data FROM fs_data WHERE ino = ?", [(*ino).into()]));
-        }
-        bytes += store(steps)?;
-        left = left.get(inodes.len()..).unwrap_or_default();
-    }
-    Ok(bytes)
-}
-
 pub(crate) fn insert(table: &str, columns: &[&str], rows: usize) -> String {
     let marks = format!("({})", vec!["?"; columns.len()].join(", "));
     format!("INSERT OR REPLACE INTO {table} ({}) VALUES {}", columns.join(", "), vec![marks.as_str(); rows].join(", "))
 }
 
 /// A value of the remote's on its way into a statement.
-struct Bound<'a>(&'a Value);
+pub(crate) struct Bound<'a>(pub(crate) &'a Value);
 
 impl rusqlite::ToSql for Bound<'_> {
     fn to_sql(&self) -> rusqlite::Result<rusqlite::types::ToSqlOutput<'_>> {

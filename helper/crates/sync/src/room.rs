@@ -355,7 +355,13 @@ impl Room {
         let (from, values) = (tree_of(&scene.here, is_layer), scene.here.kv());
         let missing = scene.here.absent().all()?;
         let source = Source { tree: &from, kv: &values, absent: &missing, beside: &[], company: &*self.company };
-        let changed = target.apply_files(order, &scene.theirs, &source);
+        // As one change: it is either whole or thrown away.
+        let mut changed = Ok(());
+        let together = tree.together(&mut || {
+            changed = target.apply_files(order, &scene.theirs, &source);
+            Ok(())
+        });
+        let changed = changed.and(together.map_err(Error::from));
         let changed = changed.and_then(|()| target.apply_values(order, &source));
         drop(target);
         drop((tree, delta));

@@ -262,6 +262,39 @@ fn a_lease_that_was_taken_away_pushes_nothing() {
 }
 
 #[test]
+fn a_push_that_was_held_up_past_its_lease_is_refused_and_merged_later() {
+    let Some(server) = Server::start() else { return };
+    let network = Network::before(Some(server.port));
+    let mut a = Machine::new("ada", &network.url());
+    let b = Machine::new("bob", &server.url());
+    a.write("/first", b"1");
+    a.push().unwrap();
+    b.pull().unwrap();
+    a.write("/from-a", b"a");
+    b.write("/from-b", b"b");
+    a.claim.length = Duration::from_secs(1);
+    let held = a.lease();
+    // The question what the remote is; then the push, on its way for longer than the lease is good for.
+    network.fates([Fate::Pass, Fate::Late(Duration::from_secs(4)), Fate::Pass]);
+    std::thread::scope(|scope| {
+        let held_up = scope.spawn(|| a.room().push(&a.local(), &a.claim, held, &|_| None));
+        std::thread::sleep(Duration::from_millis(2000));
+        b.push().unwrap();
+        match held_up.join().unwrap() {
+            Err(Error::Remote(nixbox_remote::Error::Lost(Some(standing)))) => assert_eq!(standing.holder, "bob"),
+            other => panic!("{other:?}"),
+        }
+    });
+    assert_eq!(b.pull().unwrap(), Done::default());
+    assert_eq!(b.paths(), ["first", "from-b"]);
+    a.claim.length = Duration::from_secs(60);
+    a.push().unwrap();
+    b.pull().unwrap();
+    assert_eq!(a.tree(), b.tree());
+    assert_eq!(a.paths(), ["first", "from-a", "from-b"]);
+}
+
+#[test]
 fn an_answer_that_is_lost_is_found_out_about() {
     let Some(server) = Server::start() else { return };
     let network = Network::before(Some(server.port));

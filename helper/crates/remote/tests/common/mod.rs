@@ -131,6 +131,9 @@ pub enum Fate {
     Says(u16, &'static str),
     Redirects(&'static str),
     Junk(&'static str),
+    Answers(Vec<u8>),
+    /// The second again and again, for as long as anybody listens.
+    Endless(&'static str, &'static str),
 }
 
 /// Stands before a server. Each request has the next fate; the last one is kept.
@@ -202,6 +205,17 @@ fn meet(mut peer: TcpStream, fate: Fate, server: Option<u16>, last: &Mutex<Strin
         Fate::Says(status, body) => return say(&mut peer, &format!("{status} Said"), body),
         Fate::Redirects(to) => return say(&mut peer, &format!("302 Found\r\nlocation: {to}"), ""),
         Fate::Junk(body) => return say(&mut peer, "200 OK", body),
+        Fate::Answers(body) => {
+            let head = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\nconnection: close\r\n\r\n", body.len());
+            let _ = peer.write_all(head.as_bytes()).and_then(|()| peer.write_all(&body));
+            return;
+        }
+        Fate::Endless(head, again) => {
+            let _ = write!(peer, "HTTP/1.1 200 OK\r\nconnection: close\r\n\r\n{head}");
+            let piece = again.repeat(1 + (1 << 16) / again.len());
+            while peer.write_all(piece.as_bytes()).is_ok() {}
+            return;
+        }
         Fate::Late(by) => std::thread::sleep(by),
         _ => {}
     }

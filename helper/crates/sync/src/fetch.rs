@@ -1,0 +1,110 @@
+//! Content of the remote on its way into the copy: in parts, of which one is asked for while the one before is stored.
+
+use std::sync::mpsc::sync_channel;
+
+use nixbox_remote::{Batch, Remote, Rows, Step, Value};
+use rusqlite::{Connection, OptionalExtension};
+
+use crate::company::{Company, Phase, Progress, go_on};
+use crate::error::{Error, Result};
+use crate::mirror::{Bound, DATA, SUM, insert, text};
+
+/// What is asked for at a time.
+const DATA_AT_ONCE: u64 = 8 << 20;
+const INODES_AT_ONCE: usize = 200;
+
+/// A piece of a large file, or many small ones.
+struct Part {
+    steps: Vec<Step>,
+    /// How many files are whole with it.
+    files: u64,
+}
+
+/// Of `changed`, inodes with their sizes. `sum`: of the remote as it was when they were read. How many bytes came.
+pub(crate) fn pull_content(
+    remote: &Remote,
+    change: &Connection,
+    changed: &[(i64, u64)],
+    sum: &str,
+    company: &dyn Company,
+) -> Result<u64> {
+    let chunk: u64 = change
+        .query_row("SELECT CAST(value AS INTEGER) FROM fs_config WHERE key = 'chunk_size'", [], |row| row.get(0))
+        .optional()?
+        .and_then(|size: i64| u64::try_from(size).ok())
+        .filter(|size| (1..=16 << 20).contains(size))
+        .unwrap_or(4096);
+    for (ino, _) in changed {
+        change.execute("DELETE FROM fs_data WHERE ino = ?", [ino])?;
+    }
+    let mut insert = change.prepare(&insert(DATA, &["ino", "chunk_index", "data"], 1))?;
+    let parts = parts(changed, chunk);
+    let mut far = Progress {
+        of_things: changed.len() as u64,
+        of_bytes: changed.iter().map(|(_, size)| size).sum(),
+        ..Progress::at(Phase::Fetching)
+    };
+    // No more than two parts are in memory.
+    let (sender, answers) = sync_channel(0);
+    std::thread::scope(|scope| {
+        scope.spawn(move || {
+            for Part { steps, files } in parts {
+                let answer = ask(remote, steps, sum);
+                let is_last = answer.is_err();
+                if sender.send((answer, files)).is_err() || is_last {
+                    return;
+                }
+            }
+        });
+        go_on(company, far)?;
+        for (answer, files) in answers {
+            for row in answer?.into_iter().flat_map(|rows| rows.rows) {
+                insert.execute(rusqlite::params_from_iter(row.iter().map(Bound)))?;
+                if let Some(Value::Blob { base64 }) = row.get(2) {
+                    far.bytes += base64.len() as u64;
+                }
+            }
+            far.things += files;
+            go_on(company, far)?;
+        }
+        Ok(far.bytes)
+    })
+}
+
+/// What was changed since the tables were read is read anew, with them.
+fn ask(remote: &Remote, steps: Vec<Step>, sum: &str) -> Result<Vec<Rows>> {
+    let batch = Batch::of([Step::new(format!("SELECT {SUM}"))].into_iter().chain(steps));
+    let mut answers = remote.ask_all(&batch)?.into_iter();
+    if answers.next().map(|now| text(&now)).transpose()?.as_deref() != Some(sum) {
+        return Err(Error::Overtaken);
+    }
+    Ok(answers.collect())
+}
+
+fn parts(changed: &[(i64, u64)], chunk: u64) -> Vec<Part> {
+    let select = "SELECT ino, chunk_index, data FROM fs_data WHERE ino = ?";
+    let (mut parts, mut together, mut bytes) = (Vec::new(), Vec::new(), 0);
+    let small = |steps: Vec<Step>| Part { files: steps.len() as u64, steps };
+    for (ino, size) in changed {
+        if *size > DATA_AT_ONCE {
+            let (chunks, at_once) = (size.div_ceil(chunk), (DATA_AT_ONCE / chunk).max(1));
+            let mut begin = 0;
+            while begin < chunks {
+                let end = begin + at_once;
+                let sql = format!("{select} AND chunk_index >= {begin} AND chunk_index < {end}");
+                parts.push(Part { steps: vec![Step::with(sql, [(*ino).into()])], files: u64::from(end >= chunks) });
+                begin = end;
+            }
+            continue;
+        }
+        if together.len() == INODES_AT_ONCE || bytes + size > DATA_AT_ONCE {
+            parts.push(small(std::mem::take(&mut together)));
+            bytes = 0;
+        }
+        together.push(Step::with(select, [(*ino).into()]));
+        bytes += size;
+    }
+    parts.push(small(together));
+    parts.retain(|part| !part.steps.is_empty());
+    parts
+}
