@@ -42,8 +42,8 @@ pub struct Local {
 pub struct Done {
     pub pulled: usize,
     pub pushed: usize,
-    /// What is here now and not there.
-    pub left: usize,
+    /// What is here now and not there. None where nothing was looked at, because the remote is what it was.
+    pub left: Option<usize>,
     /// Of content that came, and of all that went.
     pub bytes_in: u64,
     pub bytes_out: u64,
@@ -235,7 +235,7 @@ impl Room {
             self.company.keep()?;
         }
         let left = Order::of(&scene.theirs, &wanted).with(&merged.beside).len();
-        let mut done = Done { pulled: order.len(), left, ..Done::default() };
+        let mut done = Done { pulled: order.len(), left: Some(left), ..Done::default() };
         if let Found::Changed { bytes } = found {
             done.bytes_in = bytes;
         }
@@ -325,7 +325,7 @@ impl Room {
             },
             Err(error) => return Err(error.into()),
         }
-        (done.pushed, done.left) = (order.len(), 0);
+        (done.pushed, done.left) = (order.len(), Some(0));
         // What was sent is what the remote has now; where it is not, it is read anew the next time.
         mirror.throw_away()?;
         std::fs::rename(candidate.path(), mirror.path())?;

@@ -158,8 +158,8 @@ fn whatever_a_tree_can_hold_comes_to_the_other_machine() {
     assert_eq!(b.database().kv().get("plan").unwrap().unwrap().value, r#"{"step": 3}"#);
     // And nothing is left to do on either side.
     for machine in [&a, &b] {
-        assert_eq!(machine.push().unwrap(), Done::default());
-        assert_eq!(machine.pull().unwrap(), Done::default());
+        assert_eq!(Done { left: None, ..machine.push().unwrap() }, Done::default());
+        assert_eq!(Done { left: None, ..machine.pull().unwrap() }, Done::default());
     }
     // One byte of the large file is a chunk of it on the way, not all.
     let tree = b.database().tree();
@@ -171,6 +171,26 @@ fn whatever_a_tree_can_hold_comes_to_the_other_machine() {
     assert!(done.bytes_out < 100_000, "{done:?}");
     a.pull().unwrap();
     assert_eq!(a.tree(), b.tree());
+}
+
+#[test]
+fn a_pull_that_only_asked_says_nothing_of_what_is_left_here() {
+    let Some(server) = Server::start() else { return };
+    let (a, b) = two(&server.url());
+    a.write("/a", b"a");
+    assert_eq!(a.push().unwrap().left, Some(0));
+    b.pull().unwrap();
+    a.write("/b", b"b");
+    b.write("/c", b"c");
+    let network = Network::before(Some(server.port));
+    let room = Room::open(&a.folder.path().join("sync"), remote(&network.url())).unwrap();
+    // One question, and then nobody answers any more.
+    network.fates([Fate::Pass, Fate::Dropped]);
+    assert_eq!(room.pull(&a.local(), &|_| None).unwrap(), Done::default());
+    b.push().unwrap();
+    let pulled = a.pull().unwrap();
+    assert_eq!((pulled.pulled, pulled.left), (1, Some(1)));
+    assert_eq!(a.push().unwrap().pushed, 1);
 }
 
 #[test]
@@ -256,7 +276,7 @@ fn a_lease_that_was_taken_away_pushes_nothing() {
         Err(Error::Remote(nixbox_remote::Error::Lost(Some(standing)))) => assert_eq!(standing.holder, "bob"),
         other => panic!("{other:?}"),
     }
-    assert_eq!(b.pull().unwrap(), Done::default());
+    assert_eq!(Done { left: None, ..b.pull().unwrap() }, Done::default());
     assert_eq!(b.paths(), [""; 0]);
     assert_eq!(a.read("/a").unwrap(), b"a");
 }
@@ -311,7 +331,7 @@ fn an_answer_that_is_lost_is_found_out_about() {
     a.write("/a", b"2");
     network.fates([Fate::Pass, Fate::Dropped, Fate::Pass]);
     assert!(room.push(&a.local(), &a.claim, held, &|_| None).is_err());
-    assert_eq!(b.pull().unwrap(), Done::default());
+    assert_eq!(Done { left: None, ..b.pull().unwrap() }, Done::default());
     network.fates([Fate::Pass]);
     room.push(&a.local(), &a.claim, held, &|_| None).unwrap();
     b.pull().unwrap();
@@ -487,7 +507,7 @@ fn both_sides_of_everything_can_be_kept() {
         assert_eq!((target("link"), target("link.theirs")), ("here".into(), "there".into()));
         let value = |key: &str| machine.database().kv().get(key).unwrap().unwrap().value;
         assert_eq!((value("k"), value("k.theirs")), ("\"here\"".into(), "\"there\"".into()));
-        assert_eq!(machine.push().unwrap(), Done::default());
+        assert_eq!(Done { left: None, ..machine.push().unwrap() }, Done::default());
     }
 }
 

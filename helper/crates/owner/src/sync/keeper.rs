@@ -82,7 +82,7 @@ impl Syncing {
     fn nothing_done(&self) -> Done {
         let mut record = self.so_far();
         record.begun = record.made;
-        Done { left: record.left.unwrap_or_default() as usize, ..Done::default() }
+        Done { left: record.left.map(|left| left as usize), ..Done::default() }
     }
 
     /// None: only the bell says.

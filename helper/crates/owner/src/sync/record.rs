@@ -46,7 +46,10 @@ impl Syncing {
     pub(super) fn has_succeeded(&self, done: &Done) {
         let mut record = self.so_far();
         let success = SyncSuccess { at: clock(), pulled: done.pulled as u64, pushed: done.pushed as u64 };
-        (record.left, record.made) = (Some(done.left as u64), record.begun);
+        // Of one that only asked, nothing is known but what was known before.
+        if let Some(left) = done.left {
+            (record.left, record.made) = (Some(left as u64), record.begun);
+        }
         (record.success, record.succeeded) = (Some(success), Some(now()));
         record.bytes_in += done.bytes_in;
         record.bytes_out += done.bytes_out;
