@@ -185,6 +185,9 @@ impl Conductor {
                 continue;
             }
             let until = [deadline, self.roster.next_at(), self.checks.next_at()].into_iter().flatten().min();
+            if !self.supervisor.has_queued() {
+                self.flush();
+            }
             let event = self.supervisor.next(until)?;
             self.hear(event);
         }
@@ -219,6 +222,8 @@ impl Conductor {
             }
             Event::Ended { child, ended } => match self.units.get(&child) {
                 Some(&at) => {
+                    // Whoever hears of the end can read all that was said.
+                    self.flush();
                     self.supervisor.end_strays();
                     self.checks.forget(at, &mut self.supervisor);
                     self.roster.ended(at, ended, now);
@@ -287,11 +292,23 @@ impl Conductor {
 
     fn keep(&mut self, at: usize, line: &str) {
         let Some(log) = self.logs.get_mut(&at) else { return };
-        if let Err(error) = log.write([line]) {
-            // Said once, and not for each line.
-            self.logs.remove(&at);
-            self.news.push_back(News::LogFailed { unit: self.name(at), why: error.to_string() });
+        if let Err(error) = log.add(line) {
+            self.not_kept(at, &error);
         }
+    }
+
+    /// What came together is written together: a file is not written to for each line.
+    fn flush(&mut self) {
+        let flushed = self.logs.iter_mut().filter_map(|(&at, log)| Some((at, log.flush().err()?)));
+        for (at, error) in flushed.collect::<Vec<_>>() {
+            self.not_kept(at, &error);
+        }
+    }
+
+    /// Said once, and not for each line.
+    fn not_kept(&mut self, at: usize, why: &io::Error) {
+        self.logs.remove(&at);
+        self.news.push_back(News::LogFailed { unit: self.name(at), why: why.to_string() });
     }
 
     fn name(&self, at: usize) -> String {

@@ -13,7 +13,14 @@ pub struct Log {
     to: LogFile,
     file: File,
     length: u64,
+    /// Not written yet.
+    pending: Vec<u8>,
+    /// When the first of that was said.
+    since: Option<String>,
 }
+
+/// So much is written at once.
+const MOST_PENDING: usize = 64 * 1024;
 
 /// The one that was put aside that many times ago.
 pub fn aside(path: &Path, number: u32) -> PathBuf {
@@ -26,25 +33,46 @@ impl Log {
     pub fn open(to: LogFile) -> io::Result<Self> {
         let file = begin(&to.path)?;
         let length = file.metadata()?.len();
-        Ok(Self { to, file, length })
+        Ok(Self { to, file, length, pending: Vec::new(), since: None })
     }
 
-    /// Lines that came together have one time.
-    pub fn write<'l>(&mut self, lines: impl IntoIterator<Item = &'l str>) -> io::Result<()> {
-        let now = format!("{:.3}", jiff::Timestamp::now());
-        let mut text = Vec::with_capacity(8 * 1024);
-        for line in lines {
-            text.extend_from_slice(now.as_bytes());
-            text.push(b' ');
-            text.extend_from_slice(line.as_bytes());
-            text.push(b'\n');
+    /// To be written with what comes at the same moment, at the latest by `flush`. Lines that came together have one time.
+    pub fn add(&mut self, line: &str) -> io::Result<()> {
+        let now = self.since.get_or_insert_with(|| format!("{:.3}", jiff::Timestamp::now()));
+        let length = now.len() + line.len() + 2;
+        let is_full = self.length + (self.pending.len() + length) as u64 > self.to.max_size;
+        if !self.pending.is_empty() && (is_full || self.pending.len() > MOST_PENDING) {
+            self.flush()?;
+            return self.add(line);
         }
+        self.pending.extend_from_slice(now.as_bytes());
+        self.pending.push(b' ');
+        self.pending.extend_from_slice(line.as_bytes());
+        self.pending.push(b'\n');
+        Ok(())
+    }
+
+    pub fn flush(&mut self) -> io::Result<()> {
+        self.since = None;
+        if self.pending.is_empty() {
+            return Ok(());
+        }
+        let text = std::mem::take(&mut self.pending);
         if self.length > 0 && self.length + text.len() as u64 > self.to.max_size {
             self.put_aside()?;
         }
         self.file.write_all(&text)?;
         self.length += text.len() as u64;
+        // Its room is used again.
+        self.pending = text;
+        self.pending.clear();
         Ok(())
+    }
+
+    /// Now.
+    pub fn write(&mut self, line: &str) -> io::Result<()> {
+        self.add(line)?;
+        self.flush()
     }
 
     fn put_aside(&mut self) -> io::Result<()> {
@@ -84,7 +112,7 @@ mod tests {
         let path = dir.path().join("a.log");
         let mut log = Log::open(LogFile { path: path.clone(), max_size: 400, keep: 3 }).unwrap();
         for number in 0..40 {
-            log.write([format!("line {number}").as_str()]).unwrap();
+            log.write(&format!("line {number}")).unwrap();
         }
         let files: Vec<_> = [aside(&path, 3), aside(&path, 2), aside(&path, 1), path.clone()].into();
         assert!(files.iter().all(|file| file.metadata().unwrap().len() <= 400));
@@ -96,7 +124,7 @@ mod tests {
         assert!(found.len() > 30, "{}", found.len());
         drop(log);
         // What is there is gone on with.
-        Log::open(LogFile { path: path.clone(), max_size: 4000, keep: 3 }).unwrap().write(["more"]).unwrap();
+        Log::open(LogFile { path: path.clone(), max_size: 4000, keep: 3 }).unwrap().write("more").unwrap();
         assert!(fs::read_to_string(&path).unwrap().lines().count() > 1);
     }
 }

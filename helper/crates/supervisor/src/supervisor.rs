@@ -121,6 +121,11 @@ impl Supervisor {
         untold + self.children.iter().filter(|child| child.running().is_some()).count()
     }
 
+    /// Whether `next` has something to tell without sleeping.
+    pub fn has_queued(&self) -> bool {
+        !self.queue.is_empty()
+    }
+
     pub fn stop(&mut self, id: Id, grace: Duration) -> io::Result<()> {
         self.children.get_mut(id.0).map_or(Ok(()), |child| child.stop(grace))
     }

@@ -174,7 +174,7 @@ mod tests {
         let mut chain = watched.chain(&path);
         let writer = std::thread::spawn(move || {
             for number in 0..LINES {
-                log.write([format!("{number} {}", "x".repeat(50)).as_str()]).unwrap();
+                log.write(&format!("{number} {}", "x".repeat(50))).unwrap();
                 if number % 500 == 0 {
                     // The watcher gets its turn between two of them.
                     std::thread::sleep(std::time::Duration::from_millis(3));

@@ -379,7 +379,7 @@ impl<'c> Session<'c> {
             self.note(format!("{name}: removed the dead mount it left"));
         }
         if let (Some(events), Ok(text)) = (&mut self.events, serde_json::to_string(&status)) {
-            let _ = events.write([text.as_str()]);
+            let _ = events.write(&text);
         }
         if let Some(record) = &mut self.record {
             record.note(status.clone());

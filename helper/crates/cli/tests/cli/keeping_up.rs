@@ -107,7 +107,11 @@ fn nothing_of_a_job_outlives_down() {
     until("it is up", || std::fs::read_to_string(&log).is_ok_and(|log| log.contains("up")));
     let tree = tree_of(pid(&test, "wild"));
     assert!(tree.len() >= 4, "{tree:?}");
-    test.run("down --timeout 0.5").stderr("wild: did not stop in time and was killed").stderr("box: stopped").success();
+    test.run("stop wild --timeout 0.5").stderr("wild: did not stop in time and was killed").success();
+    assert!(!tree.iter().any(|process| process.is_alive()));
+    test.run("up -d wild").success();
+    let tree = tree_of(pid(&test, "wild"));
+    test.run("down --timeout 0.5").stderr("wild: did not stop in time and was killed").success();
     assert!(!tree.iter().any(|process| process.is_alive()));
 }
 
