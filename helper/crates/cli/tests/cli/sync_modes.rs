@@ -1,5 +1,6 @@
 //! Instances that are synced by themselves, on several machines: each a project of its own, with the real server between them.
 
+use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::process::{Child, Command, Stdio};
@@ -92,9 +93,17 @@ fn one_writes_and_the_others_follow_or_are_told_who_it_is() {
     for line in ["lease_held{instance=\"a\"} 1", "writable{instance=\"a\"} 1", "pending_changes{instance=\"a\"} 0"] {
         assert!(text.contains(&format!("nixbox_sync_{line}\n")), "no {line} in {text}");
     }
-    assert!(
-        text.contains("nixbox_sync_sent_bytes_total") && text.contains("nixbox_sync_last_success_timestamp_seconds")
-    );
+    let told: BTreeSet<_> = text.lines().filter_map(|line| line.strip_prefix("# TYPE nixbox_sync_")).collect();
+    let (_, page) =
+        include_str!("../../../../../docs/reference/metrics.md").split_once("Of an instance with [`sync`]").unwrap();
+    let row = |line: &str| {
+        let mut cells = line.strip_prefix("| `nixbox_sync_")?.split(" | ");
+        Some(format!("{} {}", cells.next()?.trim_end_matches('`'), cells.next()?))
+    };
+    let mut documented: BTreeSet<_> = page.lines().filter_map(row).collect();
+    // Of every instance: how long the disk took.
+    documented.insert("seconds histogram".into());
+    assert_eq!(documented.iter().map(String::as_str).collect::<BTreeSet<_>>(), told);
     // Handed over: nothing is lost on the way, and the first one follows from then on.
     write(&ada, "last", "before it goes");
     let released = answer(&ada, "sync release");

@@ -1,5 +1,6 @@
 //! What comes before an instance is ready: the lease, then what the remote has, and only then whoever wants to write.
 
+use std::fs::File;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,6 +14,7 @@ use super::hold::{self, Hold};
 use super::place::{Place, Why};
 use super::{Errand, Syncing, holder};
 use crate::desk;
+use crate::failure;
 
 /// Beside the copy of the remote: who has it was, as far as is known here, the last that wrote there.
 const LAST: &str = "wrote-last";
@@ -108,7 +110,7 @@ impl Syncing {
         };
         match lease {
             Lease::Ours(held) => {
-                self.remember_that_we_were_last(held.fence)?;
+                self.remember_that_we_were_last()?;
                 let remote = self.remote_within(hold::deadlines(claim.length))?;
                 Ok(Arc::new(Hold::keep(claim, held, remote, self.me.clone())))
             }
@@ -128,11 +130,10 @@ impl Syncing {
         })
     }
 
-    fn remember_that_we_were_last(&self, fence: i64) -> Result<(), Report> {
+    /// An empty file: there or not, whoever is killed meanwhile.
+    fn remember_that_we_were_last(&self) -> Result<(), Report> {
         let path = self.folder.join(LAST);
-        let text = format!("{fence}\n");
-        nixbox_state::write_atomic(&path, text.as_bytes(), 0o600)
-            .map_err(|error| crate::failure::io(&path, &error).into())
+        File::create(&path).map(drop).map_err(|error| failure::io(&path, &error).into())
     }
 
     pub(super) fn forget_that_we_were_last(&self) {
