@@ -27,7 +27,7 @@ const GONE_WITHIN: Duration = Duration::from_secs(5);
 /// Those that were begun here. They end with the value, after all that syncs with them, unless they are left.
 #[derive(Debug, Default)]
 pub struct Remotes<'p> {
-    begun: Vec<(&'p str, &'p Served, Child)>,
+    begun: Vec<(&'p str, &'p Served, Child, Option<Handle>)>,
 }
 
 /// Serves what `instances` sync with, and comes back when it is ready. One that is served already is left to whoever does.
@@ -46,12 +46,13 @@ pub fn begin<'p>(
             continue;
         }
         let child = start(context, project, name, served, detach)?;
-        remotes.begun.push((name, served, child));
+        let handle = Process::of(child.id() as i32)?.map(Handle::of).transpose()?.flatten();
+        remotes.begun.push((name, served, child, handle));
     }
     for index in 0..remotes.begun.len() {
         remotes.ready(index)?;
     }
-    for (name, _, _) in &remotes.begun {
+    for (name, ..) in &remotes.begun {
         context.output.note(format!("{name}: the remote is served"));
     }
     Ok(remotes)
@@ -87,7 +88,7 @@ fn log(path: &Path) -> Result<std::fs::File, Report> {
 
 impl Remotes<'_> {
     fn ready(&mut self, index: usize) -> Result<(), Report> {
-        let (name, served, child) = &mut self.begun[index];
+        let (name, served, child, _) = &mut self.begun[index];
         let until = Instant::now() + READY_WITHIN;
         loop {
             let asked = probe(name, served, PROBE_WITHIN);
@@ -111,10 +112,12 @@ impl Remotes<'_> {
 
 impl Drop for Remotes<'_> {
     fn drop(&mut self) {
-        for (_, served, child) in &mut self.begun {
-            if stop(served).is_err() {
+        for (_, served, child, handle) in &mut self.begun {
+            if stop(served).is_err()
+                && let Some(handle) = handle
+            {
                 // It may not have come so far as to have a socket.
-                let _ = child.kill();
+                let _ = handle.signal(Signal::SIGKILL);
             }
             let _ = child.wait();
         }

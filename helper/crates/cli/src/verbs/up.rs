@@ -53,29 +53,28 @@ pub struct Args {
 pub fn run(args: Args, context: &Context) -> Result<u8, Report> {
     let project = context.project()?;
     let choice = Choice::of(&project, &args.names)?;
-    // Before any thread exists: only this one goes on in the process that is guarded.
-    if !args.detach
-        && let Guarded::Over { code } = guard(GRACE)?
-    {
-        if code >= 128 {
-            Places::of(&project).clear();
-        }
-        return Ok(code);
-    }
-    let until = deadline(args.timeout);
     let places = Places::of(&project);
-    let up = Up { choice, project: &project, places, context, until };
-    let client = Client::find(&up.places);
-    let stays = args.detach || client.is_some();
-    let remotes = served::begin(context, &project, &up.choice.instances, stays)?;
-    let code = match client {
-        Some(client) => up.by(&client, args.detach),
-        None if args.detach => up.detached(),
-        None => up.here(),
-    }?;
-    if stays {
+    let stays = args.detach || Client::find(&places).is_some();
+    // By who guards: what this session finds among its own children, and has not started itself, it ends.
+    let remotes = served::begin(context, &project, &choice.instances, stays)?;
+    // Before any thread exists: only this one goes on in the process that is guarded.
+    if !args.detach {
+        let guarded = guard(GRACE);
+        if let Ok(Guarded::Over { code }) = guarded {
+            if code >= 128 {
+                places.clear();
+            }
+            if stays {
+                remotes.leave();
+            }
+            return Ok(code);
+        }
         remotes.leave();
+        guarded?;
+        return Up { choice, project: &project, places, context, until: deadline(args.timeout) }.run(false);
     }
+    let code = Up { choice, project: &project, places, context, until: deadline(args.timeout) }.run(true)?;
+    remotes.leave();
     Ok(code)
 }
 
@@ -96,6 +95,14 @@ enum Settled {
 }
 
 impl Up<'_> {
+    fn run(self, detach: bool) -> Result<u8, Report> {
+        match Client::find(&self.places) {
+            Some(client) => self.by(&client, detach),
+            None if detach => self.detached(),
+            None => self.here(),
+        }
+    }
+
     /// What somebody else keeps up already: it is waited for, and left alone otherwise.
     fn elsewhere(&self, ours: &[UnitStatus]) -> Result<Vec<String>, Report> {
         let is_ours = |one: &Instance| ours.iter().any(|unit| unit.name == one.name && unit.state.is_busy());
