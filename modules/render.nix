@@ -144,6 +144,7 @@ let
       // filled {
         inherit (i) labels env;
         limits = present i.limits;
+        hooks = lib.filterAttrs (_: commands: commands != [ ]) i.hooks;
       }
       // keptUp i
       // lib.optionalAttrs (i.exclude != [ ]) { inherit (i) exclude; }

@@ -97,6 +97,7 @@ in
             lease = "10min";
           };
           mcp.tools = [ "read_file" ];
+          hooks.sync = [ [ "true" ] ];
           dependsOn.j = "completed";
           restart = {
             on = "always";
@@ -212,6 +213,7 @@ in
             lease = "10min";
           };
           mcp.tools = [ "read_file" ];
+          hooks.sync = [ [ "true" ] ];
           depends_on.j = "completed";
           restart = {
             on = "always";

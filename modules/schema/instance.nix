@@ -6,6 +6,7 @@ let
 in
 {
   imports = [
+    ./hooks.nix
     ./kept-up.nix
     ./limits.nix
     ./mcp.nix

@@ -82,7 +82,9 @@ impl Changed {
 
     fn sources(&self, project: &Project, context: &Context) -> Result<Sources, Report> {
         let mut sources = context.sources()?;
+        // The environment speaks of the file, and not of the copy.
         (sources.root, sources.data_dir) = (Some(project.root.clone()), Some(project.data_dir.clone()));
+        sources.log_level = Some(project.log_level);
         Ok(sources)
     }
 

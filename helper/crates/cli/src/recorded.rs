@@ -71,6 +71,7 @@ fn undeclared(status: Status, paths: Paths) -> Instance {
         encryption: None,
         sync: None,
         partial: None,
+        hooks: Default::default(),
         mcp_tools: Vec::new(),
         depends_on: Default::default(),
         restart: Default::default(),

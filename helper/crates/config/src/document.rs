@@ -176,6 +176,9 @@ pub(crate) struct InstanceDocument {
     /// Syncs the instance with a remote. Without this table it is on this machine alone.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sync: Option<At<SyncDocument>>,
+    /// Commands that are run when something has happened.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hooks: Option<At<HooksDocument>>,
     /// What the instance offers to agents over MCP.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub mcp: Option<At<McpDocument>>,
@@ -362,6 +365,25 @@ pub(crate) struct PartialDocument {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub bootstrap_length: Option<At<Size>>,
 }
+
+/// Commands that are run, one after another, when something has happened: each a program and its arguments, without a
+/// shell, in the project root. It gets a JSON object on its standard input, and 30 seconds. One that fails is told in
+/// `nixbox-helper sync log`, and keeps nobody.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct HooksDocument {
+    /// After a sync that changed something, here or on the remote.
+    #[schemars(default, inner(length(min = 1)))]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub sync: Vec<At<Command>>,
+    /// After a sync that found something which both sides changed in different ways.
+    #[schemars(default, inner(length(min = 1)))]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub conflict: Vec<At<Command>>,
+}
+
+/// A program and its arguments.
+pub(crate) type Command = Vec<At<String>>;
 
 /// How much an instance may hold. Of a base counts only what has been changed, and so copied.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, JsonSchema)]

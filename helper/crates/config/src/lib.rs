@@ -43,5 +43,5 @@ pub use sources::{Environment, Sources};
 pub use span::Span;
 pub use unit::{Backoff, Health, Job, LogLimits, Probe, Restart};
 pub use words::{
-    Backend, Cipher, Condition, Engine, LogLevel, McpTool, Mode, Offline, RestartOn, SyncMode, UnknownWord,
+    Backend, Cipher, Condition, Engine, HookEvent, LogLevel, McpTool, Mode, Offline, RestartOn, SyncMode, UnknownWord,
 };

@@ -8,7 +8,7 @@ use crate::address::Address;
 use crate::size::Size;
 use crate::span::Span;
 use crate::unit::{Health, Job, Restart};
-use crate::words::{Backend, Cipher, Condition, Engine, LogLevel, McpTool, Mode, Offline, SyncMode};
+use crate::words::{Backend, Cipher, Condition, Engine, HookEvent, LogLevel, McpTool, Mode, Offline, SyncMode};
 
 /// A project: one `nixbox.toml` and the folder its relative paths start from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -53,6 +53,8 @@ pub struct Instance {
     pub sync: Option<Sync>,
     /// Of what comes from there, content when it is read.
     pub partial: Option<Partial>,
+    /// What is run, one command after another, when something has happened.
+    pub hooks: BTreeMap<HookEvent, Vec<Vec<String>>>,
     /// The tools that may be called over MCP.
     pub mcp_tools: Vec<McpTool>,
     /// What has to be there before it is brought up, by the name of a job or an instance.

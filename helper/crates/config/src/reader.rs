@@ -12,8 +12,8 @@ use std::str::FromStr;
 use nixbox_report::{Code, Failure, codes};
 
 use crate::document::{
-    At, Document, EncryptionDocument, HttpDocument, InstanceDocument, LimitsDocument, McpDocument, MountDocument,
-    NfsDocument, PartialDocument, RemoteDocument, ServeDocument, SyncDocument,
+    At, Command, Document, EncryptionDocument, HooksDocument, HttpDocument, InstanceDocument, LimitsDocument,
+    McpDocument, MountDocument, NfsDocument, PartialDocument, RemoteDocument, ServeDocument, SyncDocument,
 };
 use crate::problems::Problems;
 use crate::schema;
@@ -63,6 +63,7 @@ fn instance(table: &mut Table<'_, '_>) -> InstanceDocument {
         nfs: table.table("nfs", nfs),
         encryption: table.table("encryption", encryption),
         sync: table.table("sync", sync),
+        hooks: table.table("hooks", hooks),
         mcp: table.table("mcp", mcp),
         depends_on: table.named_words("depends_on"),
         restart: table.table("restart", units::restart),
@@ -147,6 +148,10 @@ fn http(table: &mut Table<'_, '_>) -> HttpDocument {
 
 fn mcp(table: &mut Table<'_, '_>) -> McpDocument {
     McpDocument { tools: table.words("tools") }
+}
+
+fn hooks(table: &mut Table<'_, '_>) -> HooksDocument {
+    HooksDocument { sync: table.commands("sync"), conflict: table.commands("conflict") }
 }
 
 fn nfs(table: &mut Table<'_, '_>) -> NfsDocument {
@@ -356,6 +361,27 @@ impl<'t, 'p> Table<'t, 'p> {
         };
         let item = |(line, value)| self.string(Entry { name: name.into(), line, value });
         items.into_iter().filter_map(item).collect()
+    }
+
+    /// An array of commands, each an array of strings.
+    fn commands(&mut self, name: &'static str) -> Vec<At<Command>> {
+        const WRITE: &str = "write each command in brackets of its own: [[\"program\", \"argument\"]]";
+        let Some(entry) = self.take(name) else { return Vec::new() };
+        let Entry { value: Value::List(items), .. } = entry else {
+            self.wrong_type::<()>(&entry, "an array of commands", WRITE);
+            return Vec::new();
+        };
+        let command = |(line, value)| match value {
+            Value::List(words) if words.is_empty() => {
+                self.report(&codes::CONFIG_VALUE, line, name, format!("A command of `{name}` is empty"), WRITE)
+            }
+            Value::List(words) => {
+                let word = |(line, value)| self.string(Entry { name: name.into(), line, value });
+                Some(At { value: words.into_iter().filter_map(word).collect(), line })
+            }
+            value => self.wrong_type(&Entry { name: name.into(), line, value }, "an array of commands", WRITE),
+        };
+        items.into_iter().filter_map(command).collect()
     }
 
     fn free<T>(

@@ -8,12 +8,12 @@ use std::path::Path;
 use nixbox_report::{Failure, Report, codes};
 
 use crate::document::{
-    At, Document, EncryptionDocument, HttpDocument, InstanceDocument, LimitsDocument, McpDocument, MountDocument,
-    NfsDocument, PartialDocument, RemoteDocument, ServeDocument, SyncDocument,
+    At, Document, EncryptionDocument, HooksDocument, HttpDocument, InstanceDocument, LimitsDocument, McpDocument,
+    MountDocument, NfsDocument, PartialDocument, RemoteDocument, ServeDocument, SyncDocument,
 };
 use crate::project::{Encryption, Http, Instance, KeySource, Limits, Nfs, Partial, Project, Remote, Served, Sync};
 use crate::reader::VERSION;
-use crate::words::{Backend, SyncMode};
+use crate::words::{Backend, HookEvent, SyncMode};
 
 /// TOML that means the same project wherever it is read with the same root.
 pub fn to_toml(project: &Project) -> Result<String, Report> {
@@ -93,6 +93,7 @@ fn instance(instance: &Instance) -> InstanceDocument {
         depends_on: units::depends_on(&instance.depends_on),
         restart: given(units::restart(&instance.restart)),
         health: instance.health.as_ref().map(|it| At::nowhere(units::health(it))),
+        hooks: (!instance.hooks.is_empty()).then(|| At::nowhere(hooks(&instance.hooks))),
         mcp: given(McpDocument { tools: Some(instance.mcp_tools.iter().copied().map(At::nowhere).collect()) }),
     }
 }
@@ -170,6 +171,14 @@ fn http(http: &Http) -> HttpDocument {
         expose: given(http.expose),
         hosts: http.hosts.iter().cloned().map(At::nowhere).collect(),
     }
+}
+
+fn hooks(hooks: &BTreeMap<HookEvent, Vec<Vec<String>>>) -> HooksDocument {
+    let of = |event| {
+        let command = |words: &Vec<String>| At::nowhere(words.iter().cloned().map(At::nowhere).collect());
+        hooks.get(&event).into_iter().flatten().map(command).collect()
+    };
+    HooksDocument { sync: of(HookEvent::Sync), conflict: of(HookEvent::Conflict) }
 }
 
 fn limits(limits: &Limits) -> LimitsDocument {

@@ -2,6 +2,7 @@
 
 mod encryption;
 mod engine;
+mod hooks;
 mod nfs;
 mod partial;
 mod secret_source;
@@ -191,6 +192,7 @@ impl Resolver<'_> {
             encryption: self.encryption(&join(&key, "encryption"), written.encryption.as_ref()),
             sync: self.sync(&key, written),
             partial: self.partial(&join(&key, "sync"), written),
+            hooks: self.hooks(&join(&key, "hooks"), written.hooks.as_ref()),
             mcp_tools: self.mcp_tools(&join(&key, "mcp"), written.mcp.as_ref()),
             depends_on: self.depends_on(&join(&key, "depends_on"), &written.depends_on),
             restart: self.restart(&join(&key, "restart"), written.restart.as_ref()),

@@ -73,6 +73,18 @@ pub enum Backend {
 
 words!(Backend { Auto = "auto", Fuse = "fuse", Nfs = "nfs", None = "none" });
 
+/// What commands can be run for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum HookEvent {
+    /// A sync has changed something.
+    Sync,
+    /// A sync has found something which both sides changed in different ways.
+    Conflict,
+}
+
+words!(HookEvent { Sync = "sync", Conflict = "conflict" });
+
 /// What works on an instance's database.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]

@@ -6,7 +6,7 @@ mod support;
 
 use std::fs;
 
-use nixbox_config::{KeySource, McpTool};
+use nixbox_config::{HookEvent, KeySource, McpTool};
 use support::Scene;
 
 fn fails(text: &str, expected: &[(&str, usize, &str)]) {
@@ -586,4 +586,20 @@ fn what_is_kept_up_is_said_in_words_that_mean_something() {
     fails(&job("health = { exec = [\"x\"], http = \"http://a\" }"), &[("value", 5, "jobs.a.health.http")]);
     fails(&job("health.http = \"https://a\""), &[("value", 5, "jobs.a.health.http")]);
     fails(&job("env.API_TOKEN = \"sk-live-0123456789abcdefghijklmnop\""), &[("secret", 5, "jobs.a.env.API_TOKEN")]);
+}
+
+#[test]
+fn hooks_are_commands_and_hold_no_secret() {
+    let hooks = |list: &str| format!("[instances.a.hooks]\nsync = {list}\n");
+    let of = |text: &str| Scene::new(&format!("version = 1\n{text}")).project().instances["a"].hooks.clone();
+    let commands = |words: &[&[&str]]| -> Vec<Vec<String>> {
+        words.iter().map(|command| command.iter().map(|word| (*word).to_owned()).collect()).collect()
+    };
+    assert_eq!(of(&hooks("[[\"a\", \"b c\"], [\"d\"]]"))[&HookEvent::Sync], commands(&[&["a", "b c"], &["d"]]));
+    assert!(of(&hooks("[]")).is_empty());
+    fails(&hooks("[[\"a\"],\n\"b\"]"), &[("type", 4, "instances.a.hooks.sync")]);
+    fails(&hooks("[[]]"), &[("value", 3, "instances.a.hooks.sync")]);
+    fails(&hooks("[[\"a\", 1]]"), &[("type", 3, "instances.a.hooks.sync")]);
+    fails(&hooks("[[\"curl\", \"https://u:pass@h/\"]]"), &[("secret", 3, "instances.a.hooks.sync")]);
+    fails("[instances.a.hooks]\nready = [[\"a\"]]\n", &[("unknown-key", 3, "instances.a.hooks.ready")]);
 }

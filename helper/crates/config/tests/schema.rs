@@ -77,7 +77,7 @@ fn beside(path: &str, key: &str) -> &'static str {
 #[test]
 fn the_schema_has_the_keys_that_the_reader_asks_for_and_no_others() {
     let tables = tables();
-    assert_eq!(tables.len(), 20);
+    assert_eq!(tables.len(), 21);
     for (path, keys) in tables {
         let failures = in_table(&path, &format!("zzzzzzzzzzzz = 1{}", beside(&path, ""))).failures();
         let help = failures[0].help.clone().unwrap();
@@ -281,6 +281,9 @@ fn instance() -> impl Strategy<Value = Value> {
         table(vec![file(), command(), variable()]),
     ];
     let tools = select(vec![json!(["stat", "find"]), json!([]), json!(["stat", "stats"]), json!(["kv_get", "mkdir"])]);
+    let commands =
+        || mostly(select(vec![json!([["true"]]), json!([]), json!([[]]), json!(["true"]), json!([["a", 1]])]));
+    let hooks = table(vec![("sync", commands().boxed()), ("conflict", commands().boxed())]);
     let mcp = table(vec![("tools", mostly(tools).boxed())]);
     table(vec![
         ("enable", flag()),
@@ -296,6 +299,7 @@ fn instance() -> impl Strategy<Value = Value> {
         ("http", mostly(http).boxed()),
         ("nfs", mostly(nfs).boxed()),
         ("encryption", mostly(encryption).boxed()),
+        ("hooks", mostly(hooks).boxed()),
         ("mcp", mostly(mcp).boxed()),
         ("sync", mostly(sync()).boxed()),
         ("restart", mostly(restart()).boxed()),

@@ -201,7 +201,7 @@ pub enum SyncPhase {
 pub struct SyncEntry {
     /// Seconds since 1970.
     pub at: f64,
-    /// `pull`, `push`, `resolve`, `enable`, `disable`, `hook`.
+    /// `pull`, `push`, `resolve`, `enable`, `disable`, `hook`, `noticed`.
     pub did: String,
     pub remote: String,
     /// Seconds.

@@ -86,6 +86,7 @@ mod tests {
             encryption: None,
             sync: None,
             partial: None,
+            hooks: Default::default(),
             mcp_tools: Vec::new(),
             depends_on: Default::default(),
             restart: Default::default(),

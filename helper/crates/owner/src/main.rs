@@ -2,11 +2,13 @@
 
 mod args;
 mod budget;
+mod command;
 mod desk;
 mod failure;
 mod folders;
 mod follow;
 mod held;
+mod hooks;
 mod hosted;
 mod init;
 mod key;

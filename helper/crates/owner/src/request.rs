@@ -26,6 +26,8 @@ use crate::sync::Syncing;
 
 /// For a request that a signal breaks off.
 const PATIENCE: Duration = Duration::from_millis(500);
+/// What is run because of the request; nobody is kept from the database meanwhile.
+const HOOKS_MAY_TAKE: Duration = Duration::from_secs(60);
 
 pub(crate) fn run(plan: Plan) -> Result<(), Report> {
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -49,18 +51,18 @@ pub(crate) fn run(plan: Plan) -> Result<(), Report> {
 
 async fn answer(plan: &Plan, conversation: Conversation, stop: &Stop) -> Result<(), Report> {
     let desk = Desk::new(Metrics::new(&plan.instance.name));
-    let mut held = None;
+    let (mut held, sync) = (None, Syncing::of(plan));
     let answered = conversation
         .answer(&desk, stop, || {
             there(plan)?;
             let (lock, database) = hold(plan)?;
-            let sync = Syncing::of(plan).inspect(|sync| sync.come_up_alone());
             if let Some(sync) = &sync {
+                sync.come_up_alone();
                 sync.supply(&database);
             }
             let tree = sync.as_ref().map_or_else(|| database.tree(), |sync| sync.gated(database.tree()));
             let local = serve::local(&database, database.tree(), Arc::new(()));
-            desk.open(serve::open(&database, tree, &plan.instance.paths.dir, local, sync));
+            desk.open(serve::open(&database, tree, &plan.instance.paths.dir, local, sync.clone()));
             held = Some((lock, database));
             Ok(())
         })
@@ -72,6 +74,9 @@ async fn answer(plan: &Plan, conversation: Conversation, stop: &Stop) -> Result<
     let Some((lock, database)) = held else { return Ok(()) };
     let closed = database.close().map_err(|error| failure::database(&plan.instance.paths.db, error));
     drop(lock);
+    if let Some(sync) = sync {
+        sync.finish(if stop.is_requested() { PATIENCE } else { HOOKS_MAY_TAKE });
+    }
     // What was acknowledged is on disk since before; the caller waits for this process to end.
     Ok(closed?)
 }

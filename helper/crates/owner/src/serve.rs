@@ -41,6 +41,8 @@ const FOR_THE_DATABASE: Duration = Duration::from_millis(900);
 const STEP_MAY_FINISH: Duration = Duration::from_millis(1500);
 /// Requests that are at work when the stop comes may finish so far.
 const REQUESTS_MAY_FINISH: Duration = Duration::from_millis(500);
+/// Commands that were started because of something that happened.
+const HOOKS_MAY_FINISH: Duration = Duration::from_millis(300);
 
 pub(crate) fn run(plan: Plan, keep: bool) -> Result<(), Report> {
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -346,6 +348,10 @@ impl Owner {
                     "there was no time for the sync: what is here is kept, and the lease runs out by itself"
                 );
             }
+        }
+        if let Some(syncing) = self.syncing.clone() {
+            let finish = tokio::task::spawn_blocking(move || syncing.finish(HOOKS_MAY_FINISH));
+            let _ = timeout(budget.left_but(FOR_THE_DATABASE), finish).await;
         }
         let mut kept = Ok(());
         if let Some(database) = self.database.take() {

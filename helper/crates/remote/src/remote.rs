@@ -143,9 +143,11 @@ impl Remote {
     }
 
     /// The same of one that is too large to be held in memory.
-    pub fn change_spooled(&self, spooled: &mut Spooled) -> Result<()> {
+    /// `sent`: how many bytes are on their way.
+    pub fn change_spooled(&self, spooled: &mut Spooled, sent: &mut dyn FnMut(u64)) -> Result<()> {
         let Spooled { file, steps, bytes } = spooled;
-        let answers = self.post(file, *bytes, batch::on_wire(*steps), LARGEST_ANSWER)?;
+        let mut counted = Counted { body: file, bytes: 0, sent };
+        let answers = self.post(&mut counted, *bytes, batch::on_wire(*steps), LARGEST_ANSWER)?;
         batch::outcome(*steps, answers).map(drop)
     }
 
@@ -236,6 +238,21 @@ impl Remote {
             Ureq::Protocol(_) | Ureq::Http(_) | Ureq::LargeResponseHeader(..) => Error::Junk(error.to_string()),
             other => Error::BrokenOff(other.to_string()),
         }
+    }
+}
+
+struct Counted<'a> {
+    body: &'a mut dyn Read,
+    bytes: u64,
+    sent: &'a mut dyn FnMut(u64),
+}
+
+impl Read for Counted<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        let read = self.body.read(buffer)?;
+        self.bytes += read as u64;
+        (self.sent)(self.bytes);
+        Ok(read)
     }
 }
 

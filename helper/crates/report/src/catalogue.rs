@@ -191,6 +191,8 @@ catalogue! {
     UPSTREAM_NUMBERS = "nixbox::upstream::numbers", Refused, "The database lacks what keeps upstream's program from using the number of a removed file again, which over a base shows files where there are none.";
     UPSTREAM_BASE = "nixbox::upstream::base-too-large", Refused, "The base has more entries than upstream's program may have files open.";
 
+    HOOK_FAILED = "nixbox::hook::failed", Unexpected, "A command of `hooks` failed, did not end in time, or could not be run. What it was to hear of happened all the same.";
+
     SNAPSHOT_UNKNOWN = "nixbox::snapshot::unknown", NotFound, "The instance has no snapshot of that name.";
 
     REMOTE_BACKUP = "nixbox::remote::backup", Unavailable, "A backup could not be made: whoever serves the remote did not hold it for as long as the copy took. What was copied is removed.";

@@ -24,4 +24,4 @@ pub use content::RemoteContent;
 pub use error::{Error, Result};
 pub use look::{Key, Look, Over, What};
 pub use merge::{Conflict, Settled};
-pub use room::{Difference, Done, Local, Room, State};
+pub use room::{Difference, Done, Local, Room, State, turn};

@@ -97,6 +97,11 @@ struct Pulled {
     has_more: bool,
 }
 
+/// How the remote was when something was last agreed on: another in a database that was put back.
+pub fn turn(agreed: &Agreed) -> Result<Option<String>> {
+    Ok(agreed.one(SUM_THEN)?)
+}
+
 impl Room {
     pub fn open(folder: &Path, remote: Remote) -> Result<Self> {
         std::fs::create_dir_all(folder)?;
@@ -311,8 +316,10 @@ impl Room {
         rows::difference(before.is_some().then(|| mirror.path()), candidate.path(), is_layer, &mut steps)?;
         let mut steps = steps.end()?;
         done.bytes_out = steps.bytes();
-        go_on(&*self.company, Progress { of_bytes: done.bytes_out, ..Progress::at(Phase::Sending) })?;
-        match self.remote.change_spooled(&mut steps) {
+        let sending = Progress { of_bytes: done.bytes_out, ..Progress::at(Phase::Sending) };
+        go_on(&*self.company, sending)?;
+        let mut sent = |bytes| self.company.tell(Progress { bytes, ..sending });
+        match self.remote.change_spooled(&mut steps, &mut sent) {
             Ok(_) => {}
             Err(nixbox_remote::Error::Refused { step: 0, .. }) => {
                 return Err(nixbox_remote::Error::Lost(Standing::of(&self.remote)?.map(Box::new)).into());

@@ -51,6 +51,10 @@ fn a_database_that_was_put_back_takes_nothing_back() {
     // Written to before anything is pulled.
     write(&ada, "4");
     come_together(&ada, &bob, "2\n3\n4\n");
+    let log = answer(&ada, "sync log");
+    let noticed = log["entries"].as_array().unwrap().iter().filter(|entry| entry["did"] == "noticed").count();
+    assert_eq!(noticed, 1, "{log}");
+    ada.run("sync log").stdout_has("it was restored, or replaced").success();
 }
 
 #[test]

@@ -14,6 +14,7 @@ mod environment;
 mod far_content;
 mod files;
 mod help;
+mod hooks;
 mod hosting;
 mod keeping_up;
 mod kv;

@@ -34,6 +34,8 @@ fn what_a_local_one_holds_stays_when_it_is_synced_and_when_it_is_not_any_more() 
     let Some(server) = Server::start() else { return };
     let (ada, bob) = (local(&server.url()), local(&server.url()));
     let before = written(&ada);
+    // As in a shell that has the variables of `env`.
+    let ada = ada.env("NIXBOX_CONFIG", "nixbox.toml").env("AGENTFS_LOG_LEVEL", "warn");
     let enabled = answer(&ada, "sync enable a team");
     assert_eq!((&enabled["pushed"], &enabled["pulled"]), (&2.into(), &0.into()));
     assert_eq!(written(&ada), before.replace("# no need\n", "# no need\nsync.remote = \"team\"\n"));

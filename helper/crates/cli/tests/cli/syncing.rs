@@ -75,7 +75,7 @@ fn what_one_has_the_other_gets_whoever_serves_it() {
     let folder = ada.path(".agentfs/a.d/sync/team");
     let mut files: Vec<_> = std::fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().file_name()).collect();
     files.sort();
-    assert_eq!(files, ["holder", "mirror.db", "wrote-last"]);
+    assert_eq!(files, ["holder", "mirror.db", "turn", "wrote-last"]);
     // Who did nothing has nothing on record.
     assert_eq!(answer(&ada, "sync log")["entries"].as_array().unwrap().len(), 2);
 }

@@ -166,6 +166,10 @@ instance = "second"
 exec = ["./seed"]
 restart = { on = "never" }
 health = { exec = ["true"] }
+
+[instances.fourth.hooks]
+sync = [["notify-send", "synced"], ["true"]]
+conflict = [["mail", "-s", "conflict", "me"]]
 "#;
 
 /// Marsaglia's xorshift: one seed, one file, forever.

@@ -1,22 +1,14 @@
 //! A key that a program prints, such as a password manager.
 
-use std::io::Read;
-use std::os::unix::process::CommandExt;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
-use std::sync::mpsc::{Receiver, channel};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use nix::sys::prctl::set_pdeathsig;
-use nix::sys::signal::{Signal, killpg};
-use nix::unistd::Pid;
 use nixbox_report::{Failure, Report, codes};
 use zeroize::Zeroizing;
 
-use super::text;
+use crate::command::{self, NotRan, last_line};
 
 const DEADLINE: Duration = Duration::from_secs(10);
-const LOOK: Duration = Duration::from_millis(5);
 
 pub(super) fn output(words: &[String], root: &Path) -> Result<Zeroizing<String>, Report> {
     output_within(words, root, DEADLINE)
@@ -29,78 +21,28 @@ fn output_within(words: &[String], root: &Path, deadline: Duration) -> Result<Ze
             .why(why)
             .help("run it by hand: it must print the key and nothing else, and end with 0")
     };
-    let silent = || {
-        Failure::new(&codes::KEY_SILENT, format!("the command `{shown}` did not end within {deadline:?}"))
-            .why("it was killed")
-            .help("run it by hand: it must not wait for anybody")
-    };
-    let until = Instant::now() + deadline;
-    let left = || until.saturating_duration_since(Instant::now());
-    let [program, arguments @ ..] = words else { return Err(failed(&"it is empty").into()) };
-    let mut command = Command::new(program);
-    command.args(arguments).current_dir(root);
-    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    // A group of its own, so that what it starts is killed with it.
-    command.process_group(0);
-    // SAFETY: between fork and exec this makes one system call and allocates nothing.
-    unsafe { command.pre_exec(|| set_pdeathsig(Signal::SIGKILL).map_err(Into::into)) };
-    let mut running = Running(command.spawn().map_err(|error| failed(&error))?);
-    let (said, complaint) = (drain(running.0.stdout.take()), drain(running.0.stderr.take()));
-    let said = said.recv_timeout(left()).map_err(|_| silent())?;
-    let complaint = complaint.recv_timeout(left()).map_err(|_| silent())?;
-    let status = loop {
-        match running.0.try_wait().map_err(|error| failed(&error))? {
-            Some(status) => break status,
-            None if left().is_zero() => return Err(silent().into()),
-            None => std::thread::sleep(LOOK.min(left())),
+    match command::run(words, root, Vec::new(), deadline, &|| false) {
+        Ok(ran) if !ran.status.success() => Err(failed(&format!("{}{}", ran.status, last_line(&ran.complaint))).into()),
+        Ok(ran) if ran.said.trim().is_empty() => Err(failed(&"it printed nothing").into()),
+        Ok(ran) => Ok(ran.said),
+        Err(NotRan::Failed(error)) => Err(failed(&error).into()),
+        Err(NotRan::Silent) => {
+            Err(Failure::new(&codes::KEY_SILENT, format!("the command `{shown}` did not end within {deadline:?}"))
+                .why("it was killed")
+                .help("run it by hand: it must not wait for anybody")
+                .into())
         }
-    };
-    if !status.success() {
-        return Err(failed(&format!("{status}{}", last_line(&complaint))).into());
-    }
-    if said.trim().is_empty() {
-        return Err(failed(&"it printed nothing").into());
-    }
-    Ok(said)
-}
-
-/// Read aside, since a pipe that nobody empties holds its writer up.
-fn drain(pipe: Option<impl Read + Send + 'static>) -> Receiver<Zeroizing<String>> {
-    let (sender, receiver) = channel();
-    std::thread::spawn(move || {
-        let read = pipe.map_or_else(Default::default, |pipe| text(pipe).unwrap_or_default());
-        let _ = sender.send(read);
-    });
-    receiver
-}
-
-/// Why it failed, in its own words, unless those hold what may be a key.
-fn last_line(complaint: &str) -> String {
-    let line = complaint.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or_default();
-    let digits = |word: &str| word.len() >= 16 && word.bytes().all(|byte| byte.is_ascii_hexdigit());
-    match line.split(|c: char| !c.is_ascii_alphanumeric()).any(digits) {
-        true => String::new(),
-        false if line.is_empty() => String::new(),
-        false => format!(": {}", line.chars().filter(|c| !c.is_control()).take(200).collect::<String>()),
-    }
-}
-
-struct Running(Child);
-
-/// Also after it ended: what it started may live on.
-impl Drop for Running {
-    fn drop(&mut self) {
-        if let Ok(group) = i32::try_from(self.0.id()) {
-            let _ = killpg(Pid::from_raw(group), Signal::SIGKILL);
-        }
-        let _ = self.0.wait();
     }
 }
 
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
+    use std::time::Instant;
+
     use super::*;
+
+    const LOOK: Duration = Duration::from_millis(5);
 
     fn run(script: &str, deadline: u64) -> Result<String, Report> {
         let words = ["sh", "-c", script].map(str::to_owned);

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use nixbox_control::{SyncPhase, SyncProgress};
-use nixbox_engine::Snapshots;
+use nixbox_engine::{Agreed, Snapshots};
 use nixbox_sync::{Company, Error, Phase, Progress};
 use tokio::sync::watch;
 
@@ -39,6 +39,7 @@ pub(super) struct Along {
     pub(super) errand: Errand,
     pub(super) shelf: Shelf,
     pub(super) database: Snapshots,
+    pub(super) agreed: Agreed,
     /// The snapshot that this sync has made.
     pub(super) kept: Mutex<Option<String>>,
 }

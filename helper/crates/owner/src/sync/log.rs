@@ -32,20 +32,23 @@ impl Log {
         Ok(all)
     }
 
-    pub(crate) fn add(&self, entry: SyncEntry) -> io::Result<()> {
+    /// Whether it is something else than the last time.
+    pub(crate) fn add(&self, entry: SyncEntry) -> io::Result<bool> {
         let _writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
         let mut all = self.all()?;
         let again = all.pop_if(|last| is_the_same_again(last, &entry));
         if again.is_none() && all.len() + 1 < 2 * KEPT {
-            return self.append(&entry);
+            return self.append(&entry).map(|()| true);
         }
+        let is_new = again.is_none();
         let times = again.map_or(0, |last| last.times.max(1) + 1);
         all.push(SyncEntry { times, ..entry });
         if all.len() >= 2 * KEPT {
             all.drain(..all.len() - KEPT);
         }
         let lines = all.iter().map(nixbox_control::encode).collect::<Vec<_>>().concat();
-        nixbox_state::write_atomic(&self.path, &lines, 0o600)
+        nixbox_state::write_atomic(&self.path, &lines, 0o600)?;
+        Ok(is_new)
     }
 
     fn append(&self, entry: &SyncEntry) -> io::Result<()> {

@@ -16,6 +16,7 @@ mod holder;
 mod keeper;
 mod lease;
 mod log;
+mod noticed;
 mod place;
 mod record;
 mod settled;
@@ -30,7 +31,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
-use nixbox_config::{Offline, Partial, Remote as Declared, Sync as Settings, SyncMode};
+use nixbox_config::{HookEvent, Offline, Partial, Remote as Declared, Sync as Settings, SyncMode};
 use nixbox_control::{SyncEntry, SyncLine, SyncSide, SyncSizes};
 use nixbox_engine::{FileSystem, Kv, Leave, Witness};
 use nixbox_remote::{Deadlines, Endpoint, Remote};
@@ -40,6 +41,7 @@ use tokio::sync::{Notify, watch};
 use zeroize::Zeroizing;
 
 use crate::desk::Open;
+use crate::hooks::{Hooks, OnFailure};
 use crate::moment;
 use crate::plan::Plan;
 use crate::shelf::Shelf;
@@ -86,7 +88,26 @@ pub(crate) struct Syncing {
     bell: Arc<Notify>,
     told: watch::Sender<()>,
     shelf: PathBuf,
-    log: Log,
+    log: Arc<Log>,
+    hooks: Hooks,
+}
+
+/// One that fails is put on record.
+fn on_failure(log: Arc<Log>, remote: String) -> OnFailure {
+    Arc::new(move |event, words, why| {
+        tracing::warn!(%event, command = words.join(" "), why, "a hook failed");
+        let entry = SyncEntry {
+            at: moment::now() as f64 / 1000.0,
+            did: "hook".into(),
+            remote: remote.clone(),
+            code: Some(codes::HOOK_FAILED.id.into()),
+            message: Some(format!("{event}: `{}`: {why}", words.join(" "))),
+            ..SyncEntry::default()
+        };
+        if let Err(error) = log.add(entry) {
+            tracing::warn!(%error, "the log of syncs cannot be written");
+        }
+    })
 }
 
 /// What an instance does by itself.
@@ -142,6 +163,8 @@ pub(crate) fn on(open: &Open) -> Result<&Syncing, Report> {
 impl Syncing {
     pub(crate) fn of(plan: &Plan) -> Option<Arc<Self>> {
         let (settings, declared) = (plan.instance.sync.clone()?, plan.remote.clone()?);
+        let log = Arc::new(Log::of(&plan.instance.paths.dir));
+        let hooks = Hooks::of(plan, on_failure(log.clone(), settings.remote.clone()));
         let bell = Arc::new(Notify::new());
         let follows = settings.mode == SyncMode::Follow;
         Some(Arc::new_cyclic(|me| Self {
@@ -165,7 +188,8 @@ impl Syncing {
             stopping: false.into(),
             bell,
             told: watch::Sender::new(()),
-            log: Log::of(&plan.instance.paths.dir),
+            log,
+            hooks,
             shelf: plan.instance.paths.dir.clone(),
         }))
     }
@@ -276,7 +300,13 @@ impl Syncing {
 
     fn along(&self, local: &Local, errand: Errand) -> Arc<Along> {
         let shelf = Shelf::of(&self.shelf);
-        Arc::new(Along { errand, shelf, database: local.snapshots.clone(), kept: Mutex::default() })
+        Arc::new(Along {
+            errand,
+            shelf,
+            database: local.snapshots.clone(),
+            agreed: local.agreed.clone(),
+            kept: Mutex::default(),
+        })
     }
 
     /// What it comes to is in the log, unless it comes to nothing.
@@ -298,7 +328,16 @@ impl Syncing {
         work: impl FnOnce(&Room, &mut Settlements) -> Result<Done, Trouble>,
     ) -> Result<SyncLine, Report> {
         let began = Instant::now();
+        if self.is_another(along)? {
+            let what = "the database is another one than was last synced here: it was restored, or replaced";
+            tracing::warn!(remote = self.name, "{what}");
+            self.record(SyncEntry { did: "noticed".into(), message: Some(what.into()), ..SyncEntry::default() });
+        }
         let worked = self.working_within(along, patience, deadlines, work);
+        if let Err(report) = self.remember(along) {
+            let why = report.failures.first().map_or("", |failure| failure.what.as_str());
+            tracing::warn!(why, "what was agreed on is not remembered");
+        }
         let (mut entry, mut names) = (SyncEntry::default(), Vec::new());
         if let Err(Trouble::Sync(Error::Conflicts(conflicts))) = &worked {
             entry = self.with_conflicts(conflicts);
@@ -337,10 +376,23 @@ impl Syncing {
 
     fn record(&self, entry: SyncEntry) {
         let entry = SyncEntry { at: moment::now() as f64 / 1000.0, remote: self.name.clone(), ..entry };
-        // The sync itself is what it is.
-        if let Err(error) = self.log.add(entry) {
-            tracing::warn!(%error, "the log of syncs cannot be written");
+        let told = serde_json::to_value(&entry).unwrap_or_default();
+        let event = match (&entry.code, entry.of_conflicts) {
+            (None, 0) if entry.pulled + entry.pushed > 0 => Some(HookEvent::Sync),
+            (Some(_), 1..) => Some(HookEvent::Conflict),
+            _ => None,
+        };
+        match self.log.add(entry) {
+            // What is found in conflict again and again was told.
+            Ok(is_new) => drop(event.filter(|_| is_new).map(|event| self.hooks.fire(event, told))),
+            // The sync itself is what it is.
+            Err(error) => tracing::warn!(%error, "the log of syncs cannot be written"),
         }
+    }
+
+    /// Waits for what is run because of the last syncs, and kills what takes longer.
+    pub(crate) fn finish(&self, patience: Duration) {
+        self.hooks.finish(patience);
     }
 
     fn said(&self, trouble: Trouble) -> Report {

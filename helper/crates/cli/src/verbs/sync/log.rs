@@ -19,7 +19,7 @@ pub struct Log {
 pub struct Entry {
     /// RFC 3339; of a failure that came again, the last time
     pub at: String,
-    /// `pull`, `push`, `resolve`, `enable`, `disable` or `hook`
+    /// `pull`, `push`, `resolve`, `enable`, `disable`, `hook`, or `noticed` of a database that was restored
     pub did: String,
     pub remote: String,
     /// Seconds
@@ -101,6 +101,9 @@ impl Entry {
             (count, 0) => Some(format!("{count} {what}")),
             (count, bytes) => Some(format!("{count} {what} ({})", shown::size(bytes))),
         };
+        if let Some(message) = &self.message {
+            return message.clone();
+        }
         let settled = (!self.conflicts.is_empty()).then(|| format!("settled {}", self.names()));
         let kept = self.snapshot.as_ref().map(|id| format!("before: snapshot {id}"));
         let moved = [part(self.pulled, "pulled", self.bytes_in), part(self.pushed, "pushed", self.bytes_out)];
