@@ -156,9 +156,11 @@ impl Syncing {
         Some(Failure::new(&codes::SYNC_READ_ONLY, format!("`{instance}` is read-only now")).why(why).help(help))
     }
 
-    /// Changes that the remote may not have yet.
+    /// Changes that the remote may not have yet. None where that was never looked at, and nothing was changed since the
+    /// start.
     pub(crate) fn pending(&self) -> Option<u64> {
         let Record { left, made, .. } = *self.so_far();
-        left.map(|left| left + self.gate.made().saturating_sub(made))
+        let since = self.gate.made().saturating_sub(made);
+        left.map(|left| left + since).or((since > 0).then_some(since))
     }
 }
