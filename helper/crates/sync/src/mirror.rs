@@ -312,6 +312,14 @@ fn is_full(error: &rusqlite::Error) -> bool {
 
 /// None where there is no AgentFS database.
 pub(crate) fn remote_sum(remote: &Remote) -> Result<Option<String>> {
+    match ask_for_sum(remote) {
+        // Or somebody has put the first one there between the two questions.
+        Err(Error::Foreign(_)) => ask_for_sum(remote),
+        asked => asked,
+    }
+}
+
+fn ask_for_sum(remote: &Remote) -> Result<Option<String>> {
     let rows = match remote.ask(&Step::new(format!("SELECT {SUM}"))) {
         Err(nixbox_remote::Error::Refused { message, .. }) if message.contains("no such table") => {
             let begun = "SELECT count(*) FROM sqlite_master WHERE name IN ('fs_inode', 'fs_dentry')";
