@@ -214,7 +214,10 @@ pub(crate) struct InstanceDocument {
 pub(crate) struct RemoteDocument {
     /// Where it is: `libsql://…` or `https://…`; `http://…` on this machine, elsewhere only with `insecure`. Of one that is
     /// served here it is `http://127.0.0.1:PORT` where nothing is said.
-    #[schemars(with = "Option<String>", regex(pattern = "^(libsql|https|http)://[^/@?#\\s:]+(:[1-9][0-9]*)?(/[^@?#\\s]*)?$"))]
+    #[schemars(
+        with = "Option<String>",
+        regex(pattern = "^(libsql|https|http)://[^/@?#\\s:]+(:[1-9][0-9]*)?(/[^@?#\\s]*)?$")
+    )]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub url: Option<At<String>>,
     /// The file that holds the token, relative to the project root. One that everybody can read is refused. Of a remote that
