@@ -60,7 +60,7 @@ def counts(project):
 @pytest.mark.timeout(scaled(180, 3600))
 def test_random_kills_leave_nothing_orphaned_and_nothing_twice(project):
     dice = chance()
-    for round_ in range(scaled(1, 100)):
+    for round_ in range(scaled(8, 100)):
         project.helper("up", "-d", "--timeout", "60")
         whole = {"nixbox-owner serve": 2, "nixbox-helper job": 1, "sleep 5000": 3}
         eventually(lambda: counts(project) == whole, 20, what=f"all of it, once, in round {round_}")

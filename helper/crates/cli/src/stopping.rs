@@ -124,7 +124,7 @@ pub fn clear(instance: &Instance) -> Result<bool, Report> {
         return Ok(false);
     }
     let folder = paths.lock.parent().is_some_and(|dir| dir.is_dir());
-    let me = Process::current().map(|process| Holder { process, since: now(), socket: None })?;
+    let me = Holder::me(now(), None)?;
     let lock = match folder.then(|| Lock::acquire(&paths.lock, &me)).transpose() {
         Ok(lock) => lock,
         // An owner has just come up: what is there is its own.

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use nixbox_config::Instance;
 use nixbox_report::{Failure, Report, codes};
-use nixbox_state::{Holder, Lock, LockError, Process};
+use nixbox_state::{Holder, Lock, LockError};
 
 use crate::failure;
 use crate::moment;
@@ -27,8 +27,7 @@ pub(crate) fn take(instance: &Instance, since: u64, socket: Option<&Path>) -> Re
 
 /// The same by the lock's file alone.
 pub(crate) fn take_at(lock: &Path, since: u64, socket: Option<&Path>) -> Result<Lock, LockError> {
-    let process = Process::current().map_err(|source| LockError::Io { path: "/proc/self/stat".into(), source })?;
-    let me = Holder { process, since, socket: socket.map(Path::to_owned) };
+    let me = Holder::me(since, socket).map_err(|source| LockError::Io { path: "/proc/self/stat".into(), source })?;
     let began = Instant::now();
     loop {
         let held = match Lock::acquire(lock, &me) {
@@ -67,6 +66,7 @@ mod tests {
     use super::*;
     use nixbox_config::Paths;
     use nixbox_report::Exit;
+    use nixbox_state::Process;
 
     fn instance(dir: &Path) -> Instance {
         let path = |name: &str| dir.join(name);
@@ -131,7 +131,8 @@ mod tests {
     fn the_name_of_a_dead_holder_is_not_taken_for_the_present_one() {
         let dir = tempfile::tempdir().unwrap();
         let instance = instance(dir.path());
-        let dead = Holder { process: Process { pid: i32::MAX, start_time: 1 }, since: 1, socket: Some("/s".into()) };
+        let dead = Process { pid: i32::MAX, start_time: 1 };
+        let dead = Holder { process: dead, since: 1, socket: Some("/s".into()), tied_to: None };
         std::fs::write(&instance.paths.lock, serde_json::to_vec(&dead).unwrap()).unwrap();
         take(&instance, 2_000, Some(Path::new("/s"))).unwrap();
     }

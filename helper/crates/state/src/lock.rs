@@ -17,6 +17,25 @@ pub struct Holder {
     pub since: u64,
     /// Where it can be spoken to.
     pub socket: Option<PathBuf>,
+    /// The process with which it ends.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tied_to: Option<Process>,
+}
+
+impl Holder {
+    /// This process, from now on.
+    pub fn me(since: u64, socket: Option<&Path>) -> io::Result<Self> {
+        let parent = match nix::sys::prctl::get_pdeathsig() {
+            Ok(Some(_)) => Process::of(nix::unistd::getppid().as_raw())?,
+            _ => None,
+        };
+        Ok(Self { process: Process::current()?, since, socket: socket.map(Path::to_owned), tied_to: parent })
+    }
+
+    /// It was told to end, by the end of what it is tied to.
+    pub fn is_ending(&self) -> bool {
+        self.tied_to.is_some_and(|tied_to| !tied_to.is_alive())
+    }
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -113,7 +132,7 @@ mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
 
     fn me() -> Holder {
-        Holder { process: Process::current().expect("own process"), since: 1, socket: None }
+        Holder::me(1, None).expect("own process")
     }
 
     #[test]
@@ -128,6 +147,14 @@ mod tests {
         drop(first);
         assert!(!path.exists());
         drop(Lock::acquire(&path, &me()).expect("free again"));
+    }
+
+    #[test]
+    fn a_holder_ends_with_what_it_is_tied_to() {
+        let tied_to = |process: Process| Holder { tied_to: Some(process), ..me() };
+        let here = Process::current().expect("own process");
+        assert!(!me().is_ending() && !tied_to(here).is_ending());
+        assert!(tied_to(Process { start_time: here.start_time + 1, ..here }).is_ending());
     }
 
     #[test]

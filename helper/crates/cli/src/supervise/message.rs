@@ -229,6 +229,11 @@ impl UnitStatus {
         status
     }
 
+    /// But for what is counted back from the present moment, which is never twice the same.
+    pub fn says_the_same_as(&self, other: &Self) -> bool {
+        Self { since: other.since, wait_ms: other.wait_ms, ..self.clone() } == *other
+    }
+
     pub fn process(&self) -> Option<Process> {
         Some(Process { pid: self.pid?, start_time: self.start_time? })
     }

@@ -2,7 +2,7 @@ use std::path::{Path, PathBuf};
 
 use nixbox_config::Project;
 use nixbox_report::{Failure, Report, codes};
-use nixbox_state::{Holder, Lock, LockError, Process};
+use nixbox_state::{Holder, Lock, LockError};
 
 use crate::context::io_failure;
 use crate::presence::now;
@@ -53,7 +53,7 @@ impl Places {
     /// `None` where another process has it.
     pub fn lock(&self) -> Result<Option<Lock>, Report> {
         self.prepare()?;
-        let holder = Holder { process: Process::current()?, since: now(), socket: Some(self.socket.clone()) };
+        let holder = Holder::me(now(), Some(&self.socket))?;
         match Lock::acquire(&self.lock, &holder) {
             Ok(lock) => Ok(Some(lock)),
             Err(LockError::Held(_)) => Ok(None),

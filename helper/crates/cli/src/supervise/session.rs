@@ -340,7 +340,7 @@ impl<'c> Session<'c> {
         let instance = self.project.instances.get(name);
         let before = self.told.insert(name.to_owned(), status.clone());
         // Two steps that came together were told as one.
-        if before.as_ref() == Some(&status) {
+        if before.as_ref().is_some_and(|before| before.says_the_same_as(&status)) {
             return Ok(());
         }
         if before.as_ref().is_none_or(|before| before.starts != status.starts) {

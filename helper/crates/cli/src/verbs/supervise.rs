@@ -2,13 +2,13 @@ use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
 use nixbox_report::Report;
-use nixbox_state::Process;
+use nixbox_state::{Lock, Process};
 use nixbox_supervisor::{Guarded, Supervisor, guard};
 
 use super::DONE;
 use super::up::GRACE;
 use crate::context::Context;
-use crate::supervise::{Places, Session, Turn};
+use crate::supervise::{Client, Places, Session, Turn};
 
 /// Keep up what others order
 #[derive(Debug, clap::Args)]
@@ -16,6 +16,18 @@ pub struct Args {}
 
 /// Whoever started it is about to say what is to run.
 const FIRST_ORDER: Duration = Duration::from_secs(20);
+const CLEARED_UP: Duration = Duration::from_secs(5);
+
+/// `None` where another one was first, and gets the orders. Who only clears up after a killed one has it for a moment.
+fn lock(places: &Places) -> Result<Option<Lock>, Report> {
+    let until = Instant::now() + CLEARED_UP;
+    loop {
+        let lock = places.lock()?;
+        if lock.is_some() || Client::find(places).is_some() || Instant::now() > until {
+            return Ok(lock);
+        }
+    }
+}
 
 pub fn run(_: Args, context: &Context) -> Result<u8, Report> {
     let project = context.project()?;
@@ -26,8 +38,7 @@ pub fn run(_: Args, context: &Context) -> Result<u8, Report> {
         }
         return Ok(code);
     }
-    // Another one was first, and gets the orders.
-    let Some(_lock) = places.lock()? else { return Ok(DONE) };
+    let Some(_lock) = lock(&places)? else { return Ok(DONE) };
     let supervisor = Supervisor::new(&[Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP])?;
     let mut session = Session::new(context, &project, supervisor, &places)?;
     session.leave_out_lines();

@@ -8,8 +8,8 @@ use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::unistd::Pid;
 use nixbox_config::{Instance, Project};
 use nixbox_report::{Report, codes};
-use nixbox_state::Process;
-use nixbox_supervisor::{Guarded, Placement, Sink, Spec, Supervisor, guard};
+use nixbox_state::{Holder, Lock, Process};
+use nixbox_supervisor::{Guarded, Handle, Placement, Sink, Spec, Supervisor, guard};
 
 use super::{DONE, ps};
 use crate::changes::{Changes, Place};
@@ -103,8 +103,20 @@ impl Up<'_> {
         }
     }
 
+    /// Owners end with what has started them, and take a moment for it. Until then they look as if they ran.
+    fn until_nobody_ends(&self) -> Result<(), Report> {
+        for instance in &self.choice.instances {
+            let ending = Lock::live_holder(&instance.paths.lock).filter(Holder::is_ending);
+            if let Some(handle) = ending.map(|holder| Handle::of(holder.process)).transpose()?.flatten() {
+                handle.wait(Some(Instant::now() + GRACE))?;
+            }
+        }
+        Ok(())
+    }
+
     /// What somebody else keeps up already: it is waited for, and left alone otherwise.
     fn elsewhere(&self, ours: &[UnitStatus]) -> Result<Vec<String>, Report> {
+        self.until_nobody_ends()?;
         let is_ours = |one: &Instance| ours.iter().any(|unit| unit.name == one.name && unit.state.is_busy());
         let asked = &self.choice.instances;
         let mut found = Vec::new();

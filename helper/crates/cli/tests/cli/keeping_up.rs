@@ -235,10 +235,12 @@ fn a_health_check_says_when_a_job_is_ready_and_restarts_it() {
 fn what_was_said_and_what_became_of_all_can_be_read() {
     let jobs = "[jobs.a]\nexec = [\"sh\", \"-c\", \"for i in $(seq 300); do echo line $i; done; exec sleep 1000\"]\n\
                 log = { max_size = \"4KiB\", keep = 9 }\n\
-                [jobs.b]\nexec = [\"sh\", \"-c\", \"echo b says; exit 4\"]\nrestart.on = \"never\"\n";
+                [jobs.b]\nexec = [\"sh\", \"-c\", \"until [ -e end ]; do sleep 0.01; done; echo b says; exit 4\"]\n\
+                restart.on = \"never\"\n";
     let Some(test) = with_jobs(jobs) else { return };
     test.run("logs").stderr("nixbox::unit::not-logged").code(3);
     test.run("up -d").success();
+    std::fs::write(test.path("end"), "").unwrap();
     test.run("wait --exit b").stderr("b: exit code 4").code(4);
     until("it has said all", || test.run("logs a --tail 1").success().stdout.contains("line 300"));
     // Also what was put aside.

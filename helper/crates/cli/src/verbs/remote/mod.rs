@@ -12,7 +12,7 @@ pub use status::{Answer, Ready, probe};
 
 use nixbox_config::{Project, Remote, Served};
 use nixbox_report::{Failure, Report, codes};
-use nixbox_state::{Holder, Lock, LockError, Process};
+use nixbox_state::{Holder, Lock, LockError};
 
 use crate::context::Context;
 
@@ -85,7 +85,7 @@ fn one<'p>(project: &'p Project, name: Option<&str>) -> Result<(&'p str, &'p Rem
 fn lock(name: &str, served: &Served) -> Result<Lock, Report> {
     let folder = &served.paths.dir;
     nixbox_state::create_private_dir(folder).map_err(|error| crate::context::io_failure("make", folder, error))?;
-    let me = Holder { process: Process::current()?, since: crate::presence::now(), socket: None };
+    let me = Holder::me(crate::presence::now(), None)?;
     Lock::acquire(&served.paths.lock, &me).map_err(|error| match error {
         LockError::Held(holder) => {
             let who = holder.map_or("another process".to_owned(), |holder| format!("process {}", holder.process.pid));
