@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 
 use nixbox_engine::{Beneath, Delta, Error as Engine, Kind, Notes, Time, Touched};
 
-use crate::apply::Order;
 use crate::error::{Error, Result};
 use crate::look::{Key, Look, Over, What, pair};
+use crate::order::Order;
 use crate::scan::{Looks, Scan};
 
 /// Adds to a scan of the layer's tree what is said beside it. `live`: asked for what is not known yet of the base.

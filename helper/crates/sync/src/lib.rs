@@ -15,9 +15,11 @@ mod layer;
 mod look;
 mod merge;
 mod mirror;
+mod order;
 mod room;
 mod rows;
 mod scan;
+mod source;
 
 pub use company::{Company, Phase, Progress};
 pub use content::RemoteContent;

@@ -11,7 +11,7 @@ use nixbox_engine::{
 };
 use nixbox_remote::{Claim, Held, Remote, Spool, Standing, Step, guard};
 
-use crate::apply::{Layer, Order, Source, Target};
+use crate::apply::{Layer, Target};
 use crate::company::{Company, Phase, Progress, Together, go_on};
 use crate::content;
 use crate::error::{Error, Result};
@@ -19,8 +19,10 @@ use crate::layer;
 use crate::look::{Entry, Key, Look, What};
 use crate::merge::{Conflict, Merged, Settled, merge};
 use crate::mirror::{Found, Mirror, SUM, remote_sum};
+use crate::order::Order;
 use crate::rows;
 use crate::scan::{AllMissing, Known, Looks, Scan, scan};
+use crate::source::Source;
 
 /// How often to begin anew where somebody goes on changing either side.
 const TRIES: usize = 5;
@@ -255,7 +257,7 @@ impl Room {
         if let Some(there) = scene.there.as_ref().filter(|_| !order.is_empty()) {
             let (tree, kv) = (there.tree(), there.kv());
             let (beside, company) = (merged.beside.as_slice(), &*self.company);
-            let source = Source { tree: &tree, kv: &kv, absent: &scene.absent, beside, company };
+            let source = Source::new((&tree, &kv, &scene.absent), beside, company);
             let mut applied = Ok(());
             let together = local.tree.together(&mut || {
                 applied = target.apply_files(&order, &scene.local, &source);
@@ -361,7 +363,7 @@ impl Room {
         let target = Target::new((&tree, &kv, &absent), true, layer);
         let (from, values) = (tree_of(&scene.here, is_layer), scene.here.kv());
         let missing = scene.here.absent().all()?;
-        let source = Source { tree: &from, kv: &values, absent: &missing, beside: &[], company: &*self.company };
+        let source = Source::new((&from, &values, &missing), &[], &*self.company);
         // As one change: it is either whole or thrown away.
         let mut changed = Ok(());
         let together = tree.together(&mut || {
