@@ -1,0 +1,77 @@
+//! What is in a file of a target.
+
+use nixbox_engine::{Attr, AttrChange, Ino, Missing};
+
+use super::{Target, find};
+use crate::error::{Error, Result};
+use crate::source::Source;
+
+const PIECE: u32 = 256 << 10;
+
+impl Target<'_> {
+    /// What the other side itself has not here.
+    pub(super) fn missing<'s>(&self, path: &str, source: &Source<'s>) -> Result<Option<&'s Missing>> {
+        if source.absent.is_empty() {
+            return Ok(None);
+        }
+        Ok(source.absent.get(&find(&**source.tree, source.path_of(path))?.ino))
+    }
+
+    /// An empty file gets what the other side has at `path`: what is absent there is absent here, too.
+    pub(super) fn fill(&self, ino: Ino, path: &str, source: &Source<'_>) -> Result<()> {
+        let from = find(&**source.tree, source.path_of(path))?;
+        if let Some(missing) = source.absent.get(&from.ino) {
+            return Ok(self.absent.put(ino, from.size, missing)?);
+        }
+        let mut offset = 0;
+        while offset < from.size {
+            if source.company.is_called_off() {
+                return Err(Error::CalledOff);
+            }
+            let piece = source.tree.read(from.ino, offset, PIECE)?;
+            if piece.is_empty() {
+                return Err(Error::Moved);
+            }
+            self.write(ino, offset, &piece)?;
+            offset += piece.len() as u64;
+        }
+        Ok(())
+    }
+
+    /// Only what differs is written.
+    pub(super) fn write_over(&self, there: &Attr, path: &str, source: &Source<'_>) -> Result<()> {
+        let from = find(&**source.tree, source.path_of(path))?;
+        if self.absent.get(there.ino)?.is_some() {
+            self.tree.setattr(there.ino, AttrChange { size: Some(0), ..AttrChange::default() })?;
+            return self.fill(there.ino, path, source);
+        }
+        let mut offset = 0;
+        while offset < from.size {
+            if source.company.is_called_off() {
+                return Err(Error::CalledOff);
+            }
+            let piece = source.tree.read(from.ino, offset, PIECE)?;
+            if piece.is_empty() {
+                return Err(Error::Moved);
+            }
+            if self.tree.read(there.ino, offset, PIECE)? != piece {
+                self.write(there.ino, offset, &piece)?;
+            }
+            offset += piece.len() as u64;
+        }
+        if there.size > from.size {
+            self.tree.setattr(there.ino, AttrChange { size: Some(from.size), ..AttrChange::default() })?;
+        }
+        Ok(())
+    }
+
+    pub(super) fn write(&self, ino: Ino, offset: u64, mut left: &[u8]) -> Result<()> {
+        let mut offset = offset;
+        while !left.is_empty() {
+            let written = self.tree.write(ino, offset, left)? as usize;
+            offset += written as u64;
+            left = left.get(written..).unwrap_or_default();
+        }
+        Ok(())
+    }
+}
