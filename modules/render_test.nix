@@ -98,6 +98,7 @@ in
           };
           mcp.tools = [ "read_file" ];
           hooks.sync = [ [ "true" ] ];
+          hooks.ready = [ [ "true" ] ];
           dependsOn.j = "completed";
           restart = {
             on = "always";
@@ -213,6 +214,7 @@ in
             lease = "10min";
           };
           mcp.tools = [ "read_file" ];
+          hooks.ready = [ [ "true" ] ];
           hooks.sync = [ [ "true" ] ];
           depends_on.j = "completed";
           restart = {

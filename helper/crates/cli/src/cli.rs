@@ -75,6 +75,7 @@ pub enum Verb {
     Attach(attach::Args),
     Logs(logs::Args),
     Events(events::Args),
+    Hooks(hooks::Args),
     Stats(stats::Args),
     Unmount(unmount::Args),
     Config(config::Args),
@@ -110,6 +111,8 @@ pub enum Verb {
     Docs(docs::Args),
     #[command(hide = true)]
     Supervise(supervise::Args),
+    #[command(hide = true)]
+    Hook(hook::Args),
     #[command(hide = true)]
     AskHttp(ask_http::Args),
     #[command(hide = true)]

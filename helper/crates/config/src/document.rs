@@ -12,7 +12,7 @@ use serde::{Serialize, Serializer};
 
 use crate::size::Size;
 use crate::span::Span;
-use crate::words::{Backend, Cipher, Condition, Engine, LogLevel, McpTool, Mode, Offline, SyncMode};
+use crate::words::{Backend, Cipher, Condition, Engine, HookEvent, LogLevel, McpTool, Mode, Offline, SyncMode};
 
 pub(crate) use units::{BackoffDocument, HealthDocument, JobDocument, LogDocument, RestartDocument};
 
@@ -375,6 +375,34 @@ pub(crate) struct PartialDocument {
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct HooksDocument {
+    /// After its database was made.
+    #[schemars(default, inner(length(min = 1)))]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub created: Vec<At<Command>>,
+    /// When it can be used, each time that it comes up.
+    #[schemars(default, inner(length(min = 1)))]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub ready: Vec<At<Command>>,
+    /// When its `health` check has failed too often, where `up` keeps it up.
+    #[schemars(default, inner(length(min = 1)))]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub unhealthy: Vec<At<Command>>,
+    /// When it was started again because it had ended, or was not well, where `up` keeps it up.
+    #[schemars(default, inner(length(min = 1)))]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub restarted: Vec<At<Command>>,
+    /// When its owner has ended, and nothing is mounted or held any more. Not where that was killed.
+    #[schemars(default, inner(length(min = 1)))]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub stopped: Vec<At<Command>>,
+    /// After a command in it, by `exec` or a job.
+    #[schemars(default, inner(length(min = 1)))]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub exec: Vec<At<Command>>,
+    /// After a snapshot was made of it.
+    #[schemars(default, inner(length(min = 1)))]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub snapshot: Vec<At<Command>>,
     /// After a sync that changed something, here or on the remote.
     #[schemars(default, inner(length(min = 1)))]
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -383,6 +411,22 @@ pub(crate) struct HooksDocument {
     #[schemars(default, inner(length(min = 1)))]
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub conflict: Vec<At<Command>>,
+}
+
+impl HooksDocument {
+    pub fn each(&self) -> [(HookEvent, &Vec<At<Command>>); 9] {
+        [
+            (HookEvent::Created, &self.created),
+            (HookEvent::Ready, &self.ready),
+            (HookEvent::Unhealthy, &self.unhealthy),
+            (HookEvent::Restarted, &self.restarted),
+            (HookEvent::Stopped, &self.stopped),
+            (HookEvent::Exec, &self.exec),
+            (HookEvent::Snapshot, &self.snapshot),
+            (HookEvent::Sync, &self.sync),
+            (HookEvent::Conflict, &self.conflict),
+        ]
+    }
 }
 
 /// A program and its arguments.

@@ -74,6 +74,8 @@ pub struct Paths {
     /// `DATA_DIR/NAME.d/owner.lock`: held by the one owner, beside the database so that two
     /// environments with different runtime folders still meet here.
     pub lock: PathBuf,
+    /// `DATA_DIR/NAME.d/hooks.log`: commands of `hooks` that have failed.
+    pub hooks: PathBuf,
     /// `RUNTIME_DIR/NAME.sock`
     pub socket: PathBuf,
     /// `RUNTIME_DIR/NAME.json`: the owner's published status.
@@ -290,6 +292,7 @@ impl Paths {
         Self {
             db: data("db"),
             lock: dir.join("owner.lock"),
+            hooks: dir.join("hooks.log"),
             dir,
             socket: runtime("sock"),
             record: runtime("json"),

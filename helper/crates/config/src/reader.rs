@@ -151,7 +151,17 @@ fn mcp(table: &mut Table<'_, '_>) -> McpDocument {
 }
 
 fn hooks(table: &mut Table<'_, '_>) -> HooksDocument {
-    HooksDocument { sync: table.commands("sync"), conflict: table.commands("conflict") }
+    HooksDocument {
+        created: table.commands("created"),
+        ready: table.commands("ready"),
+        unhealthy: table.commands("unhealthy"),
+        restarted: table.commands("restarted"),
+        stopped: table.commands("stopped"),
+        exec: table.commands("exec"),
+        snapshot: table.commands("snapshot"),
+        sync: table.commands("sync"),
+        conflict: table.commands("conflict"),
+    }
 }
 
 fn nfs(table: &mut Table<'_, '_>) -> NfsDocument {

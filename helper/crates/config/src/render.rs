@@ -178,7 +178,17 @@ fn hooks(hooks: &BTreeMap<HookEvent, Vec<Vec<String>>>) -> HooksDocument {
         let command = |words: &Vec<String>| At::nowhere(words.iter().cloned().map(At::nowhere).collect());
         hooks.get(&event).into_iter().flatten().map(command).collect()
     };
-    HooksDocument { sync: of(HookEvent::Sync), conflict: of(HookEvent::Conflict) }
+    HooksDocument {
+        created: of(HookEvent::Created),
+        ready: of(HookEvent::Ready),
+        unhealthy: of(HookEvent::Unhealthy),
+        restarted: of(HookEvent::Restarted),
+        stopped: of(HookEvent::Stopped),
+        exec: of(HookEvent::Exec),
+        snapshot: of(HookEvent::Snapshot),
+        sync: of(HookEvent::Sync),
+        conflict: of(HookEvent::Conflict),
+    }
 }
 
 fn limits(limits: &Limits) -> LimitsDocument {

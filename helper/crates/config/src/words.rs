@@ -77,13 +77,36 @@ words!(Backend { Auto = "auto", Fuse = "fuse", Nfs = "nfs", None = "none" });
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum HookEvent {
+    /// Its database was made.
+    Created,
+    Ready,
+    /// Its health check has failed too often.
+    Unhealthy,
+    /// It is started again because it had ended, or was not well.
+    Restarted,
+    /// Its owner has ended, and has put everything down.
+    Stopped,
+    /// A command in it has ended.
+    Exec,
+    /// What it was is kept.
+    Snapshot,
     /// A sync has changed something.
     Sync,
     /// A sync has found something which both sides changed in different ways.
     Conflict,
 }
 
-words!(HookEvent { Sync = "sync", Conflict = "conflict" });
+words!(HookEvent {
+    Created = "created",
+    Ready = "ready",
+    Unhealthy = "unhealthy",
+    Restarted = "restarted",
+    Stopped = "stopped",
+    Exec = "exec",
+    Snapshot = "snapshot",
+    Sync = "sync",
+    Conflict = "conflict"
+});
 
 /// What works on an instance's database.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
@@ -284,6 +307,7 @@ mod tests {
             }
         }
         agree(Backend::ALL);
+        agree(HookEvent::ALL);
         agree(Engine::ALL);
         agree(Mode::ALL);
         agree(SyncMode::ALL);

@@ -596,10 +596,14 @@ fn hooks_are_commands_and_hold_no_secret() {
         words.iter().map(|command| command.iter().map(|word| (*word).to_owned()).collect()).collect()
     };
     assert_eq!(of(&hooks("[[\"a\", \"b c\"], [\"d\"]]"))[&HookEvent::Sync], commands(&[&["a", "b c"], &["d"]]));
+    for event in HookEvent::ALL {
+        let of = of(&format!("[instances.a.hooks]\n{event} = [[\"a\"]]\n"));
+        assert_eq!(of, [(*event, commands(&[&["a"]]))].into());
+    }
     assert!(of(&hooks("[]")).is_empty());
     fails(&hooks("[[\"a\"],\n\"b\"]"), &[("type", 4, "instances.a.hooks.sync")]);
     fails(&hooks("[[]]"), &[("value", 3, "instances.a.hooks.sync")]);
     fails(&hooks("[[\"a\", 1]]"), &[("type", 3, "instances.a.hooks.sync")]);
     fails(&hooks("[[\"curl\", \"https://u:pass@h/\"]]"), &[("secret", 3, "instances.a.hooks.sync")]);
-    fails("[instances.a.hooks]\nready = [[\"a\"]]\n", &[("unknown-key", 3, "instances.a.hooks.ready")]);
+    fails("[instances.a.hooks]\nreadied = [[\"a\"]]\n", &[("unknown-key", 3, "instances.a.hooks.readied")]);
 }

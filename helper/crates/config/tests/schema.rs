@@ -283,7 +283,7 @@ fn instance() -> impl Strategy<Value = Value> {
     let tools = select(vec![json!(["stat", "find"]), json!([]), json!(["stat", "stats"]), json!(["kv_get", "mkdir"])]);
     let commands =
         || mostly(select(vec![json!([["true"]]), json!([]), json!([[]]), json!(["true"]), json!([["a", 1]])]));
-    let hooks = table(vec![("sync", commands().boxed()), ("conflict", commands().boxed())]);
+    let hooks = table(vec![("sync", commands().boxed()), ("created", commands().boxed())]);
     let mcp = table(vec![("tools", mostly(tools).boxed())]);
     table(vec![
         ("enable", flag()),

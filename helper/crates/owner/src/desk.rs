@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use nixbox_engine::{ByPath, Caller, Kv, Layers, Review, Snapshots, ToolCalls};
 use nixbox_report::{Failure, Report, codes};
+use nixbox_supervisor::Hooks;
 use nixbox_sync::Local;
 use tokio::sync::{Semaphore, broadcast, watch};
 use tokio::task::JoinHandle;
@@ -37,6 +38,8 @@ pub(crate) struct Open {
     /// With its remote, where it has one.
     pub(crate) sync: Option<Arc<Syncing>>,
     pub(crate) local: Local,
+    /// What is run when something has happened.
+    pub(crate) hooks: Hooks,
     /// Where the instance keeps what is its own beside the database.
     pub(crate) folder: PathBuf,
     /// Who the owner is.

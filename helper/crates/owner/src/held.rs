@@ -92,6 +92,7 @@ mod tests {
             restart: Default::default(),
             health: None,
             paths: Paths {
+                hooks: Default::default(),
                 db: path("a.db"),
                 dir: path("a.d"),
                 lock: path("owner.lock"),

@@ -8,9 +8,11 @@ use nixbox_report::Report;
 use crate::failure;
 use crate::folders;
 use crate::held;
+use crate::hooks;
 use crate::key;
 use crate::moment;
 use crate::plan::Plan;
+use crate::request::HOOKS_MAY_TAKE;
 
 /// `from`: the database that it is to be a copy of.
 pub(crate) fn run(plan: &Plan, from: Option<&Path>) -> Result<(), Report> {
@@ -43,6 +45,9 @@ pub(crate) fn run(plan: &Plan, from: Option<&Path>) -> Result<(), Report> {
     drop(lock);
     done.map_err(|error| failure::database(db, error))?;
     if new {
+        let hooks = hooks::of(plan);
+        hooks::created(&hooks, db);
+        hooks.finish(HOOKS_MAY_TAKE);
         tracing::info!(database = %db.display(), "created");
     }
     Ok(())

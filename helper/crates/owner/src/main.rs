@@ -2,7 +2,6 @@
 
 mod args;
 mod budget;
-mod command;
 mod desk;
 mod failure;
 mod folders;

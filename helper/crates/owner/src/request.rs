@@ -14,6 +14,7 @@ use tokio::net::UnixStream;
 use crate::desk::Desk;
 use crate::failure;
 use crate::held;
+use crate::hooks;
 use crate::key;
 use crate::metrics::Metrics;
 use crate::moment;
@@ -27,7 +28,7 @@ use crate::sync::Syncing;
 /// For a request that a signal breaks off.
 const PATIENCE: Duration = Duration::from_millis(500);
 /// What is run because of the request; nobody is kept from the database meanwhile.
-const HOOKS_MAY_TAKE: Duration = Duration::from_secs(60);
+pub(crate) const HOOKS_MAY_TAKE: Duration = Duration::from_secs(60);
 
 pub(crate) fn run(plan: Plan) -> Result<(), Report> {
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -51,7 +52,8 @@ pub(crate) fn run(plan: Plan) -> Result<(), Report> {
 
 async fn answer(plan: &Plan, conversation: Conversation, stop: &Stop) -> Result<(), Report> {
     let desk = Desk::new(Metrics::new(&plan.instance.name));
-    let (mut held, sync) = (None, Syncing::of(plan));
+    let hooks = hooks::of(plan);
+    let (mut held, sync) = (None, Syncing::of(plan, &hooks));
     let answered = conversation
         .answer(&desk, stop, || {
             there(plan)?;
@@ -62,7 +64,7 @@ async fn answer(plan: &Plan, conversation: Conversation, stop: &Stop) -> Result<
             }
             let tree = sync.as_ref().map_or_else(|| database.tree(), |sync| sync.gated(database.tree()));
             let local = serve::local(&database, database.tree(), Arc::new(()));
-            desk.open(serve::open(&database, tree, &plan.instance.paths.dir, local, sync.clone()));
+            desk.open(serve::open(&database, tree, &plan.instance.paths.dir, local, sync.clone(), hooks.clone()));
             held = Some((lock, database));
             Ok(())
         })
@@ -74,9 +76,7 @@ async fn answer(plan: &Plan, conversation: Conversation, stop: &Stop) -> Result<
     let Some((lock, database)) = held else { return Ok(()) };
     let closed = database.close().map_err(|error| failure::database(&plan.instance.paths.db, error));
     drop(lock);
-    if let Some(sync) = sync {
-        sync.finish(if stop.is_requested() { PATIENCE } else { HOOKS_MAY_TAKE });
-    }
+    hooks.finish(if stop.is_requested() { PATIENCE } else { HOOKS_MAY_TAKE });
     // What was acknowledged is on disk since before; the caller waits for this process to end.
     Ok(closed?)
 }

@@ -8,9 +8,11 @@ use serde_json::json;
 
 use crate::failure;
 use crate::held;
+use crate::hooks;
 use crate::key;
 use crate::moment;
 use crate::plan::Plan;
+use crate::request::HOOKS_MAY_TAKE;
 use crate::shelf::Shelf;
 
 /// Prints what was done as one line of JSON.
@@ -39,9 +41,12 @@ pub(crate) fn run(plan: &Plan, id: &str) -> Result<(), Report> {
     let kept = kept?;
     nixbox_engine::restore(held.path(), db, &backing).map_err(|error| failure::database(db, error))?;
     drop(lock);
+    let hooks = hooks::of(plan);
+    hooks::snapshot(&hooks, &kept);
     let answer = json!({ "restored": snapshot.id, "at": snapshot.at, "kept": kept.id });
-    let mut out = std::io::stdout().lock();
-    Ok(std::io::Write::write_all(&mut out, format!("{answer}\n").as_bytes())?)
+    std::io::Write::write_all(&mut std::io::stdout().lock(), format!("{answer}\n").as_bytes())?;
+    hooks.finish(HOOKS_MAY_TAKE);
+    Ok(())
 }
 
 /// Another name for the copy, for as long as it is needed. One that was killed leaves it to the next.

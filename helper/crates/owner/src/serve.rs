@@ -12,6 +12,7 @@ use nixbox_engine::{ByPath, Caller, Database, FileSystem, Options, Witness};
 use nixbox_mount::nfs::Served;
 use nixbox_report::{Failure, Report, codes};
 use nixbox_state::{Lock, Process};
+use nixbox_supervisor::Hooks;
 use nixbox_sync::Local;
 use sd_notify::NotifyState;
 use tokio::time::{sleep, timeout};
@@ -21,6 +22,7 @@ use crate::desk::{Desk, Open};
 use crate::failure;
 use crate::folders;
 use crate::held;
+use crate::hooks;
 use crate::key;
 use crate::mcp::Agent;
 use crate::metrics::Metrics;
@@ -115,6 +117,7 @@ struct Owner {
     nfs: Option<Served>,
     upstream: Option<Upstream>,
     syncing: Option<Arc<Syncing>>,
+    hooks: Hooks,
     loads_ahead: Option<LoadsAhead>,
 }
 
@@ -124,7 +127,8 @@ impl Owner {
         folders::make(&plan)?;
         let since = moment::now();
         let options = plan.database_options();
-        let syncing = Syncing::of(&plan);
+        let hooks = hooks::of(&plan);
+        let syncing = Syncing::of(&plan, &hooks);
         let agentfs_program = plan.agentfs_program;
         let root = plan.root;
         let mut instance = plan.instance;
@@ -159,6 +163,7 @@ impl Owner {
             nfs: None,
             upstream: None,
             syncing,
+            hooks,
             loads_ahead: None,
             instance,
             root,
@@ -187,10 +192,16 @@ impl Owner {
             return Ok(());
         }
         let (instance, root, options) = (self.instance.clone(), self.root.clone(), self.options.clone());
+        let hooks = self.hooks.clone();
         let opened = step(stop, move || {
             let db = instance.paths.db.clone();
+            let is_new = !db.exists();
             let options = Options { backing: key::backing(&instance, &root)?, ..options };
-            Database::open_or_create(&db, &options).map_err(|error| failure::database(&db, error).into())
+            let opened = Database::open_or_create(&db, &options).map_err(|error| failure::database(&db, error))?;
+            if is_new {
+                hooks::created(&hooks, &db);
+            }
+            Ok(opened)
         });
         self.database = match opened.await? {
             Some(database) => Some(database),
@@ -243,7 +254,8 @@ impl Owner {
             if let Some(syncing) = &self.syncing {
                 syncing.keep(local.clone());
             }
-            self.desk.open(open(database, tree, &self.instance.paths.dir, local, self.syncing.clone()));
+            let (folder, hooks) = (&self.instance.paths.dir, self.hooks.clone());
+            self.desk.open(open(database, tree, folder, local, self.syncing.clone(), hooks));
             if let Some(syncing) = &self.syncing {
                 self.loads_ahead = syncing.load_ahead(database.absent())?;
             }
@@ -259,8 +271,11 @@ impl Owner {
             program: self.agentfs_program.clone(),
             options: self.options.clone(),
         };
-        let on_end = stop.clone();
+        let (on_end, is_new) = (stop.clone(), !self.instance.paths.db.exists());
         self.upstream = step(stop, move || Upstream::start(order, &on_end)).await?;
+        if let Some(upstream) = self.upstream.as_ref().filter(|_| is_new) {
+            hooks::created(&self.hooks, upstream.database());
+        }
         if stop.is_requested() {
             return Ok(());
         }
@@ -305,6 +320,7 @@ impl Owner {
             status.phase = Phase::Ready { at: moment::now() };
         });
         notify(&[NotifyState::Ready]);
+        hooks::ready(&self.hooks, &self.board.watch().borrow());
         let mount = folder.map(|folder| folder.display().to_string());
         tracing::info!(
             instance = self.instance.name,
@@ -318,6 +334,7 @@ impl Owner {
     /// In reverse, each within what time is left: the mount, the database, then all that tells of this owner.
     async fn release(mut self, stop: &Stop) -> Result<(), Report> {
         let budget = Budget::starts_now(stop.is_hurried());
+        let was_ready = matches!(self.board.watch().borrow().phase, Phase::Ready { .. });
         self.board.change(|status| status.phase = Phase::Stopping);
         notify(&[NotifyState::Stopping]);
         drop(self.loads_ahead.take());
@@ -349,10 +366,7 @@ impl Owner {
                 );
             }
         }
-        if let Some(syncing) = self.syncing.clone() {
-            let finish = tokio::task::spawn_blocking(move || syncing.finish(HOOKS_MAY_FINISH));
-            let _ = timeout(budget.left_but(FOR_THE_DATABASE), finish).await;
-        }
+        self.finish_hooks(HOOKS_MAY_FINISH, budget.left_but(FOR_THE_DATABASE)).await;
         let mut kept = Ok(());
         if let Some(database) = self.database.take() {
             let database = match stop.is_to_keep() {
@@ -378,7 +392,19 @@ impl Owner {
         self.leave();
         self.lock.take();
         tracing::info!(instance = self.instance.name, "stopped");
+        if was_ready {
+            // With the lock free: they may ask for what is in it.
+            stop.with_reason(|reason| hooks::stopped(&self.hooks, &self.instance.paths.db, reason));
+            let left = budget.left_but(Duration::ZERO);
+            self.finish_hooks(left, left + HOOKS_MAY_FINISH).await;
+        }
         kept
+    }
+
+    /// `most`: with killing those that take longer than `patience`.
+    async fn finish_hooks(&self, patience: Duration, most: Duration) {
+        let hooks = self.hooks.clone();
+        let _ = timeout(most, tokio::task::spawn_blocking(move || hooks.finish(patience))).await;
     }
 
     /// The files that tell of this owner; still under the lock, so that a successor's are not taken for them.
@@ -414,6 +440,7 @@ pub(crate) fn open(
     folder: &Path,
     local: Local,
     sync: Option<Arc<Syncing>>,
+    hooks: Hooks,
 ) -> Open {
     let caller = Caller { uid: geteuid().as_raw(), gid: getegid().as_raw() };
     let files = ByPath::new(tree, local.witness.clone(), caller);
@@ -423,7 +450,8 @@ pub(crate) fn open(
         Some(sync) => sync.gated_values(database.kv()),
         None => database.kv(),
     };
-    Open { files, kv, calls: database.tool_calls(), review, layers, in_place, snapshots, sync, local, folder, caller }
+    let calls = database.tool_calls();
+    Open { files, kv, calls, review, layers, in_place, snapshots, sync, local, hooks, folder, caller }
 }
 
 fn first_status(instance: &Instance, since: u64) -> std::io::Result<Status> {

@@ -14,7 +14,8 @@ use self::checks::Checks;
 use crate::descendants;
 use crate::event::{Event, Id};
 use crate::log::Log;
-use crate::roster::{Member, Order, Phase, PlanError, Roster, Taken};
+use crate::roster::{Health, Member, Order, Phase, PlanError, Roster, Taken};
+use crate::spec::Spec;
 use crate::supervisor::{Supervisor, Waker};
 use crate::unit::{Readiness, Unit};
 
@@ -29,6 +30,10 @@ pub enum News {
     Moved {
         unit: String,
         phase: Phase,
+    },
+    /// Its health check has failed too often.
+    Unwell {
+        unit: String,
     },
     /// It did not stop in time and was killed.
     GraceOver {
@@ -53,6 +58,9 @@ pub struct Conductor {
     units: HashMap<Id, usize>,
     logs: HashMap<usize, Log>,
     checks: Checks,
+    /// What was run beside the units and has ended.
+    rested: Vec<Id>,
+    asides: Vec<Id>,
     /// What was told of each last.
     told: Vec<Phase>,
     news: VecDeque<News>,
@@ -72,6 +80,8 @@ impl Conductor {
             units: HashMap::new(),
             logs: HashMap::new(),
             checks: Checks::default(),
+            rested: Vec::new(),
+            asides: Vec::new(),
             told: Vec::new(),
             news: VecDeque::new(),
             socket: socket.map(Path::to_owned),
@@ -145,6 +155,16 @@ impl Conductor {
         Ok(true)
     }
 
+    /// Runs something beside the units, which nobody waits for.
+    pub fn aside(&mut self, spec: Spec) -> io::Result<()> {
+        let id = match self.rested.pop() {
+            Some(id) => self.supervisor.replace(id, spec).map(|()| id)?,
+            None => self.supervisor.start(spec)?,
+        };
+        self.asides.push(id);
+        Ok(())
+    }
+
     /// All of them, with all below them, and without asking.
     pub fn kill_all(&mut self) -> io::Result<()> {
         for member in self.roster.members().map(|member| member.unit.name.clone()).collect::<Vec<_>>() {
@@ -181,7 +201,7 @@ impl Conductor {
             }
             let failed = self.checks.begin_due(&self.roster, &mut self.supervisor)?;
             if !failed.is_empty() {
-                failed.into_iter().for_each(|at| self.roster.examined(at, false, Instant::now()));
+                failed.into_iter().for_each(|at| self.examined(at, false, Instant::now()));
                 continue;
             }
             let until = [deadline, self.roster.next_at(), self.checks.next_at()].into_iter().flatten().min();
@@ -229,11 +249,21 @@ impl Conductor {
                     self.roster.ended(at, ended, now);
                 }
                 None => {
-                    if let Some((at, well)) = self.checks.ended(child, ended.success(), now) {
-                        self.roster.examined(at, well, now);
+                    if let Some(at) = self.asides.iter().position(|&id| id == child) {
+                        self.rested.push(self.asides.swap_remove(at));
+                    } else if let Some((at, well)) = self.checks.ended(child, ended.success(), now) {
+                        self.examined(at, well, now);
                     }
                 }
             },
+        }
+    }
+
+    fn examined(&mut self, at: usize, well: bool, now: Instant) {
+        let was = self.roster.at(at).health;
+        self.roster.examined(at, well, now);
+        if was != Some(Health::Unwell) && self.roster.at(at).health == Some(Health::Unwell) {
+            self.news.push_back(News::Unwell { unit: self.name(at) });
         }
     }
 

@@ -4,11 +4,13 @@
 //! signals that were asked for, and wakes only when something happened.
 
 mod child;
+pub mod command;
 mod conductor;
 mod descendants;
 mod event;
 mod foreground;
 mod guardian;
+mod hooks;
 mod lines;
 mod log;
 mod notices;
@@ -26,6 +28,7 @@ pub use descendants::{end_tree, tree_of};
 pub use event::{Event, Id};
 pub use foreground::{Account, Captured, Ending, Foreground, MOST, Outlet, PASSED_ON, View};
 pub use guardian::{Guarded, guard};
+pub use hooks::{HookFailure, Hooks};
 pub use log::{Log, aside};
 pub use pidfd::Handle;
 pub use restart::{Backoff, On, Restart};

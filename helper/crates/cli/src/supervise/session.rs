@@ -7,15 +7,17 @@ use std::sync::mpsc::SyncSender;
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
-use nixbox_config::Project;
+use nixbox_config::{HookEvent, Project};
 use nixbox_report::{Failure, Report, codes};
 use nixbox_state::Process;
-use nixbox_supervisor::{Conductor, Log, LogFile, News, Phase, PlanError, Supervisor, Taken, Unit};
+use nixbox_supervisor::{Conductor, Log, LogFile, News, Phase, PlanError, Sink, Spec, Supervisor, Taken, Unit};
+use serde_json::json;
 
 use super::desk::Desk;
 use super::failure::{plan_refused, unit_failed};
 use super::message::{Answer, Done, Order, UnitStatus};
 use super::places::Places;
+use super::plan::helper;
 use super::record::Record;
 use super::waiting::ready;
 use crate::context::Context;
@@ -34,6 +36,8 @@ pub struct Session<'c> {
     /// Those that were ready since they were last started, and those that were killed when they last stopped.
     was_ready: BTreeSet<String>,
     killed: BTreeSet<String>,
+    /// Those that are to be started again.
+    restarted: BTreeSet<String>,
     /// How each was when it was told of last.
     told: BTreeMap<String, UnitStatus>,
     first_failure: Option<Report>,
@@ -74,6 +78,7 @@ impl<'c> Session<'c> {
             processes: Vec::new(),
             was_ready: BTreeSet::new(),
             killed: BTreeSet::new(),
+            restarted: BTreeSet::new(),
             told: BTreeMap::new(),
             first_failure: None,
             signals: 0,
@@ -227,6 +232,7 @@ impl<'c> Session<'c> {
             News::Woken => self.obey()?,
             News::Line { unit, line } => self.line(&unit, &line),
             News::Moved { unit, phase } => self.moved(&unit, &phase)?,
+            News::Unwell { unit } => self.fire(&unit, HookEvent::Unhealthy, &json!({})),
             News::GraceOver { unit } => {
                 self.killed.insert(unit.clone());
                 self.warn(format!("{unit}: did not stop in time and is killed"));
@@ -347,6 +353,14 @@ impl<'c> Session<'c> {
             self.was_ready.remove(name);
             self.killed.remove(name);
         }
+        if status.restarts > before.as_ref().map_or(0, |before| before.restarts) {
+            self.restarted.insert(name.to_owned());
+        }
+        if matches!(phase, Phase::Starting { .. } | Phase::Ready { .. }) && self.restarted.remove(name) {
+            let (restarts, code, signal) = (status.restarts, status.exit_code, status.signal);
+            let told = json!({ "restarts": restarts, "exit_code": code, "signal": signal });
+            self.fire(name, HookEvent::Restarted, &told);
+        }
         match phase {
             _ if before.is_some_and(|before| before.paused != status.paused) && status.pid.is_some() => {
                 self.note(format!("{name}: {}", if status.paused { "paused" } else { "goes on" }));
@@ -388,6 +402,26 @@ impl<'c> Session<'c> {
             desk.tell(&Answer::Unit(status));
         }
         Ok(())
+    }
+
+    /// By a process of its own: this one waits for nobody. As the configuration is now.
+    fn fire(&mut self, name: &str, event: HookEvent, told: &serde_json::Value) {
+        let Ok(project) = self.context.project() else { return };
+        if !project.instances.get(name).is_some_and(|instance| instance.hooks.contains_key(&event)) {
+            return;
+        }
+        let begun = helper().and_then(|helper| {
+            let spec = Spec::new(helper)
+                .args(["hook", name, event.as_str(), &told.to_string()])
+                .args(self.context.forwarded(&project)?)
+                .cwd(&project.root)
+                .output(Sink::Null);
+            Ok(self.conductor.aside(spec)?)
+        });
+        if let Err(report) = begun {
+            let why = report.failures.first().map(|failure| failure.what.clone()).unwrap_or_default();
+            self.warn(format!("{name}: the commands for `{event}` cannot be run: {why}"));
+        }
     }
 
     fn line(&self, unit: &str, line: &str) {

@@ -14,6 +14,8 @@ pub mod exec;
 pub mod export;
 pub mod fs;
 pub mod fsck;
+pub mod hook;
+pub mod hooks;
 pub mod import;
 pub mod info;
 pub mod init;
@@ -87,6 +89,8 @@ pub fn run(verb: Verb, context: &Context) -> Result<u8, Report> {
         Verb::Events(args) => events::run(args, context),
         Verb::Kill(args) => kill::run(args, context),
         Verb::Job(args) => job::run(args, context),
+        Verb::Hooks(args) => hooks::run(args, context),
+        Verb::Hook(args) => hook::run(args, context),
         Verb::Supervise(args) => supervise::run(args, context),
         Verb::AskHttp(args) => ask_http::run(args, context),
         Verb::Unmount(args) => unmount::run(args, context),

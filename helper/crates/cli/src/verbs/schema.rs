@@ -41,6 +41,7 @@ pub const ANSWERS: &[(&str, Make)] = &[
     ("fs tree", || schema_for!(Versioned<fs::Listed>)),
     ("fs write", || schema_for!(Versioned<fs::Written>)),
     ("fsck", || schema_for!(Versioned<fsck::Answer>)),
+    ("hooks", || schema_for!(Versioned<hooks::Answer>)),
     ("import", || schema_for!(Versioned<import::Answer>)),
     ("info", || schema_for!(Versioned<info::Answer>)),
     ("init", || schema_for!(Versioned<init::Answer>)),

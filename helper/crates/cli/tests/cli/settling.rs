@@ -1,5 +1,6 @@
 //! What was changed on both sides, what is kept before it gives way, and what is on record of it.
 
+use std::io::Write;
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -27,6 +28,8 @@ fn apart(url: &str) -> (Test, Test) {
 fn what_gives_way_is_a_snapshot_and_can_be_had_back() {
     let Some(server) = Server::start() else { return };
     let (_ada, bob) = apart(&server.url());
+    let told = "hooks.snapshot = [[\"sh\", \"-c\", \"cat >> heard\"]]\n";
+    std::fs::OpenOptions::new().append(true).open(bob.path("nixbox.toml")).unwrap().write_all(told.as_bytes()).unwrap();
     bob.run("snapshot ls").stdout("").stderr("no snapshots").success();
     let settled = answer(&bob, "sync resolve --all --theirs");
     assert_eq!(settled["names"], serde_json::json!(["/x.md", "kv:k"]));
@@ -50,6 +53,11 @@ fn what_gives_way_is_a_snapshot_and_can_be_had_back() {
     bob.run(&format!("snapshot restore {}", restored["kept"].as_str().unwrap())).success();
     bob.run("fs cat x.md").stdout("from ada").success();
     assert_eq!(answer(&bob, "snapshot ls")["snapshots"].as_array().unwrap().len(), 3);
+    let heard = std::fs::read_to_string(bob.path("heard")).unwrap();
+    let heard: Vec<serde_json::Value> = heard.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let before: Vec<_> = heard.iter().map(|told| told["before"].as_str().unwrap()).collect();
+    assert_eq!(before, ["sync", "restore", "restore"]);
+    assert_eq!((&heard[0]["event"], &heard[0]["snapshot"]), (&"snapshot".into(), &id.into()));
     bob.run("sync push").stderr("nothing to pull, nothing to push").success();
 }
 

@@ -18,8 +18,8 @@ impl Resolver<'_> {
         written: Option<&At<HooksDocument>>,
     ) -> BTreeMap<HookEvent, Vec<Vec<String>>> {
         let mut hooks = BTreeMap::new();
-        let Some(At { value: HooksDocument { sync, conflict }, .. }) = written else { return hooks };
-        for (event, commands) in [(HookEvent::Sync, sync), (HookEvent::Conflict, conflict)] {
+        let Some(At { value: written, .. }) = written else { return hooks };
+        for (event, commands) in written.each() {
             let key = join(table, event.as_str());
             for At { value, line } in commands.iter().flat_map(|command| &command.value) {
                 if secret::looks_like_one("", value) {

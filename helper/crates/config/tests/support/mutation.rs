@@ -170,6 +170,7 @@ health = { exec = ["true"] }
 [instances.fourth.hooks]
 sync = [["notify-send", "synced"], ["true"]]
 conflict = [["mail", "-s", "conflict", "me"]]
+ready = [["touch", "ready"]]
 "#;
 
 /// Marsaglia's xorshift: one seed, one file, forever.

@@ -4,9 +4,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use nixbox_report::{Failure, Report, codes};
+use nixbox_supervisor::command::{self, NotRan, last_line};
 use zeroize::Zeroizing;
-
-use crate::command::{self, NotRan, last_line};
 
 const DEADLINE: Duration = Duration::from_secs(10);
 

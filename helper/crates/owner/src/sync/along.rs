@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use nixbox_control::{SyncPhase, SyncProgress};
 use nixbox_engine::{Agreed, Snapshots};
+use nixbox_supervisor::Hooks;
 use nixbox_sync::{Company, Error, Phase, Progress};
 use tokio::sync::watch;
 
@@ -38,6 +39,8 @@ impl Errand {
 pub(super) struct Along {
     pub(super) errand: Errand,
     pub(super) shelf: Shelf,
+    /// Hear of the snapshot.
+    pub(super) hooks: Hooks,
     pub(super) database: Snapshots,
     pub(super) agreed: Agreed,
     /// The snapshot that this sync has made.
@@ -58,6 +61,7 @@ impl Along {
                 });
                 Error::NotKept(why.unwrap_or_default())
             })?;
+            crate::hooks::snapshot(&self.hooks, &snapshot);
             *kept = Some(snapshot.id);
         }
         Ok(())

@@ -36,12 +36,12 @@ use nixbox_control::{SyncEntry, SyncLine, SyncSide, SyncSizes};
 use nixbox_engine::{FileSystem, Kv, Leave, Witness};
 use nixbox_remote::{Deadlines, Endpoint, Remote};
 use nixbox_report::{Failure, Report, codes};
+use nixbox_supervisor::Hooks;
 use nixbox_sync::{Conflict, Done, Error, Local, Room};
 use tokio::sync::{Notify, watch};
 use zeroize::Zeroizing;
 
 use crate::desk::Open;
-use crate::hooks::{Hooks, OnFailure};
 use crate::moment;
 use crate::plan::Plan;
 use crate::shelf::Shelf;
@@ -90,24 +90,6 @@ pub(crate) struct Syncing {
     shelf: PathBuf,
     log: Arc<Log>,
     hooks: Hooks,
-}
-
-/// One that fails is put on record.
-fn on_failure(log: Arc<Log>, remote: String) -> OnFailure {
-    Arc::new(move |event, words, why| {
-        tracing::warn!(%event, command = words.join(" "), why, "a hook failed");
-        let entry = SyncEntry {
-            at: moment::now() as f64 / 1000.0,
-            did: "hook".into(),
-            remote: remote.clone(),
-            code: Some(codes::HOOK_FAILED.id.into()),
-            message: Some(format!("{event}: `{}`: {why}", words.join(" "))),
-            ..SyncEntry::default()
-        };
-        if let Err(error) = log.add(entry) {
-            tracing::warn!(%error, "the log of syncs cannot be written");
-        }
-    })
 }
 
 /// What an instance does by itself.
@@ -161,10 +143,9 @@ pub(crate) fn on(open: &Open) -> Result<&Syncing, Report> {
 }
 
 impl Syncing {
-    pub(crate) fn of(plan: &Plan) -> Option<Arc<Self>> {
+    pub(crate) fn of(plan: &Plan, hooks: &Hooks) -> Option<Arc<Self>> {
         let (settings, declared) = (plan.instance.sync.clone()?, plan.remote.clone()?);
         let log = Arc::new(Log::of(&plan.instance.paths.dir));
-        let hooks = Hooks::of(plan, on_failure(log.clone(), settings.remote.clone()));
         let bell = Arc::new(Notify::new());
         let follows = settings.mode == SyncMode::Follow;
         Some(Arc::new_cyclic(|me| Self {
@@ -189,8 +170,8 @@ impl Syncing {
             bell,
             told: watch::Sender::new(()),
             log,
-            hooks,
             shelf: plan.instance.paths.dir.clone(),
+            hooks: hooks.clone(),
         }))
     }
 
@@ -303,6 +284,7 @@ impl Syncing {
         Arc::new(Along {
             errand,
             shelf,
+            hooks: self.hooks.clone(),
             database: local.snapshots.clone(),
             agreed: local.agreed.clone(),
             kept: Mutex::default(),
@@ -384,15 +366,10 @@ impl Syncing {
         };
         match self.log.add(entry) {
             // What is found in conflict again and again was told.
-            Ok(is_new) => drop(event.filter(|_| is_new).map(|event| self.hooks.fire(event, told))),
+            Ok(is_new) => drop(event.filter(|_| is_new).map(|event| self.hooks.fire(event.as_str(), told))),
             // The sync itself is what it is.
             Err(error) => tracing::warn!(%error, "the log of syncs cannot be written"),
         }
-    }
-
-    /// Waits for what is run because of the last syncs, and kills what takes longer.
-    pub(crate) fn finish(&self, patience: Duration) {
-        self.hooks.finish(patience);
     }
 
     fn said(&self, trouble: Trouble) -> Report {

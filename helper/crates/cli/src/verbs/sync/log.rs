@@ -19,7 +19,7 @@ pub struct Log {
 pub struct Entry {
     /// RFC 3339; of a failure that came again, the last time
     pub at: String,
-    /// `pull`, `push`, `resolve`, `enable`, `disable`, `hook`, or `noticed` of a database that was restored
+    /// `pull`, `push`, `resolve`, `enable`, `disable`, or `noticed` of a database that was restored
     pub did: String,
     pub remote: String,
     /// Seconds

@@ -8,6 +8,7 @@ use super::json;
 use super::talk::{Ended, Talk};
 use crate::desk::Request;
 use crate::failure;
+use crate::hooks;
 
 pub(super) async fn answer(asked: ToolRequest, talk: &mut Talk, request: &Request) -> Result<(), Ended> {
     let details = details(talk.value(request.stop()).await?)?;
@@ -37,6 +38,11 @@ pub(super) async fn answer(asked: ToolRequest, talk: &mut Talk, request: &Reques
                 },
             };
             open.calls.flush().map_err(failure::working)?;
+            if kind != "pending"
+                && let Some(call) = open.calls.get(id).map_err(failure::working)?
+            {
+                hooks::exec(&open.hooks, &call);
+            }
             Ok(id)
         })
         .await?;

@@ -16,14 +16,15 @@ const LOOK: Duration = Duration::from_millis(5);
 /// What is kept of what it prints.
 const LONGEST: u64 = 64 << 10;
 
-pub(crate) struct Ran {
-    pub(crate) status: ExitStatus,
-    pub(crate) said: Zeroizing<String>,
-    pub(crate) complaint: Zeroizing<String>,
+/// How it ended and what it printed, of which the first 64 KiB are kept.
+pub struct Ran {
+    pub status: ExitStatus,
+    pub said: Zeroizing<String>,
+    pub complaint: Zeroizing<String>,
 }
 
 #[derive(Debug)]
-pub(crate) enum NotRan {
+pub enum NotRan {
     Failed(std::io::Error),
     /// It did not end in time, or was called off, and was killed with all that it had started.
     Silent,
@@ -36,7 +37,7 @@ impl From<std::io::Error> for NotRan {
 }
 
 /// Without a shell. `heard`: on its standard input.
-pub(crate) fn run(
+pub fn run(
     words: &[String],
     folder: &Path,
     heard: Vec<u8>,
@@ -108,7 +109,7 @@ fn text(pipe: &mut impl Read) -> Zeroizing<String> {
 }
 
 /// Why it failed, in its own words, unless those hold what may be a key.
-pub(crate) fn last_line(complaint: &str) -> String {
+pub fn last_line(complaint: &str) -> String {
     let line = complaint.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or_default();
     let digits = |word: &str| word.len() >= 16 && word.bytes().all(|byte| byte.is_ascii_hexdigit());
     match line.split(|c: char| !c.is_ascii_alphanumeric()).any(digits) {
