@@ -101,6 +101,7 @@ fn answers_are_what_their_schema_says() {
         check("ready", "ready a"),
         check("wait", "wait --all"),
         check("info", "info"),
+        check("hooks", "hooks a"),
         check("url", "url a"),
         check("port", "port a"),
         check("inspect", "inspect a"),

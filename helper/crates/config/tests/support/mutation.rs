@@ -170,7 +170,13 @@ health = { exec = ["true"] }
 [instances.fourth.hooks]
 sync = [["notify-send", "synced"], ["true"]]
 conflict = [["mail", "-s", "conflict", "me"]]
+created = [["touch", "created"]]
 ready = [["touch", "ready"]]
+unhealthy = [["touch", "unhealthy"]]
+restarted = [["touch", "restarted"]]
+stopped = [["touch", "stopped"]]
+exec = [["touch", "ran"]]
+snapshot = [["touch", "kept"]]
 "#;
 
 /// Marsaglia's xorshift: one seed, one file, forever.
