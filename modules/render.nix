@@ -121,6 +121,11 @@ let
         inherit (j.log) keep;
       };
     }
+    // lib.optionalAttrs (j.watch != null) {
+      watch =
+        present { inherit (j.watch) debounce; }
+        // lib.filterAttrs (_: list: list != [ ]) { inherit (j.watch) paths ignore; };
+    }
     // keptUp j;
 
   instance =

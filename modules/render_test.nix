@@ -131,6 +131,11 @@ in
             maxSize = "1MiB";
             keep = 1;
           };
+          watch = {
+            paths = [ "src" ];
+            ignore = [ "*.log" ];
+            debounce = "1s";
+          };
           dependsOn.k = "ready";
           restart.on = "never";
           health.http = "http://b";
@@ -247,6 +252,11 @@ in
           log = {
             max_size = "1MiB";
             keep = 1;
+          };
+          watch = {
+            paths = [ "src" ];
+            ignore = [ "*.log" ];
+            debounce = "1s";
           };
           depends_on.k = "ready";
           restart.on = "never";

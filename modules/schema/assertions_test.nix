@@ -93,6 +93,17 @@ in
       dependsOn.a = "completed";
     };
   };
+  "job: waits for the end of what is watched" = refuses "run again at each change" {
+    instances.a = { };
+    jobs.j = {
+      exec = [ "x" ];
+      watch = { };
+    };
+    jobs.k = {
+      exec = [ "x" ];
+      dependsOn.j = "completed";
+    };
+  };
   "health: of nothing" = refuses "either exec or http" { instances.a.health = { }; };
   "job: a literal secret" = refuses "looks like it holds a secret" {
     instances.a = { };

@@ -48,6 +48,16 @@ in
       '';
     };
 
+    watch = mkOption {
+      type = types.nullOr (types.submodule ./watch.nix);
+      default = null;
+      example = literalExpression ''{ paths = [ "src" ]; }'';
+      description = ''
+        What of the instance it is started anew for when it changes. When its command has ended by itself, that is run
+        again at the next change, unless `restart.on` is `always` or `unless-stopped`. Null: nothing.
+      '';
+    };
+
     user = mkOption {
       type = types.nullOr types.str;
       default = null;

@@ -26,6 +26,9 @@ let
         (require (
           !(enabled ? ${name} && unit.depends_on.${name} == "completed")
         ) "${at}: an instance has no end that could be waited for")
+        (require (
+          !(jobs.${name} or { } ? watch && unit.depends_on.${name} == "completed")
+        ) "${at}: what is run again at each change has no end that could be waited for")
       ]
     ) (attrNames (unit.depends_on or { }));
 

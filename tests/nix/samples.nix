@@ -99,6 +99,10 @@ let
           maxSize = "1 MiB";
           keep = 0;
         };
+        watch = {
+          paths = [ "web" ];
+          debounce = "500 ms";
+        };
         dependsOn = {
           a = "ready";
           seed = "started";

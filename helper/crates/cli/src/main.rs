@@ -34,6 +34,7 @@ mod upkeep;
 mod usage;
 mod verbs;
 mod view;
+mod watching;
 
 use std::process::ExitCode;
 

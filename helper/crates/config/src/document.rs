@@ -14,7 +14,7 @@ use crate::size::Size;
 use crate::span::Span;
 use crate::words::{Backend, Cipher, Condition, Engine, HookEvent, LogLevel, McpTool, Mode, Offline, SyncMode};
 
-pub(crate) use units::{BackoffDocument, HealthDocument, JobDocument, LogDocument, RestartDocument};
+pub(crate) use units::{BackoffDocument, HealthDocument, JobDocument, LogDocument, RestartDocument, WatchDocument};
 
 /// A value and the line that it stands on.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -29,6 +29,7 @@ mod warnings;
 mod words;
 
 pub use address::{Address, AddressError};
+pub use glob::Patterns;
 pub use load::{Loaded, load};
 pub use origin::{Origin, Origins, Setting};
 pub use paths::in_store;
@@ -41,7 +42,7 @@ pub use schema::schema;
 pub use size::Size;
 pub use sources::{Environment, Sources};
 pub use span::Span;
-pub use unit::{Backoff, Health, Job, LogLimits, Probe, Restart};
+pub use unit::{Backoff, Health, Job, LogLimits, Probe, Restart, Watch};
 pub use words::{
     Backend, Cipher, Condition, Engine, HookEvent, LogLevel, McpTool, Mode, Offline, RestartOn, SyncMode, UnknownWord,
 };

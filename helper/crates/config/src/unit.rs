@@ -21,6 +21,7 @@ pub struct Job {
     pub depends_on: BTreeMap<String, Condition>,
     pub restart: Restart,
     pub health: Option<Health>,
+    pub watch: Option<Watch>,
     /// `USER[:GROUP]`
     pub user: Option<String>,
     /// The file that it reads.
@@ -28,6 +29,15 @@ pub struct Job {
     pub log_limits: LogLimits,
     /// `RUNTIME_DIR/NAME.log`
     pub log: PathBuf,
+}
+
+/// At whose change a job is started anew.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Watch {
+    /// From the project folder as the job sees it; empty for that itself.
+    pub paths: Vec<PathBuf>,
+    pub ignore: Vec<String>,
+    pub debounce: Span,
 }
 
 /// When something that has ended is started again.

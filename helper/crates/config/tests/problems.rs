@@ -582,6 +582,17 @@ fn what_is_kept_up_is_said_in_words_that_mean_something() {
     fails(&job("restart.window = 60"), &[("type", 5, "jobs.a.restart.window")]);
     fails(&job("restart.window = \"60\""), &[("value", 5, "jobs.a.restart.window")]);
     fails(&job("restart.backoff = { min = \"2s\", max = \"1s\" }"), &[("job", 5, "jobs.a.restart.backoff.max")]);
+    fails(&job("watch = { paths = [\"src\", \"../x\"] }"), &[("value", 5, "jobs.a.watch.paths")]);
+    fails(&job("watch = { paths = [\"/etc\"] }"), &[("value", 5, "jobs.a.watch.paths")]);
+    fails(
+        &job("watch = { ignore = [\"!a\", \"a[\"] }"),
+        &[("value", 5, "jobs.a.watch.ignore"), ("value", 5, "jobs.a.watch.ignore")],
+    );
+    fails(&job("watch.debounce = \"1ms\""), &[("value", 5, "jobs.a.watch.debounce")]);
+    fails(
+        &job("watch = {}\n[jobs.b]\nexec = [\"x\"]\ndepends_on.a = \"completed\""),
+        &[("job", 8, "jobs.b.depends_on.a")],
+    );
     fails(&job("health = {}"), &[("value", 5, "jobs.a.health.exec")]);
     fails(&job("health = { exec = [\"x\"], http = \"http://a\" }"), &[("value", 5, "jobs.a.health.http")]);
     fails(&job("health.http = \"https://a\""), &[("value", 5, "jobs.a.health.http")]);

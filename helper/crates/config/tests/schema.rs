@@ -77,7 +77,7 @@ fn beside(path: &str, key: &str) -> &'static str {
 #[test]
 fn the_schema_has_the_keys_that_the_reader_asks_for_and_no_others() {
     let tables = tables();
-    assert_eq!(tables.len(), 21);
+    assert_eq!(tables.len(), 22);
     for (path, keys) in tables {
         let failures = in_table(&path, &format!("zzzzzzzzzzzz = 1{}", beside(&path, ""))).failures();
         let help = failures[0].help.clone().unwrap();
@@ -104,7 +104,7 @@ fn the_defaults_of_the_schema_are_the_real_ones() {
     let tables_of = "version = 1\n[instances.x.http]\n[instances.x.nfs]\n[instances.x.encryption]\nkey_env = \"K\"\n\
                      [remotes.x]\nurl = \"https://a\"\n[remotes.x.serve]\n[instances.y.sync]\nremote = \"x\"\n\
                      [instances.x.health]\nexec = [\"true\"]\n[instances.x.restart]\n[jobs.z.restart]\n\
-                     [jobs.z]\ninstance = \"x\"\nexec = [\"true\"]\n[jobs.z.health]\nexec = [\"true\"]\n";
+                     [jobs.z]\ninstance = \"x\"\nexec = [\"true\"]\n[jobs.z.health]\nexec = [\"true\"]\n[jobs.z.watch]\n";
     let scene = Scene::new(tables_of);
     let origins = scene.loaded().origins;
     let mut compared = 0;
@@ -364,6 +364,8 @@ fn health() -> impl Strategy<Value = Value> {
 
 fn job() -> impl Strategy<Value = Value> {
     let log = table(vec![("max_size", words(&["1MiB", "2GB", "5KiB", "0B"])), ("keep", number(100))]);
+    let some = |items: &[&'static str]| mostly(select(vec![json!(items), json!([]), json!([""])])).boxed();
+    let watch = table(vec![("paths", some(&["src", "."])), ("ignore", some(&["*.o", "/a"])), ("debounce", span())]);
     let job = table(vec![
         ("enable", flag()),
         ("instance", words(&["a", "b"])),
@@ -375,6 +377,7 @@ fn job() -> impl Strategy<Value = Value> {
         ),
         ("restart", mostly(restart()).boxed()),
         ("health", mostly(health()).boxed()),
+        ("watch", mostly(watch).boxed()),
         ("user", words(&["nobody", "0"])),
         ("stdin", words(&["in.txt", "in"])),
         ("log", mostly(log).boxed()),

@@ -85,10 +85,12 @@ catalogue! {
 
     UNIT_UNKNOWN = "nixbox::unit::unknown", NotFound, "No instance and no job of that name is declared, or `up` has not brought it up.";
     UNIT_FAILED = "nixbox::unit::failed", Unexpected, "A job ended badly or too often, was not well, or needs something that does not run. Its last lines are shown.";
+    JOB_WATCH = "nixbox::unit::watch", Unexpected, "A job that is to be started anew at changes does not see all of them: the kernel gives this user no more watches. It runs all the same.";
     UNIT_NOT_READY = "nixbox::unit::not-ready", TimedOut, "A job was not ready, or had not ended, in the time that it had.";
     UNIT_NOT_RUNNING = "nixbox::unit::not-running", NotFound, "The job does not run now. Start it with `nixbox-helper up`.";
     UNIT_NOT_LOGGED = "nixbox::unit::not-logged", NotFound, "There are no logs: nothing of the project was kept up by `nixbox-helper up`.";
     SUPERVISOR_NOT_RUNNING = "nixbox::supervisor::not-running", NotFound, "Nothing keeps this project's instances and jobs up now. Start it with `nixbox-helper up`.";
+    SUPERVISOR_NOT_RELOADED = "nixbox::supervisor::not-reloaded", Usage, "The configuration of what is kept up was written anew, with other folders for data or sockets. Take it down and bring it up.";
     SUPERVISOR_SILENT = "nixbox::supervisor::silent", TimedOut, "What keeps the project up is there and did not answer in time.";
 
     CONTROL_LINE_TOO_LONG = "nixbox::control::line-too-long", Usage, "A request on the control socket was longer than 64 KiB.";

@@ -14,6 +14,7 @@ use self::checks::Checks;
 use crate::descendants;
 use crate::event::{Event, Id};
 use crate::log::Log;
+use crate::notices::Notice;
 use crate::roster::{Health, Member, Order, Phase, PlanError, Roster, Taken};
 use crate::spec::Spec;
 use crate::supervisor::{Supervisor, Waker};
@@ -230,9 +231,9 @@ impl Conductor {
                 self.keep(at, &line);
                 self.news.push_back(News::Line { unit: self.name(at), line });
             }
-            Event::Ready { child } => {
+            Event::Said { child, notice } => {
                 if let Some(&at) = self.units.get(&child) {
-                    self.roster.ready(at, now);
+                    self.said(at, notice, now);
                 }
             }
             Event::GraceOver { child } => {
@@ -264,6 +265,25 @@ impl Conductor {
         self.roster.examined(at, well, now);
         if was != Some(Health::Unwell) && self.roster.at(at).health == Some(Health::Unwell) {
             self.news.push_back(News::Unwell { unit: self.name(at) });
+        }
+    }
+
+    fn said(&mut self, at: usize, notice: Notice, now: Instant) {
+        match notice {
+            Notice::Ready => drop(self.roster.said_ready(at, now)),
+            Notice::Anew(why) => {
+                if self.roster.anew(at, why, now) {
+                    self.checks.forget(at, &mut self.supervisor);
+                    self.checks.add(at, self.roster.at(at), now);
+                }
+            }
+            Notice::Rests(how) => {
+                if self.roster.rests(at, how) {
+                    let member = self.roster.at(at);
+                    let (unit, phase) = (member.unit.name.clone(), member.phase.clone());
+                    self.news.push_back(News::Moved { unit, phase });
+                }
+            }
         }
     }
 

@@ -1,6 +1,7 @@
 use nix::sys::signal::Signal;
 
 use crate::child::Ended;
+use crate::notices::Notice;
 
 /// A child of one supervisor, in the order of their starts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -21,9 +22,10 @@ pub enum Event {
         child: Id,
         ended: Ended,
     },
-    /// It said that it is ready.
-    Ready {
+    /// It said this of itself.
+    Said {
         child: Id,
+        notice: Notice,
     },
     /// One of the signals that the supervisor listens to.
     Signal(Signal),

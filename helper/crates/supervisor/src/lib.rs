@@ -30,9 +30,10 @@ pub use foreground::{Account, Captured, Ending, Foreground, MOST, Outlet, PASSED
 pub use guardian::{Guarded, guard};
 pub use hooks::{HookFailure, Hooks};
 pub use log::{Log, aside};
+pub use notices::Notice;
 pub use pidfd::Handle;
 pub use restart::{Backoff, On, Restart};
-pub use roster::{Health, Member, Phase, PlanError, Roster, Taken, Why};
+pub use roster::{Anew, Health, Member, Phase, PlanError, Roster, Taken, Why};
 pub use spec::{Placement, Sink, Spec};
 pub use supervisor::{Supervisor, Waker};
 pub use unit::{Condition, Health as HealthCheck, LogFile, Need, Readiness, Unit};

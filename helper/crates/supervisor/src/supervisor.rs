@@ -216,10 +216,10 @@ impl Supervisor {
                 self.queue.push_back(Event::Woken);
             }
             Source::Notices => {
-                while let Some(pid) = self.notices.as_ref().map(Notices::next).transpose()?.flatten() {
+                while let Some((pid, notice)) = self.notices.as_ref().map(Notices::next).transpose()?.flatten() {
                     let from = |child: &Child| child.process().is_some_and(|process| process.pid == pid);
                     if let Some(index) = self.children.iter().position(from) {
-                        self.queue.push_back(Event::Ready { child: Id(index) });
+                        self.queue.push_back(Event::Said { child: Id(index), notice });
                     }
                 }
             }

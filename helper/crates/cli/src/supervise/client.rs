@@ -121,6 +121,8 @@ pub struct Follow {
 pub enum Heard {
     /// These units; all, at the beginning.
     Changed(Vec<UnitStatus>),
+    /// Something that people should know.
+    Said(String),
     /// Something can be read from what the caller listens to as well.
     Also,
     Deadline,
@@ -163,6 +165,7 @@ impl Follow {
                     }
                     return Ok(Heard::Changed(vec![unit]));
                 }
+                Ok(Answer::Said { text }) => return Ok(Heard::Said(text)),
                 // A newer one may have more to say.
                 _ => {}
             }

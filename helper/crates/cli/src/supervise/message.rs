@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use nixbox_report::{Failure, codes};
 use nixbox_state::Process;
-use nixbox_supervisor::{Member, Phase, Unit};
+use nixbox_supervisor::{Anew, Member, Phase, Unit};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::os::unix::process::ExitStatusExt;
@@ -23,6 +23,15 @@ pub enum Order {
         names: Vec<String>,
         named: bool,
         whole: bool,
+    },
+    /// The configuration was written anew, and has these: what has changed runs again, what is new runs, what is not
+    /// among them goes. What nobody has asked for stays as it is.
+    Reload {
+        units: Vec<Unit>,
+    },
+    /// Something that people should know.
+    Say {
+        text: String,
     },
     /// These are to stop; none named, all are.
     Stop {
@@ -55,6 +64,10 @@ pub enum Answer {
     },
     /// To `Follow`: one that is at something else now.
     Unit(UnitStatus),
+    /// To `Follow`: something that people should know.
+    Said {
+        text: String,
+    },
     /// To an order that was obeyed: which it was about.
     Done(Done),
     Refused {
@@ -106,7 +119,7 @@ pub struct UnitStatus {
     /// How it ended when it last did
     pub exit_code: Option<i32>,
     pub signal: Option<i32>,
-    /// Why it does not run, where that is not as it should be
+    /// Why it does not run, where that is not as it should be, or was started anew
     pub why: Option<String>,
     /// What it said last, where it ended badly
     pub last_lines: Vec<String>,
@@ -131,6 +144,8 @@ pub enum State {
     Waiting,
     Starting,
     Ready,
+    /// What it runs has ended, and is run again at the next change
+    Resting,
     Stopping,
     /// It has ended and will be started again
     BackingOff,
@@ -156,6 +171,7 @@ impl State {
             Self::Waiting => "waiting",
             Self::Starting => "starting",
             Self::Ready => "ready",
+            Self::Resting => "resting",
             Self::Stopping => "stopping",
             Self::BackingOff => "backing off",
             Self::Stopped => "stopped",
@@ -166,7 +182,7 @@ impl State {
 
     /// It runs, or is about to.
     pub fn is_busy(self) -> bool {
-        matches!(self, Self::Waiting | Self::Starting | Self::Ready | Self::Stopping | Self::BackingOff)
+        matches!(self, Self::Waiting | Self::Starting | Self::Ready | Self::Resting | Self::Stopping | Self::BackingOff)
     }
 
     /// Whether it comes up is not known yet.
@@ -226,6 +242,13 @@ impl UnitStatus {
                 State::Failed
             }
         };
+        match &member.anew {
+            Some(Anew::Starts(why)) => status.why = Some(why.clone()),
+            Some(Anew::Rests(how)) if member.is_active() && !matches!(status.state, State::Stopping) => {
+                (status.state, status.why) = (State::Resting, Some(how.clone()));
+            }
+            _ => {}
+        }
         status
     }
 

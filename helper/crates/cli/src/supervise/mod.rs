@@ -11,6 +11,7 @@ mod message;
 mod places;
 mod plan;
 mod record;
+mod reload;
 mod session;
 mod waiting;
 
@@ -18,8 +19,9 @@ pub use client::{Client, Follow, Heard};
 pub use failure::{unit_failed, unknown};
 pub use message::{Done, Health, Order, State, UnitStatus};
 pub use places::Places;
-pub use plan::{Choice, helper, units};
+pub use plan::{Choice, helper, remote_unit, served_unit, units};
 pub use record::Recorded;
+pub use reload::follow_file;
 pub use session::{Session, Turn};
 pub use waiting::{
     job_not_running, late, not_answering, not_running, not_started, tell_ready, until_stopped, until_up,

@@ -5,12 +5,12 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use nixbox_config::{Instance, Job, Probe, Project, RestartOn};
+use nixbox_config::{Instance, Job, Probe, Project, Remote, RestartOn, Served};
 use nixbox_report::{Failure, Report, codes};
 use nixbox_supervisor::{Backoff, Condition, HealthCheck, LogFile, Need, On, Readiness, Restart, Spec, Unit};
 
 use super::failure::unknown;
-use super::places::mark;
+use super::places::{Places, mark};
 use crate::context::Context;
 use crate::owner_binary;
 use crate::select;
@@ -26,6 +26,8 @@ const GRACE: Duration = Duration::from_millis(4500);
 pub struct Choice<'p> {
     pub instances: Vec<&'p Instance>,
     pub jobs: Vec<&'p Job>,
+    /// Remotes of this project's own that those sync with, and what is served.
+    pub remotes: Vec<(&'p str, &'p Served)>,
     /// These very ones; empty where all are meant.
     pub named: Vec<String>,
 }
@@ -37,7 +39,8 @@ impl<'p> Choice<'p> {
             // Where there is nothing at all this says so.
             let instances = select::many(project, &[], select::Unnamed::AllEnabled)?;
             let jobs = project.jobs.values().filter(|job| job.enable).collect();
-            return Ok(Self { instances, jobs, named: Vec::new() });
+            let remotes = served(project, |name| instances.iter().any(|one| one.remote() == Some(name)));
+            return Ok(Self { instances, jobs, remotes, named: Vec::new() });
         }
         let (mut chosen, mut failures) = (BTreeSet::new(), Vec::new());
         let mut next: Vec<&str> = names.iter().map(String::as_str).collect();
@@ -53,6 +56,7 @@ impl<'p> Choice<'p> {
                     next.extend(job.depends_on.keys().map(String::as_str));
                     next.push(&job.instance);
                 }
+                _ if served_unit(project, name).is_some() => {}
                 (_, Some(_)) => failures.push(disabled(project, name)),
                 (Some(_), None) => {
                     failures.extend(select::one(project, Some(name)).err().into_iter().flat_map(|r| r.failures))
@@ -60,14 +64,15 @@ impl<'p> Choice<'p> {
                 (None, None) => failures.push(unknown(project, name)),
             }
         }
-        match failures.is_empty() {
-            true => Ok(Self {
-                instances: project.instances.values().filter(|one| chosen.contains(one.name.as_str())).collect(),
-                jobs: project.jobs.values().filter(|one| chosen.contains(one.name.as_str())).collect(),
-                named: names.to_vec(),
-            }),
-            false => Err(failures.into()),
+        if !failures.is_empty() {
+            return Err(failures.into());
         }
+        let instances: Vec<_> = project.instances.values().filter(|one| chosen.contains(one.name.as_str())).collect();
+        let remotes = served(project, |name| {
+            chosen.contains(remote_unit(name).as_str()) || instances.iter().any(|one| one.remote() == Some(name))
+        });
+        let jobs = project.jobs.values().filter(|one| chosen.contains(one.name.as_str())).collect();
+        Ok(Self { instances, jobs, remotes, named: names.to_vec() })
     }
 
     /// Which of these units somebody has asked for; what they need comes with them.
@@ -75,6 +80,20 @@ impl<'p> Choice<'p> {
         let asked = |unit: &&Unit| self.named.is_empty() || self.named.contains(&unit.name);
         units.iter().filter(asked).map(|unit| unit.name.clone()).collect()
     }
+}
+
+/// What serves a remote is called so, as its files are. No instance and no job can be.
+pub fn remote_unit(name: &str) -> String {
+    format!("{name}.remote")
+}
+
+/// The remote whose unit is called so.
+pub fn served_unit<'p>(project: &'p Project, unit: &str) -> Option<(&'p str, &'p Served)> {
+    served(project, |name| unit.strip_suffix(".remote") == Some(name)).pop()
+}
+
+fn served(project: &Project, wanted: impl Fn(&str) -> bool) -> Vec<(&str, &Served)> {
+    project.served().filter(|(name, _)| wanted(name)).map(|(name, served)| (name.as_str(), served)).collect()
 }
 
 fn disabled(project: &Project, name: &str) -> Failure {
@@ -92,7 +111,9 @@ pub fn units(
 ) -> Result<Vec<Unit>, Report> {
     let make = Make { words: context.forwarded(project)?, helper: helper()?, owner: owner_binary::find()?, project };
     let instances = choice.instances.iter().filter(|one| !elsewhere.contains(&one.name)).map(|one| make.instance(one));
-    let mut units: Vec<_> = instances.chain(choice.jobs.iter().map(|one| make.job(one))).collect();
+    let remotes = choice.remotes.iter().filter(|(name, _)| !elsewhere.contains(&remote_unit(name)));
+    let remotes = remotes.map(|(name, served)| make.remote(name, served));
+    let mut units: Vec<_> = remotes.chain(instances).chain(choice.jobs.iter().map(|one| make.job(one))).collect();
     for unit in &mut units {
         unit.needs.retain(|need| !elsewhere.contains(&need.unit));
     }
@@ -116,11 +137,34 @@ impl Make<'_> {
         Spec::new(program).args(words).args(self.words.clone()).cwd(&self.project.root)
     }
 
+    fn remote(&self, name: &str, served: &Served) -> Unit {
+        let remote = self.project.remotes.get(name);
+        Unit {
+            name: remote_unit(name),
+            spec: self.spec(&self.helper, &["remote", "serve", name]),
+            needs: Vec::new(),
+            ready: Readiness::Notified,
+            restart: restart(&nixbox_config::Restart::default(), &FINAL),
+            health: None,
+            grace: GRACE,
+            log: Some(log(served.paths.log.clone(), nixbox_config::LogLimits::default())),
+            version: mark(format!("{remote:?} {:?}", self.project.log_level).as_bytes()),
+        }
+    }
+
     fn instance(&self, instance: &Instance) -> Unit {
+        let mut needs = needs(&instance.depends_on, None);
+        let remote = instance.remote().and_then(|name| Some((name, self.project.remotes.get(name)?)));
+        // It stays while its remote is away, as it would with any other: it only begins after it.
+        if let Some((name, Remote { serve: Some(_), .. })) = remote {
+            needs.push(Need { unit: remote_unit(name), condition: Condition::Ready, bound: false });
+        }
+        // What people read of it changes nothing; what it syncs with does.
+        let declared = Instance { description: String::new(), ..instance.clone() };
         Unit {
             name: instance.name.clone(),
             spec: self.spec(&self.owner, &["serve", &instance.name]),
-            needs: needs(&instance.depends_on, None),
+            needs,
             ready: Readiness::Notified,
             restart: restart(&instance.restart, &FINAL),
             health: instance.health.as_ref().map(|health| HealthCheck {
@@ -132,15 +176,19 @@ impl Make<'_> {
             }),
             grace: GRACE,
             log: Some(log(instance.paths.log.clone(), nixbox_config::LogLimits::default())),
-            // What people read of it changes nothing.
-            version: mark(format!("{:?}", Instance { description: String::new(), ..instance.clone() }).as_bytes()),
+            version: mark(format!("{declared:?} {remote:?} {:?}", self.project.log_level).as_bytes()),
         }
     }
 
     fn job(&self, job: &Job) -> Unit {
+        let mut spec = self.spec(&self.helper, &["job", &job.name]);
+        if job.watch.is_some() {
+            // It starts its command anew by itself, and says so.
+            spec = spec.args(["--notices".into(), Places::of(self.project).notices.into_os_string()]);
+        }
         Unit {
             name: job.name.clone(),
-            spec: self.spec(&self.helper, &["job", &job.name]),
+            spec,
             needs: needs(&job.depends_on, Some(&job.instance)),
             ready: Readiness::Started,
             restart: restart(&job.restart, &[]),

@@ -10,7 +10,9 @@ use nix::sys::signal::Signal;
 use nixbox_config::{HookEvent, Project};
 use nixbox_report::{Failure, Report, codes};
 use nixbox_state::Process;
-use nixbox_supervisor::{Conductor, Log, LogFile, News, Phase, PlanError, Sink, Spec, Supervisor, Taken, Unit};
+use nixbox_supervisor::{
+    Conductor, Log, LogFile, Member, News, Phase, PlanError, Sink, Spec, Supervisor, Taken, Unit, Why,
+};
 use serde_json::json;
 
 use super::desk::Desk;
@@ -26,7 +28,9 @@ use crate::stopping;
 
 pub struct Session<'c> {
     context: &'c Context,
-    project: &'c Project,
+    project: Project,
+    /// Those that somebody has asked for; without, it is all that are declared.
+    asked: Option<BTreeSet<String>>,
     conductor: Conductor,
     desk: Option<Desk>,
     record: Option<Record>,
@@ -63,14 +67,15 @@ pub enum Turn {
 impl<'c> Session<'c> {
     pub fn new(
         context: &'c Context,
-        project: &'c Project,
+        project: &Project,
         supervisor: Supervisor,
         places: &Places,
     ) -> Result<Self, Report> {
         places.prepare()?;
         Ok(Self {
             context,
-            project,
+            project: project.clone(),
+            asked: Some(BTreeSet::new()),
             conductor: Conductor::new(supervisor, Some(&places.notices))?,
             desk: None,
             record: None,
@@ -95,7 +100,7 @@ impl<'c> Session<'c> {
     /// From now on it obeys others, and writes down what becomes of all. Whoever has the lock may.
     pub fn open(&mut self, places: &Places, processes: Vec<Process>) -> Result<(), Report> {
         if let Some(found) = super::Recorded::load(places) {
-            for name in found.end_orphans(self.project) {
+            for name in found.end_orphans(&self.project) {
                 self.note(format!("{name}: ended what was left of it"));
             }
         }
@@ -134,7 +139,52 @@ impl<'c> Session<'c> {
         let refused = |error: PlanError| Report::from(plan_refused(&error));
         let taken = self.conductor.take(units, whole).map_err(refused)?;
         self.conductor.want(names, named).map_err(refused)?;
+        match &mut self.asked {
+            _ if whole => self.asked = None,
+            Some(asked) => asked.extend(names.iter().cloned()),
+            None => {}
+        }
         Ok(taken)
+    }
+
+    /// As `up` after a change, but that nothing runs for it that would not have run without the change.
+    fn reload(&mut self, mut units: Vec<Unit>) -> Result<Taken, Report> {
+        if let Some(asked) = &self.asked {
+            let needed = with_needs(asked, &units);
+            units.retain(|unit| needed.contains(&unit.name));
+        }
+        let is_at_rest = |member: &Member| !member.is_busy() && (member.by_hand || member.phase == Phase::Completed);
+        let rests: Vec<_> = self.conductor.members().filter(|member| is_at_rest(member)).collect();
+        let rests: BTreeSet<_> = rests.into_iter().map(|member| member.unit.name.clone()).collect();
+        let refused = |error: PlanError| Report::from(plan_refused(&error));
+        let taken = self.conductor.take(units, true).map_err(refused)?;
+        let mut wanted: Vec<_> = taken.added.iter().chain(&taken.changed).cloned().collect();
+        // What only failed because of those has a chance now.
+        let lacked = |member: &&Member| matches!(member.phase, Phase::Failed(Why::Needs(_)));
+        if !wanted.is_empty() {
+            wanted.extend(self.conductor.members().filter(lacked).map(|member| member.unit.name.clone()));
+        }
+        wanted.retain(|name| !rests.contains(name));
+        self.conductor.want(&wanted, false).map_err(refused)?;
+        for name in &taken.added {
+            self.note(format!("{name}: is new, and starts"));
+        }
+        for name in taken.changed.iter().filter(|name| wanted.contains(name)) {
+            self.note(format!("{name}: has changed, and is restarted"));
+        }
+        for name in &taken.removed {
+            self.note(format!("{name}: is no longer declared, and stops"));
+        }
+        Ok(taken)
+    }
+
+    /// What was ordered is of a configuration that may be another one by now.
+    fn look_again(&mut self) {
+        if let Ok(project) = self.context.project()
+            && project.data_dir == self.project.data_dir
+        {
+            self.project = project;
+        }
     }
 
     pub fn stop_all(&mut self, grace: Option<Duration>) -> Result<(), Report> {
@@ -301,6 +351,7 @@ impl<'c> Session<'c> {
                         .help("try again")
                         .into());
                 }
+                self.look_again();
                 let taken = self.up(units, &names, named, whole)?;
                 for name in &taken.changed {
                     self.note(format!("{name}: changed"));
@@ -309,6 +360,19 @@ impl<'c> Session<'c> {
                     self.note(format!("{name}: no longer declared"));
                 }
                 Ok(Done { names: taken.added, changed: taken.changed, removed: taken.removed, orders: 0 })
+            }
+            // What ends takes nothing on.
+            Order::Reload { .. } if self.is_ending => Ok(done(Vec::new())),
+            Order::Reload { units } => {
+                self.look_again();
+                let taken = self.reload(units)?;
+                Ok(Done { names: taken.added, changed: taken.changed, removed: taken.removed, orders: 0 })
+            }
+            Order::Say { text } => {
+                if let Some(desk) = &mut self.desk {
+                    desk.tell(&Answer::Said { text });
+                }
+                Ok(done(Vec::new()))
             }
             Order::Stop { names, grace_ms } => {
                 let names = all(names, &self.conductor);
@@ -343,7 +407,7 @@ impl<'c> Session<'c> {
 
     fn moved(&mut self, name: &str, phase: &Phase) -> Result<(), Report> {
         let Ok(status) = self.status(name) else { return Ok(()) };
-        let instance = self.project.instances.get(name);
+        let instance = self.project.instances.get(name).cloned();
         let before = self.told.insert(name.to_owned(), status.clone());
         // Two steps that came together were told as one.
         if before.as_ref().is_some_and(|before| before.says_the_same_as(&status)) {
@@ -385,7 +449,7 @@ impl<'c> Session<'c> {
             _ => {}
         }
         // Its own list of things to undo is empty unless it was killed, and the next start clears up as well.
-        if let (Phase::Failed(_) | Phase::Stopped, Some(instance)) = (phase, instance)
+        if let (Phase::Failed(_) | Phase::Stopped, Some(instance)) = (phase, &instance)
             && status.exit_code != Some(0)
             && status.starts > 0
             && stopping::clear(instance)?
@@ -446,4 +510,18 @@ impl<'c> Session<'c> {
             self.context.output.warn(text);
         }
     }
+}
+
+/// These, and what they need.
+fn with_needs(names: &BTreeSet<String>, units: &[Unit]) -> BTreeSet<String> {
+    let mut next: Vec<_> = names.iter().collect();
+    let mut found = BTreeSet::new();
+    while let Some(name) = next.pop() {
+        if let Some(unit) = units.iter().find(|unit| unit.name == *name)
+            && found.insert(name.clone())
+        {
+            next.extend(unit.needs.iter().map(|need| &need.unit));
+        }
+    }
+    found
 }

@@ -37,6 +37,14 @@ pub struct Args {
 pub struct Answer {
     pub instances: Vec<Stopped>,
     pub jobs: Vec<StoppedJob>,
+    pub remotes: Vec<StoppedRemote>,
+}
+
+#[derive(Serialize, JsonSchema)]
+pub struct StoppedRemote {
+    /// That was served from here
+    pub remote: String,
+    pub outcome: Word,
 }
 
 #[derive(Serialize, JsonSchema)]
@@ -65,14 +73,15 @@ pub fn run(args: Args, context: &Context) -> Result<u8, Report> {
     let mut project = context.project()?;
     recorded::adopt_undeclared(&mut project);
     let (instances, jobs) = chosen(&project, &args.names)?;
-    let answer = stop_all(&project, &instances, &jobs, &args, context)?;
+    let mut answer = stop_all(&project, &instances, &jobs, &args, context)?;
     let is_nothing = |word: Word| word == Word::NotRunning;
     let idle = answer.instances.iter().all(|one| is_nothing(one.outcome) && !one.repaired);
     let remotes = if args.names.is_empty() { served::stop_all(&project)? } else { Vec::new() };
-    for remote in &remotes {
-        context.output.note(format!("{remote}: the remote is served no more"));
+    for name in remotes {
+        say(&supervise::remote_unit(name), Word::Stopped, context);
+        answer.remotes.push(StoppedRemote { remote: name.to_owned(), outcome: Word::Stopped });
     }
-    if remotes.is_empty() && idle && answer.jobs.iter().all(|one| is_nothing(one.outcome)) {
+    if answer.remotes.is_empty() && idle && answer.jobs.iter().all(|one| is_nothing(one.outcome)) {
         context.output.note("nothing was running");
     }
     if context.output.json {
@@ -82,7 +91,9 @@ pub fn run(args: Args, context: &Context) -> Result<u8, Report> {
 }
 
 fn chosen<'p>(project: &'p Project, names: &[String]) -> Result<(Vec<&'p Instance>, Vec<String>), Report> {
-    let (jobs, others): (Vec<_>, Vec<_>) = names.iter().cloned().partition(|name| project.jobs.contains_key(name));
+    // What serves a remote is stopped as a job is.
+    let is_job = |name: &String| project.jobs.contains_key(name) || supervise::served_unit(project, name).is_some();
+    let (jobs, others): (Vec<_>, Vec<_>) = names.iter().cloned().partition(is_job);
     Ok(match names.is_empty() {
         true => (select::any_of(project, &[])?, project.jobs.keys().cloned().collect()),
         false if others.is_empty() => (Vec::new(), jobs),
@@ -107,7 +118,7 @@ pub fn stop_all(
         names.clear();
     }
     let kept_up = kept_up(&Places::of(project), &names, grace, project)?;
-    let mut answer = Answer { instances: Vec::new(), jobs: Vec::new() };
+    let mut answer = Answer { instances: Vec::new(), jobs: Vec::new(), remotes: Vec::new() };
     let mut failures = Vec::new();
     for (instance, outcome) in instances.iter().zip(each(instances, grace)) {
         let before = kept_up.iter().find(|unit| unit.name == instance.name);
@@ -125,6 +136,10 @@ pub fn stop_all(
     for unit in others {
         let outcome = if unit.killed { Word::Killed } else { Word::Stopped };
         say(&unit.name, outcome, context);
+        if let Some((name, _)) = supervise::served_unit(project, &unit.name) {
+            answer.remotes.push(StoppedRemote { remote: name.to_owned(), outcome });
+            continue;
+        }
         answer.jobs.push(StoppedJob { job: unit.name.clone(), outcome });
     }
     for job in jobs.iter().filter(|job| !kept_up.iter().any(|unit| unit.name == **job)) {

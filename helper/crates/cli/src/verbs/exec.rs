@@ -1,6 +1,7 @@
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::io::ErrorKind;
+use std::os::fd::BorrowedFd;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -133,12 +134,73 @@ pub struct Inside<'p> {
 impl Inside<'_> {
     /// With all that it has started, our output and nothing typed.
     pub fn run_to_the_end(self, context: &Context) -> Result<u8, Report> {
-        let reads = self.stdin.is_some();
-        if let Some(path) = &self.stdin {
-            let file = std::fs::File::open(path).map_err(|error| io_failure("read", path, error))?;
-            nix::unistd::dup2_stdin(&file).map_err(std::io::Error::from)?;
-        }
+        let reads = self.reads()?;
         self.run(reads, Outlet::Ours, None, true, context)
+    }
+
+    /// Has it read its file, from the beginning. False where there is none.
+    fn reads(&self) -> Result<bool, Report> {
+        let Some(path) = &self.stdin else { return Ok(false) };
+        let file = std::fs::File::open(path).map_err(|error| io_failure("read", path, error))?;
+        nix::unistd::dup2_stdin(&file).map_err(std::io::Error::from)?;
+        Ok(true)
+    }
+
+    /// As `run_to_the_end`, but ends as well when there is something to read from `recall`.
+    pub fn run_until(&self, recall: BorrowedFd<'_>, context: &Context) -> Result<Ending, Report> {
+        let (foreground, place) = self.foreground(self.reads()?, Outlet::Ours, None, true)?;
+        let call = self.call(&foreground.cwd, context)?;
+        match foreground.run_until(recall) {
+            Ok(ending) => {
+                if let Some(why) = &ending.without_view {
+                    context.output.warn(without_view(&place, why));
+                }
+                recorded(call, &ending, context);
+                Ok(ending)
+            }
+            Err(error) => Err(failed(&foreground.program, &error, call, context).into()),
+        }
+    }
+
+    fn foreground(
+        &self,
+        input: bool,
+        outlet: Outlet,
+        limit: Option<f64>,
+        leaves_nothing: bool,
+    ) -> Result<(Foreground, Place), Report> {
+        let instance = self.instance;
+        let place = Place::of(instance)?;
+        let cwd = place.folder(self.cwd.as_deref())?;
+        let (program, rest) = self.command.split_first().ok_or_else(|| Failure::new(&codes::USAGE, "no command"))?;
+        let foreground = Foreground {
+            program: program.clone(),
+            args: rest.to_vec(),
+            env: environment(&self.env, self.project, instance, &place)?,
+            cwd,
+            view: place.view.clone(),
+            user: account(self.user.as_deref(), instance)?,
+            input,
+            outlet,
+            limit: limit.map(Duration::from_secs_f64),
+            leaves_nothing,
+        };
+        Ok((foreground, place))
+    }
+
+    fn words(&self) -> Vec<String> {
+        self.command.iter().map(|word| word.to_string_lossy().into_owned()).collect()
+    }
+
+    /// The entry of the timeline, where there is to be one.
+    fn call(&self, cwd: &Path, context: &Context) -> Result<Option<Call>, Report> {
+        // Upstream's engine answers no requests while it serves.
+        if self.instance.engine != Engine::Builtin || !self.is_recorded {
+            return Ok(None);
+        }
+        let parameters = serde_json::json!({ "command": self.words(), "cwd": cwd.to_string_lossy() });
+        let asked = Asked::of(self.instance, context.forwarded(self.project)?);
+        Call::begin("exec", &parameters, asked).map(Some)
     }
 
     fn run(
@@ -149,31 +211,8 @@ impl Inside<'_> {
         leaves_nothing: bool,
         context: &Context,
     ) -> Result<u8, Report> {
-        let instance = self.instance;
-        let place = Place::of(instance)?;
-        let cwd = place.folder(self.cwd.as_deref())?;
-        let (program, rest) = self.command.split_first().ok_or_else(|| Failure::new(&codes::USAGE, "no command"))?;
-        let foreground = Foreground {
-            program: program.clone(),
-            args: rest.to_vec(),
-            env: environment(&self.env, self.project, instance, &place)?,
-            cwd: cwd.clone(),
-            view: place.view.clone(),
-            user: account(self.user.as_deref(), instance)?,
-            input,
-            outlet,
-            limit: limit.map(Duration::from_secs_f64),
-            leaves_nothing,
-        };
-        let words: Vec<String> = self.command.iter().map(|word| word.to_string_lossy().into_owned()).collect();
-        let call = match instance.engine {
-            Engine::Builtin if self.is_recorded => {
-                let parameters = serde_json::json!({ "command": words, "cwd": cwd.to_string_lossy() });
-                Some(Call::begin("exec", &parameters, Asked::of(instance, context.forwarded(self.project)?))?)
-            }
-            // Upstream's engine answers no requests while it serves.
-            _ => None,
-        };
+        let (foreground, place) = self.foreground(input, outlet, limit, leaves_nothing)?;
+        let call = self.call(&foreground.cwd, context)?;
         let id = call.as_ref().map(Call::id);
         match foreground.run() {
             Ok(ending) => {
@@ -182,29 +221,34 @@ impl Inside<'_> {
                 }
                 recorded(call, &ending, context);
                 if outlet == Outlet::Captured {
-                    context.output.json(answer(instance, words, &ending, &place, id))?;
+                    context.output.json(answer(self.instance, self.words(), &ending, &place, id))?;
                 }
                 match (ending.timed_out, limit) {
-                    (true, Some(limit)) if outlet != Outlet::Captured => Err(timed_out(program, limit).into()),
+                    (true, Some(limit)) if outlet != Outlet::Captured => {
+                        Err(timed_out(&foreground.program, limit).into())
+                    }
                     (true, _) => Ok(FAILED),
                     (false, _) => Ok(ending.code()),
                 }
             }
-            Err(error) => {
-                let failure = not_run(program, &error);
-                if let Some(call) = call {
-                    call.fail(&failure.what, context);
-                }
-                Err(failure.into())
-            }
+            Err(error) => Err(failed(&foreground.program, &error, call, context).into()),
         }
     }
+}
+
+fn failed(program: &OsString, error: &std::io::Error, call: Option<Call>, context: &Context) -> Failure {
+    let failure = not_run(program, error);
+    if let Some(call) = call {
+        call.fail(&failure.what, context);
+    }
+    failure
 }
 
 fn recorded(call: Option<Call>, ending: &Ending, context: &Context) {
     let Some(call) = call else { return };
     let result = serde_json::json!({ "exit_code": ending.code(), "in_place": ending.without_view.is_none() });
     match (ending.timed_out, ending.code()) {
+        _ if ending.recalled => call.succeed(&result, context),
         (true, _) => call.fail("it took too long and was ended", context),
         (false, 0) => call.succeed(&result, context),
         (false, code) => call.fail(&format!("exit code {code}"), context),

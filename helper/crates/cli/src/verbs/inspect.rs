@@ -63,7 +63,8 @@ pub fn run(args: Args, context: &Context) -> Result<u8, Report> {
     let begins = format!("{table}.{name}.");
     let own = |setting: &&Setting| setting.key.starts_with(&begins);
     let units = ps::known(&project);
-    let told = ps::answer(&units, &instance.into_iter().collect::<Vec<_>>(), &job.into_iter().collect::<Vec<_>>())?;
+    let told =
+        ps::answer(&units, &instance.into_iter().collect::<Vec<_>>(), &job.into_iter().collect::<Vec<_>>(), &[])?;
     let unit = units.into_iter().find(|unit| unit.name == name);
     let answer = Answer {
         version: env!("CARGO_PKG_VERSION").into(),

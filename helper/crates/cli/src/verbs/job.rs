@@ -1,9 +1,12 @@
+use std::path::PathBuf;
+
 use nixbox_report::{Failure, Report, codes};
 
 use nix::sys::signal::SigSet;
 use nixbox_supervisor::PASSED_ON;
 
 use super::exec::{self, Inside};
+use super::job_watched::Watched;
 use crate::context::Context;
 use crate::supervise::unknown;
 
@@ -11,7 +14,8 @@ use crate::supervise::unknown;
 ///
 /// As `up` and process managers do: the command sees its instance, which has to be ready, in the place of the project
 /// folder. TERM and other signals are passed on. When the command has ended, nothing that it has started stays behind.
-/// Exit codes are those of `exec`.
+/// One with a `watch` is started anew when something of that changes, and when its command has ended by itself it waits
+/// for that. Exit codes are those of `exec`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  nixbox-helper job worker\n  nixbox-helper job --probe worker && echo it is well")]
 pub struct Args {
@@ -20,6 +24,9 @@ pub struct Args {
     /// Run its health check instead, once
     #[arg(long)]
     pub probe: bool,
+    /// Where whoever keeps it up hears that it is started anew
+    #[arg(long, value_name = "SOCKET", hide = true)]
+    pub notices: Option<PathBuf>,
 }
 
 pub fn run(args: Args, context: &Context) -> Result<u8, Report> {
@@ -57,5 +64,8 @@ fn job(args: &Args, context: &Context) -> Result<u8, Report> {
         stdin: if args.probe { None } else { job.stdin.clone() },
         is_recorded: !args.probe,
     };
-    inside.run_to_the_end(context)
+    match &job.watch {
+        Some(watch) if !args.probe => Watched { inside, job, watch, notices: args.notices.clone() }.run(context),
+        _ => inside.run_to_the_end(context),
+    }
 }

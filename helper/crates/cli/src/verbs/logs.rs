@@ -10,7 +10,7 @@ use super::DONE;
 use crate::context::{Context, io_failure};
 use crate::logs::{Chain, Said, Watched, merged};
 use crate::output::Tone;
-use crate::supervise::unknown;
+use crate::supervise::{remote_unit, unknown};
 use crate::times::{self, Moment};
 
 /// Show what instances and jobs have said
@@ -94,7 +94,9 @@ fn follow(chains: Vec<Chain>, teller: &Teller<'_>) -> io::Result<()> {
 
 fn chosen(project: &Project, names: &[String], follow: bool) -> Result<Vec<(String, PathBuf)>, Report> {
     let instances = project.instances.values().map(|one| (one.name.clone(), one.paths.log.clone()));
-    let all: Vec<_> = instances.chain(project.jobs.values().map(|one| (one.name.clone(), one.log.clone()))).collect();
+    let jobs = project.jobs.values().map(|one| (one.name.clone(), one.log.clone()));
+    let remotes = project.served().map(|(name, served)| (remote_unit(name), served.paths.log.clone()));
+    let all: Vec<_> = instances.chain(jobs).chain(remotes).collect();
     let mut found = Vec::new();
     for name in names {
         match all.iter().find(|(known, _)| known == name) {

@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use nixbox_config::{Instance, Job, Mode, Project};
+use nixbox_config::{Instance, Job, Mode, Project, Served};
 use nixbox_control::Phase;
 use nixbox_mounts::MountEntry;
 use nixbox_report::Report;
@@ -10,6 +10,8 @@ use serde::Serialize;
 
 use super::DONE;
 use super::ps_filter::{self, Chosen, Filter};
+use super::ps_format::Format;
+use super::ps_remote::{self, RemoteRow};
 use crate::context::Context;
 use crate::mounts;
 use crate::output::{Cell, Tone, span};
@@ -20,10 +22,16 @@ use crate::supervise::{self, Client, Health, Places, Recorded, UnitStatus};
 
 /// Show every instance and job and what they are doing
 ///
-/// Among them instances that still run though the configuration no longer declares them. Exit 0 whatever they do: use `ready` to decide something.
+/// And what serves remotes from here. Among them are instances that still run though the configuration no longer declares
+/// them. What is disabled and does not run is shown with --all, when it is named, and with --json. The column HEALTH is there
+/// where something has a health check that `up` makes. Exit 0 whatever they do: use `ready` to decide something.
+///
+/// --format prints a line for each, without a heading: a text with fields, such as '{{.Name}}\t{{.State}}', or only fields,
+/// such as name,state, with a tab between them. Fields are name, kind (instance, job or remote), state, health, pid, uptime,
+/// restarts, paused, instance, mount, url, why and description; what something has not is empty.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Examples:\n  nixbox-helper ps\n  nixbox-helper ps --filter state=failed --filter state=backing-off\n  nixbox-helper ps --json | jq '.instances[] | select(.ready | not) | .instance'"
+    after_help = "Examples:\n  nixbox-helper ps\n  nixbox-helper ps --filter state=failed --filter state=backing-off\n  nixbox-helper ps --filter health=unhealthy --format name\n  nixbox-helper ps --json | jq '.instances[] | select(.ready | not) | .instance'"
 )]
 pub struct Args {
     /// Only these instances and jobs
@@ -31,12 +39,20 @@ pub struct Args {
     /// Only those of which this is true: name=…, label=NAME[=VALUE], state=… or health=…
     #[arg(short, long = "filter", value_name = "KEY=VALUE")]
     pub filters: Vec<Filter>,
+    /// Also what is disabled and does not run
+    #[arg(short, long)]
+    pub all: bool,
+    /// A line for each as this says, with fields such as {{.Name}}, or a list of fields
+    #[arg(long, value_name = "FORMAT", conflicts_with = "json")]
+    pub format: Option<Format>,
 }
 
 #[derive(Serialize, JsonSchema)]
 pub struct Answer {
     pub instances: Vec<Row>,
     pub jobs: Vec<JobRow>,
+    /// Those that are served from here
+    pub remotes: Vec<RemoteRow>,
 }
 
 #[derive(Serialize, JsonSchema)]
@@ -107,11 +123,18 @@ pub enum State {
 pub fn run(args: Args, context: &Context) -> Result<u8, Report> {
     let mut project = context.project()?;
     let undeclared = recorded::adopt_undeclared(&mut project);
-    let (instances, jobs) = chosen(&project, &args.names)?;
-    let mut answer = answer(&known(&project), &instances, &jobs)?;
+    let (instances, jobs, remotes) = chosen(&project, &args.names)?;
+    let mut answer = answer(&known(&project), &instances, &jobs, &remotes)?;
     filter(&mut answer, &args.filters, &project);
+    if !(args.all || context.output.json || !args.names.is_empty()) {
+        answer.instances.retain(|row| row.state != State::Disabled);
+        answer.jobs.retain(|row| row.enabled || row.pid.is_some());
+    }
     let running: Vec<_> = answer.instances.iter().filter(|row| row.ready).map(|row| row.instance.clone()).collect();
-    show(answer, context)?;
+    match &args.format {
+        Some(format) => context.output.data(format.lines(&answer))?,
+        None => show(answer, context)?,
+    }
     for instance in running.iter().filter_map(|name| project.instances.get(name)).filter(|one| is_deleted(one)) {
         let (name, db) = (&instance.name, instance.paths.db.display());
         context.output.warn(format!(
@@ -135,20 +158,28 @@ fn filter(answer: &mut Answer, filters: &[Filter], project: &Project) {
         let health = row.health.as_ref().map(as_word);
         ps_filter::fits(filters, &Chosen { name: &row.job, labels: None, state: as_word(&row.state), health })
     });
+    answer.remotes.retain(|row| {
+        ps_filter::fits(filters, &Chosen { name: &row.unit, labels: None, state: as_word(&row.state), health: None })
+    });
 }
 
 /// As it is in the answer.
-fn as_word(value: &impl Serialize) -> String {
+pub fn as_word(value: &impl Serialize) -> String {
     serde_json::to_value(value).ok().and_then(|value| value.as_str().map(str::to_owned)).unwrap_or_default()
 }
 
-fn chosen<'p>(project: &'p Project, names: &[String]) -> Result<(Vec<&'p Instance>, Vec<&'p Job>), Report> {
+type Selected<'p> = (Vec<&'p Instance>, Vec<&'p Job>, Vec<(&'p str, &'p Served)>);
+
+fn chosen<'p>(project: &'p Project, names: &[String]) -> Result<Selected<'p>, Report> {
     if names.is_empty() {
-        return Ok((select::any_of(project, &[])?, project.jobs.values().collect()));
+        let remotes = project.served().map(|(name, served)| (name.as_str(), served)).collect();
+        return Ok((select::any_of(project, &[])?, project.jobs.values().collect(), remotes));
     }
-    let (jobs, others): (Vec<_>, Vec<_>) = names.iter().cloned().partition(|name| project.jobs.contains_key(name));
+    let remotes = names.iter().filter_map(|name| supervise::served_unit(project, name)).collect();
+    let is_else = |name: &&String| project.jobs.contains_key(*name) || supervise::served_unit(project, name).is_some();
+    let others: Vec<_> = names.iter().filter(|name| !is_else(name)).cloned().collect();
     let instances = if others.is_empty() { Vec::new() } else { select::any_of(project, &others)? };
-    Ok((instances, project.jobs.values().filter(|job| jobs.contains(&job.name)).collect()))
+    Ok((instances, project.jobs.values().filter(|job| names.contains(&job.name)).collect(), remotes))
 }
 
 /// What is known of the units, by whoever keeps them up.
@@ -160,7 +191,12 @@ pub fn known(project: &Project) -> Vec<UnitStatus> {
     asked.or_else(recorded).unwrap_or_default()
 }
 
-pub fn answer(units: &[UnitStatus], instances: &[&Instance], jobs: &[&Job]) -> Result<Answer, Report> {
+pub fn answer(
+    units: &[UnitStatus],
+    instances: &[&Instance],
+    jobs: &[&Job],
+    remotes: &[(&str, &Served)],
+) -> Result<Answer, Report> {
     let unit = |name: &str| units.iter().find(|unit| unit.name == name);
     let mut rows = rows(instances)?;
     for row in &mut rows {
@@ -168,7 +204,11 @@ pub fn answer(units: &[UnitStatus], instances: &[&Instance], jobs: &[&Job]) -> R
             (row.health, row.restarts, row.paused) = (unit.health, unit.restarts, unit.paused);
         }
     }
-    Ok(Answer { instances: rows, jobs: jobs.iter().map(|job| job_row(job, unit(&job.name))).collect() })
+    Ok(Answer {
+        instances: rows,
+        jobs: jobs.iter().map(|job| job_row(job, unit(&job.name))).collect(),
+        remotes: remotes.iter().map(|(name, served)| ps_remote::row(name, served, units)).collect(),
+    })
 }
 
 fn job_row(job: &Job, unit: Option<&UnitStatus>) -> JobRow {
@@ -261,40 +301,76 @@ pub fn show(answer: Answer, context: &Context) -> Result<(), Report> {
     if context.output.json {
         return context.output.json(answer);
     }
-    let or_dash = |value: Option<String>| Cell::from(value.unwrap_or_else(|| "-".into()));
-    let cells = |row: Row| {
-        let (word, tone) = match row.state {
-            State::Disabled => ("disabled", Tone::Dim),
-            State::Stopped => ("stopped", Tone::Dim),
-            State::Starting => ("starting", Tone::Odd),
-            // Which says nothing while it stands still.
-            State::Ready | State::Silent if row.paused => ("paused", Tone::Odd),
-            State::Ready if row.health == Some(Health::Unhealthy) => ("unhealthy", Tone::Bad),
-            State::Ready => ("ready", Tone::Good),
-            State::Stopping => ("stopping", Tone::Odd),
-            State::Silent => ("silent", Tone::Bad),
-            State::Stale => ("stale", Tone::Bad),
-            State::Occupied => ("occupied", Tone::Bad),
-        };
-        let mount = row.mount.map(|path| if row.mounted { path } else { format!("({path})") });
-        vec![
-            Cell::from(row.instance),
-            Cell::new(word, tone),
-            or_dash(row.pid.map(|pid| pid.to_string())),
-            or_dash(row.uptime_seconds.map(span)),
-            or_dash(mount),
-            or_dash(row.url),
-        ]
+    let checked = answer.instances.iter().any(|row| row.health.is_some());
+    let jobs_checked = answer.jobs.iter().any(|row| row.health.is_some());
+    if !answer.instances.is_empty() || (answer.jobs.is_empty() && answer.remotes.is_empty()) {
+        let rows = answer.instances.into_iter().map(|row| (row.health, instance_cells(row))).collect();
+        table(&["INSTANCE", "STATE", "PID", "UPTIME", "MOUNT", "URL"], rows, checked, context)?;
+    }
+    if !answer.jobs.is_empty() {
+        let rows = answer.jobs.into_iter().map(|row| (row.health, job_cells(row))).collect();
+        table(&["JOB", "STATE", "PID", "UPTIME", "RESTARTS", "IN"], rows, jobs_checked, context)?;
+    }
+    if !answer.remotes.is_empty() {
+        let rows = answer.remotes.into_iter().map(|row| (None, remote_cells(row))).collect();
+        table(&["REMOTE", "STATE", "PID", "UPTIME", "RESTARTS", "ADDRESS"], rows, false, context)?;
+    }
+    Ok(())
+}
+
+/// With a column for health behind the state, where something is examined.
+fn table(
+    heading: &[&str],
+    rows: Vec<(Option<Health>, Vec<Cell>)>,
+    checked: bool,
+    context: &Context,
+) -> Result<(), Report> {
+    let mut heading = heading.to_vec();
+    if checked {
+        heading.insert(2, "HEALTH");
+    }
+    let cells = |(health, mut cells): (Option<Health>, Vec<Cell>)| {
+        if checked {
+            let cell = match health {
+                None => Cell::from("-".to_owned()),
+                Some(Health::Unknown) => Cell::new("unknown", Tone::Odd),
+                Some(Health::Healthy) => Cell::new("healthy", Tone::Good),
+                Some(Health::Unhealthy) => Cell::new("unhealthy", Tone::Bad),
+            };
+            cells.insert(2, cell);
+        }
+        cells
     };
-    if !answer.instances.is_empty() || answer.jobs.is_empty() {
-        let rows = answer.instances.into_iter().map(cells).collect();
-        context.output.table(&["INSTANCE", "STATE", "PID", "UPTIME", "MOUNT", "URL"], rows)?;
-    }
-    if answer.jobs.is_empty() {
-        return Ok(());
-    }
-    let rows = answer.jobs.into_iter().map(job_cells).collect();
-    context.output.table(&["JOB", "STATE", "PID", "UPTIME", "RESTARTS", "IN"], rows)
+    context.output.table(&heading, rows.into_iter().map(cells).collect())
+}
+
+fn or_dash(value: Option<String>) -> Cell {
+    Cell::from(value.unwrap_or_else(|| "-".into()))
+}
+
+fn instance_cells(row: Row) -> Vec<Cell> {
+    let (word, tone) = match row.state {
+        State::Disabled => ("disabled", Tone::Dim),
+        State::Stopped => ("stopped", Tone::Dim),
+        State::Starting => ("starting", Tone::Odd),
+        // Which says nothing while it stands still.
+        State::Ready | State::Silent if row.paused => ("paused", Tone::Odd),
+        State::Ready if row.health == Some(Health::Unhealthy) => ("unhealthy", Tone::Bad),
+        State::Ready => ("ready", Tone::Good),
+        State::Stopping => ("stopping", Tone::Odd),
+        State::Silent => ("silent", Tone::Bad),
+        State::Stale => ("stale", Tone::Bad),
+        State::Occupied => ("occupied", Tone::Bad),
+    };
+    let mount = row.mount.map(|path| if row.mounted { path } else { format!("({path})") });
+    vec![
+        Cell::from(row.instance),
+        Cell::new(word, tone),
+        or_dash(row.pid.map(|pid| pid.to_string())),
+        or_dash(row.uptime_seconds.map(span)),
+        or_dash(mount),
+        or_dash(row.url),
+    ]
 }
 
 fn job_cells(row: JobRow) -> Vec<Cell> {
@@ -314,7 +390,6 @@ fn job_cells(row: JobRow) -> Vec<Cell> {
         State::Failed => (format!("failed{ended}"), Tone::Bad),
         other => (other.word().to_owned(), Tone::Odd),
     };
-    let or_dash = |value: Option<String>| Cell::from(value.unwrap_or_else(|| "-".into()));
     vec![
         Cell::from(row.job),
         Cell::new(word, tone),
@@ -322,5 +397,24 @@ fn job_cells(row: JobRow) -> Vec<Cell> {
         or_dash(row.uptime_seconds.map(span)),
         Cell::from(row.restarts.to_string()),
         Cell::from(row.instance),
+    ]
+}
+
+fn remote_cells(row: RemoteRow) -> Vec<Cell> {
+    use supervise::State;
+    let (word, tone) = match row.state {
+        State::Idle | State::Stopped => ("stopped", Tone::Dim),
+        State::Ready if row.paused => ("paused", Tone::Odd),
+        State::Ready => ("ready", Tone::Good),
+        State::Failed => ("failed", Tone::Bad),
+        other => (other.word(), Tone::Odd),
+    };
+    vec![
+        Cell::from(row.remote),
+        Cell::new(word, tone),
+        or_dash(row.pid.map(|pid| pid.to_string())),
+        or_dash(row.uptime_seconds.map(span)),
+        Cell::from(row.restarts.to_string()),
+        Cell::from(row.address),
     ]
 }

@@ -36,7 +36,10 @@ pub enum Answer {
 pub fn run(args: Args, context: &Context) -> Result<u8, Report> {
     let mut project = context.project()?;
     recorded::adopt_undeclared(&mut project);
-    let job = args.name.clone().filter(|name| project.jobs.contains_key(name));
+    let job = args
+        .name
+        .clone()
+        .filter(|name| project.jobs.contains_key(name) || supervise::served_unit(&project, name).is_some());
     let (instances, jobs) = match job {
         Some(job) => (Vec::new(), vec![job]),
         None => (vec![select::any(&project, args.name.as_deref())?], Vec::new()),

@@ -8,11 +8,15 @@ use nixbox_supervisor::{Guarded, Supervisor, guard};
 use super::DONE;
 use super::up::GRACE;
 use crate::context::Context;
-use crate::supervise::{Client, Places, Session, Turn};
+use crate::supervise::{self, Client, Places, Session, Turn};
 
 /// Keep up what others order
 #[derive(Debug, clap::Args)]
-pub struct Args {}
+pub struct Args {
+    /// Do not follow the configuration file
+    #[arg(long)]
+    no_reload: bool,
+}
 
 /// Whoever started it is about to say what is to run.
 const FIRST_ORDER: Duration = Duration::from_secs(20);
@@ -29,7 +33,7 @@ fn lock(places: &Places) -> Result<Option<Lock>, Report> {
     }
 }
 
-pub fn run(_: Args, context: &Context) -> Result<u8, Report> {
+pub fn run(args: Args, context: &Context) -> Result<u8, Report> {
     let project = context.project()?;
     let places = Places::of(&project);
     if let Guarded::Over { code } = guard(GRACE)? {
@@ -44,6 +48,9 @@ pub fn run(_: Args, context: &Context) -> Result<u8, Report> {
     session.leave_out_lines();
     let parent = i32::try_from(std::os::unix::process::parent_id()).unwrap_or_default();
     session.open(&places, [Some(Process::current()?), Process::of(parent)?].into_iter().flatten().collect())?;
+    if !args.no_reload {
+        supervise::follow_file(context, &project, session.drawn())?;
+    }
     let first = Instant::now() + FIRST_ORDER;
     let mut begun = false;
     while session.is_busy() || !begun {

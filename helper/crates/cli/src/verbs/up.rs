@@ -7,6 +7,7 @@ use nix::sys::signal::{SigSet, Signal, kill};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::unistd::Pid;
 use nixbox_config::{Instance, Project};
+use nixbox_control::Hosted;
 use nixbox_report::{Report, codes};
 use nixbox_state::{Holder, Lock, Process};
 use nixbox_supervisor::{Guarded, Handle, Placement, Sink, Spec, Supervisor, guard};
@@ -20,7 +21,7 @@ use crate::supervise::{
     Choice, Client, Done, Follow, Heard, Order, Places, Session, State, Turn, UnitStatus, unit_failed, units,
 };
 use crate::view::{self, Left};
-use crate::{presence, served, supervise};
+use crate::{presence, supervise};
 
 /// devenv kills after five seconds; whoever stops us must find everything gone before that.
 pub const GRACE: Duration = Duration::from_millis(4800);
@@ -32,8 +33,9 @@ const SIGNALS: [Signal; 3] = [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP];
 /// is started again as its `restart` says. A remote that is declared with `serve` is served before the instances that
 /// sync with it. In the foreground a terminal shows a row for each, with keys, and anything
 /// else the output, until Ctrl-C, TERM or HUP, which stops all of it in reverse order; a second Ctrl-C kills. Where an
-/// `up` of this project runs already, here or detached, the order goes to that one, and what has changed in the
-/// configuration is restarted. Instances that have an owner of another origin are left to whoever started it. The exit
+/// `up` of this project runs already, here or detached, the order goes to that one. When the configuration file is
+/// written anew, what has changed in it is restarted, what is new starts and what is gone stops; a file with mistakes
+/// changes nothing. Instances that have an owner of another origin are left to whoever started it. The exit
 /// code is that of the first thing that failed for good.
 #[derive(Debug, clap::Args)]
 #[command(
@@ -45,6 +47,9 @@ pub struct Args {
     /// Leave them running and return once they are ready
     #[arg(short, long)]
     pub detach: bool,
+    /// Do not follow the configuration file: changes wait for the next `up`
+    #[arg(long)]
+    pub no_reload: bool,
     /// Seconds that they have to become ready; 0 is for ever
     #[arg(short, long, value_name = "SECONDS", default_value_t = 60.0, value_parser = super::wait::seconds)]
     pub timeout: f64,
@@ -54,9 +59,7 @@ pub fn run(args: Args, context: &Context) -> Result<u8, Report> {
     let project = context.project()?;
     let choice = Choice::of(&project, &args.names)?;
     let places = Places::of(&project);
-    let stays = args.detach || Client::find(&places).is_some();
-    // By who guards: what this session finds among its own children, and has not started itself, it ends.
-    let remotes = served::begin(context, &project, &choice.instances, stays)?;
+    let reloads = !args.no_reload;
     // Before any thread exists: only this one goes on in the process that is guarded.
     if !args.detach {
         let guarded = guard(GRACE);
@@ -64,18 +67,11 @@ pub fn run(args: Args, context: &Context) -> Result<u8, Report> {
             if code >= 128 {
                 places.clear();
             }
-            if stays {
-                remotes.leave();
-            }
             return Ok(code);
         }
-        remotes.leave();
         guarded?;
-        return Up { choice, project: &project, places, context, until: deadline(args.timeout) }.run(false);
     }
-    let code = Up { choice, project: &project, places, context, until: deadline(args.timeout) }.run(true)?;
-    remotes.leave();
-    Ok(code)
+    Up { choice, project: &project, places, context, until: deadline(args.timeout), reloads }.run(args.detach)
 }
 
 struct Up<'a> {
@@ -84,6 +80,8 @@ struct Up<'a> {
     places: Places,
     context: &'a Context,
     until: Option<Instant>,
+    /// Whoever keeps them up follows the configuration.
+    reloads: bool,
 }
 
 /// What became of the units, as far as `up` waits for it.
@@ -132,6 +130,15 @@ impl Up<'_> {
                 Presence::Silent(holder) => return Err(presence::silent(&instance.name, holder.as_ref()).into()),
             }
         }
+        let mut names: Vec<_> = found.iter().map(|instance| instance.name.clone()).collect();
+        for (name, served) in &self.choice.remotes {
+            let unit = supervise::remote_unit(name);
+            let is_ours = ours.iter().any(|one| one.name == unit && one.state.is_busy());
+            if !is_ours && Hosted::connect(&served.paths.socket).is_ok() {
+                self.context.output.note(format!("{unit}: already running; it is not ours and stays when we stop"));
+                names.push(unit);
+            }
+        }
         if !found.is_empty() {
             let changes = Changes::new(self.project, &found, Place::Here)?;
             for instance in &found {
@@ -139,11 +146,12 @@ impl Up<'_> {
                     .map_err(|why| not_ready(&instance.name, why, &instance.paths.log))?;
             }
         }
-        Ok(found.into_iter().map(|instance| instance.name.clone()).collect())
+        Ok(names)
     }
 
     fn show(&self, units: &[UnitStatus]) -> Result<(), Report> {
-        ps::show(ps::answer(units, &self.choice.instances, &self.choice.jobs)?, self.context)
+        let Choice { instances, jobs, remotes, .. } = &self.choice;
+        ps::show(ps::answer(units, instances, jobs, remotes)?, self.context)
     }
 
     /// This process keeps them up.
@@ -162,7 +170,11 @@ impl Up<'_> {
         let elsewhere = self.elsewhere(&[])?;
         let units = units(&self.choice, &elsewhere, self.project, self.context)?;
         let asked = self.choice.asked(&units);
-        session.up(units, &asked, !self.choice.named.is_empty(), true)?;
+        let is_named = !self.choice.named.is_empty();
+        session.up(units, &asked, is_named, !is_named)?;
+        if self.reloads {
+            supervise::follow_file(self.context, self.project, session.drawn())?;
+        }
         let view = self.view(&session)?;
         let settled = self.settle_here(&mut session)?;
         if settled == Settled::Ready && view.is_none() {
@@ -239,6 +251,7 @@ impl Up<'_> {
         self.places.prepare()?;
         let spec = Spec::new(supervise::helper()?)
             .args(["supervise"])
+            .args((!self.reloads).then_some("--no-reload"))
             .args(self.context.forwarded(self.project)?)
             .placement(Placement::Detached)
             .output(Sink::Append(self.places.log.clone()));
@@ -352,7 +365,7 @@ impl Up<'_> {
                 return Ok((if code == DONE { Settled::Ready } else { Settled::Failed }, code));
             }
             match follow.next(self.until, Some(signals.as_fd()))? {
-                Heard::Changed(_) => {}
+                Heard::Changed(_) | Heard::Said(_) => {}
                 Heard::Also => {
                     let told = signals.read_signal().map_err(std::io::Error::from)?;
                     if let Some(signal) = told.and_then(|info| Signal::try_from(info.ssi_signo as i32).ok()) {

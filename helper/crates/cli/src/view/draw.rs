@@ -120,8 +120,8 @@ impl<'p> Picture<'p> {
     }
 
     fn log_of(&self, name: &str) -> Option<PathBuf> {
-        let instance = self.project.instances.get(name).map(|one| one.paths.log.clone());
-        instance.or_else(|| self.project.jobs.get(name).map(|one| one.log.clone()))
+        // Also of those that have come since with a new configuration.
+        Some(self.project.runtime_dir.join(format!("{name}.log")))
     }
 }
 
@@ -138,7 +138,7 @@ fn painted(text: &str, unit: &UnitStatus, is_chosen: bool) -> String {
         State::Ready if unit.health == Some(Health::Unhealthy) => "31",
         State::Ready => "32",
         State::Failed => "31",
-        State::Waiting | State::Starting | State::Stopping | State::BackingOff => "33",
+        State::Waiting | State::Starting | State::Resting | State::Stopping | State::BackingOff => "33",
         State::Idle | State::Stopped | State::Completed => "2",
     };
     let chosen = if is_chosen { "\x1b[7m" } else { "" };

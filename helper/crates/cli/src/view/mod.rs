@@ -67,6 +67,7 @@ impl View<'_> {
                         return Ok(left);
                     }
                 }
+                Heard::Said(text) => self.picture.said = Some(text).filter(|text| !text.is_empty()),
                 Heard::Changed(_) | Heard::Deadline => {}
             }
         }

@@ -157,13 +157,13 @@ fn two_projects_meet_at_it_and_it_leaves_nothing() {
 #[test]
 fn up_serves_what_its_instances_sync_with_and_down_ends_it() {
     let Some(host) = Host::new() else { return };
-    host.test.run("up -d").stderr("team: the remote is served").success();
+    host.test.run("up -d").stderr("team.remote: ready").success();
     let pid = host.status()["pid"].as_i64().unwrap() as i32;
     write(&host.test, "x", "1");
     host.test.run("sync push").success();
     host.test.run("up -d").success();
     assert_eq!(host.status()["pid"], pid);
-    host.test.run("down").stderr("team: the remote is served no more").success();
+    host.test.run("down").stderr("team.remote: stopped").success();
     until("it is reaped", || !alive(pid));
     assert!(!host.test.path("run/team.remote.sock").exists());
     let up = host.test.spawn("up");

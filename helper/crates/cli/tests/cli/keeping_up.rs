@@ -198,7 +198,7 @@ fn one_can_be_stopped_started_restarted_and_signalled() {
 fn up_again_restarts_what_has_changed_and_nothing_else() {
     let jobs = "[jobs.a]\nexec = [\"sleep\", \"1000\"]\n[jobs.b]\nexec = [\"sleep\", \"1000\"]\n[jobs.c]\nexec = [\"sleep\", \"1000\"]\n";
     let Some(test) = with_jobs(jobs) else { return };
-    test.run("up -d").success();
+    test.run("up -d --no-reload").success();
     let (a, b, c) = (pid(&test, "a"), pid(&test, "b"), pid(&test, "c"));
     test.run("up -d").stderr("a: already running").success();
     assert_eq!((pid(&test, "a"), pid(&test, "b")), (a, b));

@@ -37,6 +37,9 @@ impl Checker<'_> {
                     (Some(_), _) if *condition == Condition::Completed => {
                         format!("{name} waits for the end of {other}, which is an instance and has none")
                     }
+                    (_, Some(job)) if *condition == Condition::Completed && job.watch.is_some() => {
+                        format!("{name} waits for the end of {other}, which is run again at each change and has none")
+                    }
                     _ => continue,
                 };
                 let all = self.project.instances.keys().chain(self.project.jobs.keys());

@@ -45,6 +45,9 @@ pub(crate) struct JobDocument {
     /// A check whether it is well. With one it is ready when that succeeds for the first time, without as soon as it runs.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub health: Option<At<HealthDocument>>,
+    /// What of the instance it is started anew for when it changes. Without this table nothing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub watch: Option<At<WatchDocument>>,
     /// Who runs it, as `USER` or `USER:GROUP`, by name or number; for root alone.
     #[schemars(length(min = 1))]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -56,6 +59,26 @@ pub(crate) struct JobDocument {
     /// How much of its output is kept.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub log: Option<At<LogDocument>>,
+}
+
+/// Files at whose change a job is started anew. A command that ends by itself is then run again at the next change,
+/// unless `restart.on` is `always` or `unless-stopped`.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct WatchDocument {
+    /// Files and folders with all in them, from the project folder as the job sees it. Without it that folder.
+    #[schemars(default, inner(length(min = 1), pattern("^[^/]")))]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub paths: Vec<At<String>>,
+    /// What of these does not matter, as patterns of a `.gitignore` without `!`, from the project folder on. `.git` and
+    /// what `exclude` hides never matter.
+    #[schemars(default, inner(length(min = 1), pattern("^[^!]")))]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub ignore: Vec<At<String>>,
+    /// So long nothing more may have changed before it is started anew, so that a change of many files is one.
+    #[schemars(extend("default" = "300ms"))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub debounce: Option<At<Span>>,
 }
 
 /// When something that has ended is started again.

@@ -3,7 +3,7 @@
 use nixbox_report::codes;
 
 use super::Table;
-use crate::document::{At, BackoffDocument, HealthDocument, JobDocument, LogDocument, RestartDocument};
+use crate::document::{At, BackoffDocument, HealthDocument, JobDocument, LogDocument, RestartDocument, WatchDocument};
 use crate::span::Span;
 
 pub(super) fn job(table: &mut Table<'_, '_>) -> JobDocument {
@@ -16,6 +16,7 @@ pub(super) fn job(table: &mut Table<'_, '_>) -> JobDocument {
         depends_on: table.named_words("depends_on"),
         restart: table.table("restart", restart),
         health: table.table("health", health),
+        watch: table.table("watch", watch),
         user: table.text("user"),
         stdin: table.text("stdin"),
         log: table.table("log", log),
@@ -36,6 +37,14 @@ fn program(table: &mut Table<'_, '_>) -> Vec<At<String>> {
         let _: Option<()> = table.report(&codes::CONFIG_VALUE, line, "exec", what.into(), help);
     }
     list
+}
+
+fn watch(table: &mut Table<'_, '_>) -> WatchDocument {
+    WatchDocument {
+        paths: table.list("paths"),
+        ignore: table.list("ignore"),
+        debounce: table.span("debounce", Span::millis(10)),
+    }
 }
 
 pub(super) fn restart(table: &mut Table<'_, '_>) -> RestartDocument {

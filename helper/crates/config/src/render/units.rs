@@ -1,8 +1,8 @@
 use std::collections::BTreeMap;
 
 use super::{given, text};
-use crate::document::{At, BackoffDocument, HealthDocument, JobDocument, LogDocument, RestartDocument};
-use crate::unit::{Health, Job, Probe, Restart};
+use crate::document::{At, BackoffDocument, HealthDocument, JobDocument, LogDocument, RestartDocument, WatchDocument};
+use crate::unit::{Health, Job, Probe, Restart, Watch};
 use crate::words::Condition;
 
 pub(super) fn job(job: &Job) -> JobDocument {
@@ -15,9 +15,18 @@ pub(super) fn job(job: &Job) -> JobDocument {
         depends_on: depends_on(&job.depends_on),
         restart: given(restart(&job.restart)),
         health: job.health.as_ref().map(|it| At::nowhere(health(it))),
+        watch: job.watch.as_ref().map(|it| At::nowhere(watch(it))),
         user: job.user.clone().map(At::nowhere),
         stdin: job.stdin.as_deref().and_then(|stdin| given(text(stdin))),
         log: given(LogDocument { max_size: given(job.log_limits.max_size), keep: given(job.log_limits.keep) }),
+    }
+}
+
+fn watch(watch: &Watch) -> WatchDocument {
+    WatchDocument {
+        paths: watch.paths.iter().map(|path| At::nowhere(text(path))).collect(),
+        ignore: words(&watch.ignore),
+        debounce: given(watch.debounce),
     }
 }
 

@@ -1,16 +1,19 @@
 //! Jobs, and how they and instances are kept up.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use nixbox_report::{Failure, codes};
 
 use super::Resolver;
-use crate::document::{At, BackoffDocument, Document, HealthDocument, JobDocument, LogDocument, RestartDocument};
+use crate::document::{
+    At, BackoffDocument, Document, HealthDocument, JobDocument, LogDocument, RestartDocument, WatchDocument,
+};
+use crate::glob;
 use crate::origin::Origin;
 use crate::span::Span;
 use crate::tree::join;
-use crate::unit::{Backoff, Health, Job, LogLimits, Probe, Restart};
+use crate::unit::{Backoff, Health, Job, LogLimits, Probe, Restart, Watch};
 use crate::words::{Condition, RestartOn};
 
 impl Resolver<'_> {
@@ -56,6 +59,7 @@ impl Resolver<'_> {
             depends_on: self.depends_on(&join(key, "depends_on"), &value.depends_on),
             restart: self.restart(&join(key, "restart"), value.restart.as_ref()),
             health: self.health(&join(key, "health"), value.health.as_ref()),
+            watch: value.watch.as_ref().map(|at| self.watch(&join(key, "watch"), &at.value)),
             user: self.text(key, "user", value.user.as_ref()),
             stdin: self.stdin(key, value),
             log_limits: self.log_limits(&join(key, "log"), value.log.as_ref()),
@@ -74,6 +78,37 @@ impl Resolver<'_> {
         found.map(|(path, _)| path)
     }
 
+    fn watch(&mut self, key: &str, written: &WatchDocument) -> Watch {
+        for At { value, line } in &written.paths {
+            let outside = |part: Component<'_>| !matches!(part, Component::Normal(_) | Component::CurDir);
+            if value.is_empty() || value.contains('\0') || Path::new(value).components().any(outside) {
+                let what = format!("{value:?} is not the path of something in the instance");
+                let help = "write it from the project folder on, without a leading / and without ..";
+                self.report(&codes::CONFIG_VALUE, *line, &join(key, "paths"), what, help);
+            }
+        }
+        for At { value, line } in &written.ignore {
+            if let Err(why) = glob::check(value) {
+                let failure = Failure::new(&codes::CONFIG_VALUE, format!("{value:?} is no pattern")).why(why);
+                let help = "write it as in a .gitignore, such as \"target/\" or \"*.log\"";
+                self.problems.at(*line, &join(key, "ignore"), failure.help(help));
+            }
+        }
+        let paths = self.words(&join(key, "paths"), &written.paths);
+        Watch {
+            paths: paths.iter().map(PathBuf::from).collect(),
+            ignore: self.words(&join(key, "ignore"), &written.ignore),
+            debounce: self.pick(key, "debounce", written.debounce.as_ref(), Span::millis(300)),
+        }
+    }
+
+    fn words(&mut self, key: &str, written: &[At<String>]) -> Vec<String> {
+        let origin = written.first().map_or(Origin::Default, |at| Origin::File { line: at.line });
+        let words: Vec<_> = written.iter().map(|at| at.value.clone()).collect();
+        self.setting(key, Some(words.join(" ")), origin);
+        words
+    }
+
     fn text(&mut self, table: &str, name: &str, written: Option<&At<String>>) -> Option<String> {
         let key = join(table, name);
         if let Some(At { value, line }) = written.filter(|at| at.value.is_empty() || at.value.contains('\0')) {
@@ -87,14 +122,11 @@ impl Resolver<'_> {
     }
 
     fn program(&mut self, key: &str, written: &[At<String>]) -> Vec<String> {
-        let origin = written.first().map_or(Origin::Default, |at| Origin::File { line: at.line });
         for At { value, line } in written.iter().filter(|at| at.value.is_empty() || at.value.contains('\0')) {
             let what = format!("{value:?} is no possible word of a command");
             self.report(&codes::CONFIG_VALUE, *line, key, what, "leave it out");
         }
-        let words: Vec<_> = written.iter().map(|at| at.value.clone()).collect();
-        self.setting(key, Some(words.join(" ")), origin);
-        words
+        self.words(key, written)
     }
 
     pub(super) fn depends_on(

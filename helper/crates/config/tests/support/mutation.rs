@@ -157,6 +157,11 @@ timeout = "500ms"
 retries = 5
 start_period = "3s"
 
+[jobs.worker.watch]
+paths = ["src", "Cargo.toml"]
+ignore = ["target/", "*.log"]
+debounce = "200ms"
+
 [jobs.worker.log]
 max_size = "1MiB"
 keep = 2

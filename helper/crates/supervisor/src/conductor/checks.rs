@@ -69,7 +69,7 @@ impl Checks {
         for (&at, check) in &mut self.0 {
             match (check.state, &roster.at(at).unit.health) {
                 // What stands still cannot be well, and is not meant to.
-                (State::Rests { until }, Some(health)) if until <= now && roster.at(at).is_paused => {
+                (State::Rests { until }, Some(health)) if until <= now && roster.at(at).is_idle() => {
                     check.state = State::Rests { until: now + health.interval };
                 }
                 (State::Rests { until }, Some(health)) if until <= now => {

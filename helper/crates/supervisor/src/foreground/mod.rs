@@ -10,10 +10,13 @@ mod view;
 
 use std::ffi::OsString;
 use std::io;
+use std::os::fd::BorrowedFd;
 use std::os::unix::process::ExitStatusExt;
 use std::path::PathBuf;
 use std::process::ExitStatus;
 use std::time::Duration;
+
+use nix::sys::signal::Signal;
 
 pub use self::captured::{Captured, MOST};
 pub use self::relay::PASSED_ON;
@@ -58,6 +61,10 @@ pub struct Ending {
     pub took: Duration,
     /// It did not end in the time that it had.
     pub timed_out: bool,
+    /// It was ended because the caller wants it no more.
+    pub recalled: bool,
+    /// Who runs it was told to end, and passed that on.
+    pub told: Option<Signal>,
     /// Why it saw the machine's folders as they are, where it was to see a view.
     pub without_view: Option<io::Error>,
     pub output: Captured,
@@ -74,6 +81,11 @@ impl Ending {
 impl Foreground {
     /// Runs it to its end. An error of kind `NotFound` or `PermissionDenied` is about the program itself.
     pub fn run(&self) -> io::Result<Ending> {
-        relay::run(self)
+        relay::run(self, None)
+    }
+
+    /// Until something can be read from `recall`, too: then it is told to end, and killed where it does not.
+    pub fn run_until(&self, recall: BorrowedFd<'_>) -> io::Result<Ending> {
+        relay::run(self, Some(recall))
     }
 }

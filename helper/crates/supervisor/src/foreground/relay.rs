@@ -37,7 +37,7 @@ const LEFT_BEHIND: Duration = Duration::from_secs(2);
 /// What a terminal takes for the end of input.
 const END_OF_INPUT: u8 = 4;
 
-pub(super) fn run(what: &Foreground) -> io::Result<Ending> {
+pub(super) fn run(what: &Foreground, recall: Option<BorrowedFd<'_>>) -> io::Result<Ending> {
     let mask: SigSet = PASSED_ON.into_iter().collect();
     let before = mask.thread_swap_mask(nix::sys::signal::SigmaskHow::SIG_BLOCK)?;
     let signals = SignalFd::with_flags(&mask, SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC)?;
@@ -52,6 +52,8 @@ pub(super) fn run(what: &Foreground) -> io::Result<Ending> {
             typed: Vec::new(),
             input: what.input,
             leaves_nothing: what.leaves_nothing,
+            recall,
+            told: None,
         };
         let ended = relay.attend(started, began);
         drop(raw);
@@ -61,14 +63,19 @@ pub(super) fn run(what: &Foreground) -> io::Result<Ending> {
     ended
 }
 
-struct Relay {
+struct Relay<'r> {
     signals: SignalFd,
     limit: Option<Instant>,
     /// Not taken by the terminal yet.
     typed: Vec<u8>,
     input: bool,
     leaves_nothing: bool,
+    recall: Option<BorrowedFd<'r>>,
+    told: Option<Signal>,
 }
+
+/// What a command ends for, unless it has something else in mind.
+const ENDING: [Signal; 4] = [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP, Signal::SIGQUIT];
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Source {
@@ -77,14 +84,15 @@ enum Source {
     Shown,
     Room,
     Typed,
+    Recall,
 }
 
-impl Relay {
+impl Relay<'_> {
     fn attend(mut self, mut started: Started, began: Instant) -> io::Result<Ending> {
         if let Some(terminal) = &started.terminal {
             fcntl(&terminal.ours, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
         }
-        let (mut timed_out, mut kill_at) = (false, None);
+        let (mut timed_out, mut recalled, mut kill_at) = (false, false, None);
         loop {
             let now = Instant::now();
             if !timed_out && self.limit.is_some_and(|at| at <= now) {
@@ -96,7 +104,7 @@ impl Relay {
                 started.handle.signal(Signal::SIGKILL)?;
                 kill_at = None;
             }
-            let until = if timed_out { kill_at } else { self.limit };
+            let until = if timed_out { kill_at } else { [self.limit, kill_at].into_iter().flatten().min() };
             let happened = self.wait(&started, until)?;
             for source in &happened {
                 match source {
@@ -105,6 +113,12 @@ impl Relay {
                     Source::Shown => self.show(started.terminal.as_ref())?,
                     Source::Room => self.give(started.terminal.as_ref()),
                     Source::Typed => self.take()?,
+                    Source::Recall => {
+                        self.recall = None;
+                        recalled = true;
+                        kill_at.get_or_insert(Instant::now() + LAST_GRACE);
+                        started.handle.signal(Signal::SIGTERM)?;
+                    }
                 }
             }
             if happened.contains(&Source::End) {
@@ -125,7 +139,8 @@ impl Relay {
             output = Captured { stdout, stderr, dropped: one + other };
         }
         let without_view = started.without_view.take();
-        Ok(Ending { status, took: began.elapsed(), timed_out, without_view, output })
+        let (took, told) = (began.elapsed(), self.told);
+        Ok(Ending { status, took, timed_out, recalled, told, without_view, output })
     }
 
     fn wait(&self, started: &Started, until: Option<Instant>) -> io::Result<Vec<Source>> {
@@ -133,6 +148,10 @@ impl Relay {
         let mut sources = vec![Source::End, Source::Signals];
         let read = PollFlags::POLLIN;
         let mut fds = vec![(started.handle.as_fd(), read), (self.signals.as_fd(), read)];
+        if let Some(recall) = self.recall {
+            sources.push(Source::Recall);
+            fds.push((recall, read));
+        }
         if let Some(terminal) = &started.terminal {
             let ours: BorrowedFd<'_> = terminal.ours.as_fd();
             sources.push(Source::Shown);
@@ -154,9 +173,12 @@ impl Relay {
         Ok(sources.into_iter().zip(happened).filter_map(|(source, yes)| yes.then_some(source)).collect())
     }
 
-    fn pass_on(&self, started: &Started) -> io::Result<()> {
+    fn pass_on(&mut self, started: &Started) -> io::Result<()> {
         while let Some(info) = self.signals.read_signal()? {
             let Ok(signal) = Signal::try_from(info.ssi_signo as i32) else { continue };
+            if ENDING.contains(&signal) {
+                self.told = Some(signal);
+            }
             match (&started.terminal, signal) {
                 (Some(terminal), Signal::SIGWINCH) => terminal.follow_size(),
                 (Some(_), _) => started.handle.signal(signal)?,

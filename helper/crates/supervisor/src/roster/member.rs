@@ -20,6 +20,8 @@ pub struct Member {
     pub by_hand: bool,
     /// It stands still.
     pub is_paused: bool,
+    /// What it runs is started anew without an end of its own.
+    pub anew: Option<Anew>,
     pub(super) history: History,
     pub(super) is_wanted: bool,
     pub(super) is_leaving: bool,
@@ -34,6 +36,15 @@ pub struct Member {
     pub(super) grace: Option<Duration>,
     /// No plan has it any more.
     pub(super) goes: bool,
+}
+
+/// How something stands that starts what it runs anew by itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Anew {
+    /// For this reason it was started anew, and is not ready yet.
+    Starts(String),
+    /// What it ran has ended so, and it waits for a reason.
+    Rests(String),
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -109,6 +120,7 @@ impl Member {
             last: None,
             by_hand: false,
             is_paused: false,
+            anew: None,
             history: History::default(),
             is_wanted: false,
             is_leaving: false,
@@ -129,6 +141,11 @@ impl Member {
     /// There is a process.
     pub fn is_active(&self) -> bool {
         matches!(self.phase, Phase::Starting { .. } | Phase::Ready { .. } | Phase::Stopping { .. })
+    }
+
+    /// It is there, and does nothing.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.is_paused || matches!(self.anew, Some(Anew::Rests(_)))
     }
 
     /// It runs, or is about to.

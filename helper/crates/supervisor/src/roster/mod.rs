@@ -12,7 +12,7 @@ use crate::child::Ended;
 use crate::restart::{On, Verdict};
 use crate::unit::{Readiness, Unit};
 
-pub use member::{Health, Member, Phase, Why};
+pub use member::{Anew, Health, Member, Phase, Why};
 use needs::Verge;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -190,6 +190,7 @@ impl Roster {
         member.failures = 0;
         member.was_ready = false;
         member.has_process = true;
+        member.anew = None;
         member.phase = Phase::Starting { since: now };
         if member.unit.ready == Readiness::Started && member.unit.health.is_none() {
             self.ready(at, now);
@@ -202,7 +203,39 @@ impl Roster {
         let Phase::Starting { since } = member.phase else { return false };
         member.phase = Phase::Ready { since, ready: now };
         member.was_ready = true;
+        member.anew = None;
         true
+    }
+
+    /// It said so itself, which is believed of who has no check that says it.
+    pub(crate) fn said_ready(&mut self, at: usize, now: Instant) -> bool {
+        let unit = &self.members[at].unit;
+        (unit.ready == Readiness::Notified || unit.health.is_none()) && self.ready(at, now)
+    }
+
+    /// It has started anew what it runs. That is no end, and so counts as none.
+    pub(crate) fn anew(&mut self, at: usize, why: String, now: Instant) -> bool {
+        let member = &mut self.members[at];
+        if !matches!(member.phase, Phase::Starting { .. } | Phase::Ready { .. }) {
+            return false;
+        }
+        member.health = member.unit.health.as_ref().map(|_| Health::Unknown);
+        member.failures = 0;
+        member.anew = Some(Anew::Starts(why));
+        member.phase = Phase::Starting { since: now };
+        true
+    }
+
+    /// What it runs has ended, and it waits for a reason to start that anew.
+    pub(crate) fn rests(&mut self, at: usize, how: String) -> bool {
+        let member = &mut self.members[at];
+        let is_there = matches!(member.phase, Phase::Starting { .. } | Phase::Ready { .. });
+        if is_there {
+            member.health = member.unit.health.as_ref().map(|_| Health::Unknown);
+            member.failures = 0;
+            member.anew = Some(Anew::Rests(how));
+        }
+        is_there
     }
 
     /// A start that came to nothing: as if it had ended at once.
@@ -219,6 +252,7 @@ impl Roster {
         let is_unwell = std::mem::take(&mut member.is_unwell);
         let stopping = matches!(member.phase, Phase::Stopping { .. });
         member.is_paused = false;
+        member.anew = None;
         member.last = Some(ended.clone());
         member.has_process = false;
         if stopping && !is_unwell {

@@ -21,6 +21,8 @@ pub(super) fn verge(members: &[Member], at: usize) -> Verge {
             (Phase::Completed, _) if need.bound => None,
             (Phase::Completed, Condition::Ready) => other.was_ready().then_some(true),
             (Phase::Completed, _) => Some(true),
+            // It is to stop as soon as nobody leans on it any more: whoever began now would lose it at once.
+            (Phase::Starting { .. } | Phase::Ready { .. }, _) if other.is_leaving => Some(false),
             (Phase::Ready { .. }, Condition::Started | Condition::Ready) => Some(true),
             // An order to start it may be out already; it has started when it has a process.
             (Phase::Starting { .. }, Condition::Started) => Some(other.has_process),

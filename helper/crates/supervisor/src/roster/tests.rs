@@ -225,3 +225,48 @@ fn what_was_stopped_by_hand_stays_so_where_it_is_told_to() {
     stage.roster.want(&both, true).unwrap();
     assert_eq!(stage.orders(), ["+stay"]);
 }
+
+/// What it runs is started anew again and again, which is no crash loop, and no dependency lost.
+#[test]
+fn what_starts_anew_by_itself_has_not_ended() {
+    let mut stage = Stage::new(vec![
+        Unit { ready: Readiness::Started, ..unit("a", &[]) },
+        Unit { ready: Readiness::Started, ..unit("b", &[("a", Condition::Ready, false)]) },
+    ]);
+    assert_eq!(stage.orders(), ["+a", "+b"]);
+    for _ in 0..20 {
+        assert!(stage.roster.anew(0, "x changed".into(), stage.now));
+        assert!(matches!(stage.roster.at(0).phase, Phase::Starting { .. }));
+        assert!(stage.roster.said_ready(0, stage.now));
+        assert_eq!(stage.roster.at(0).anew, None);
+        assert_eq!(stage.orders(), [""; 0]);
+    }
+    assert!(stage.roster.rests(0, "it ended".into()) && stage.roster.at(0).is_idle());
+    assert_eq!((stage.roster.at(0).starts, stage.roster.at(0).restarts), (1, 0));
+    // Who waits for its end has nothing to wait for before its process ends.
+    assert!(stage.roster.at(0).is_busy());
+    stage.roster.leave(&["a".into()], None).unwrap();
+    assert_eq!(stage.orders(), ["-a"]);
+    assert!(!stage.roster.anew(0, "y changed".into(), stage.now), "it is to stop");
+}
+
+/// Two live in one that is restarted, and the first of them has stopped before the other.
+#[test]
+fn nothing_starts_in_what_is_about_to_stop() {
+    let bound = &[("box", Condition::Ready, true)];
+    let units = vec![unit("box", &[]), unit("a", bound), unit("b", bound)];
+    let mut stage = Stage::new(units);
+    assert_eq!(stage.orders(), ["+box"]);
+    stage.ready("box");
+    assert_eq!(stage.orders(), ["+a", "+b"]);
+    stage.roster.again(&["box".into()], None).unwrap();
+    assert_eq!(stage.orders(), ["-a", "-b"]);
+    stage.ends("b", 0);
+    assert_eq!(stage.orders(), [""; 0]);
+    stage.ends("a", 0);
+    assert_eq!(stage.orders(), ["-box"]);
+    stage.ends("box", 0);
+    assert_eq!(stage.orders(), ["+box"]);
+    stage.ready("box");
+    assert_eq!(stage.orders(), ["+a", "+b"]);
+}

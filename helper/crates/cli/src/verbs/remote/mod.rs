@@ -7,8 +7,7 @@ mod status;
 
 pub use backup::Answer as BackedUp;
 pub use restore::Answer as Restored;
-pub use serve::command;
-pub use status::{Answer, Ready, probe};
+pub use status::{Answer, Ready};
 
 use nixbox_config::{Project, Remote, Served};
 use nixbox_report::{Failure, Report, codes};
