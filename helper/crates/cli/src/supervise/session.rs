@@ -17,7 +17,7 @@ use serde_json::json;
 
 use super::desk::Desk;
 use super::failure::{plan_refused, unit_failed};
-use super::message::{Answer, Done, Order, UnitStatus};
+use super::message::{Answer, Done, Order, State, UnitStatus};
 use super::places::Places;
 use super::plan::helper;
 use super::record::Record;
@@ -429,6 +429,8 @@ impl<'c> Session<'c> {
             _ if before.is_some_and(|before| before.paused != status.paused) && status.pid.is_some() => {
                 self.note(format!("{name}: {}", if status.paused { "paused" } else { "goes on" }));
             }
+            // What it has to say of that comes from itself.
+            Phase::Ready { .. } if status.state == State::Resting => {}
             Phase::Ready { .. } => {
                 self.was_ready.insert(name.to_owned());
                 self.note(format!("{name}: {}", ready(&status, self.context)));

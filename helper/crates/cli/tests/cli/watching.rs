@@ -152,6 +152,10 @@ fn alone_it_follows_changes_and_obeys_signals() {
         save(&test.path("src/main.rs"), state);
         until("it was started anew", || mark(&format!("begun {state}")));
         let tree = nixbox_supervisor::tree_of(running.pid());
+        if state == "2" {
+            until("it rests", || nixbox_supervisor::tree_of(running.pid()).len() == 1);
+            std::thread::sleep(Duration::from_millis(200));
+        }
         running.signal(Signal::SIGTERM);
         let done = running.finish();
         assert_eq!(done.code, Some(143), "{}", done.stderr);
