@@ -3,6 +3,7 @@
 
 #[path = "../../remote/tests/common/mod.rs"]
 mod common;
+mod machine;
 
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
@@ -11,21 +12,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use common::{Server, claim, remote};
-use nixbox_engine::{
-    AttrChange, BaseOptions, ByPath, Caller, Change, ChangeKind, Database, FileSystem, Kind, NewNode, Options,
-};
-use nixbox_remote::{Claim, Held, Lease};
-use nixbox_sync::{Conflict, Done, Error, Key, Local, Room, Settled, State, What};
-
-const OWNER: Caller = Caller { uid: 0, gid: 0 };
-
-struct Machine {
-    folder: tempfile::TempDir,
-    database: Option<Database>,
-    url: String,
-    claim: Claim,
-}
+use common::Server;
+use machine::{Machine, OWNER};
+use nixbox_engine::{AttrChange, BaseOptions, Change, ChangeKind, Database, FileSystem, Kind, NewNode, Options};
+use nixbox_sync::{Conflict, Done, Error, Key, Settled, State, What};
 
 type Tree = BTreeMap<String, (Kind, u16, Vec<u8>)>;
 
@@ -43,9 +33,7 @@ impl Machine {
         let exclude = exclude.iter().map(|pattern| (*pattern).to_owned()).collect();
         let base = over.then(|| BaseOptions { path: folder.path().join("base"), exclude, ..BaseOptions::default() });
         let options = Options { base, owner: Some(OWNER), ..Options::default() };
-        let database = Database::open_or_create(&folder.path().join("a.db"), &options).unwrap();
-        let claim = claim(name, Duration::from_secs(60));
-        Self { folder, database: Some(database), url: url.into(), claim }
+        Self::in_folder(name, url, folder, &options)
     }
 
     fn again(mut self, name: &str) -> Self {
@@ -57,64 +45,12 @@ impl Machine {
         self.folder.path().join("base").join(path)
     }
 
-    fn database(&self) -> &Database {
-        self.database.as_ref().unwrap()
-    }
-
     fn view(&self) -> Arc<dyn FileSystem> {
         self.database().tree()
     }
 
-    fn files(&self) -> ByPath {
-        ByPath::new(self.view(), Arc::new(()), OWNER)
-    }
-
-    fn local(&self) -> Local {
-        let database = self.database();
-        Local {
-            tree: database.tree(),
-            kv: database.kv(),
-            absent: database.absent(),
-            agreed: database.agreed(),
-            snapshots: database.snapshots(),
-            witness: Arc::new(()),
-        }
-    }
-
-    fn room(&self) -> Room {
-        Room::open(&self.folder.path().join("sync"), remote(&self.url)).unwrap()
-    }
-
-    fn pull(&self) -> Result<Done, Error> {
-        self.room().pull(&self.local(), &|_| None)
-    }
-
     fn look(&self) -> State {
         self.room().look(&self.local(), &|_| None).unwrap()
-    }
-
-    fn push(&self) -> Result<Done, Error> {
-        self.push_settled(&|_| None)
-    }
-
-    fn push_settled(&self, settled: &dyn Fn(&Conflict) -> Option<Settled>) -> Result<Done, Error> {
-        let held = self.lease();
-        let done = self.room().push(&self.local(), &self.claim, held, settled);
-        self.claim.release(&remote(&self.url), held).unwrap();
-        done
-    }
-
-    fn lease(&self) -> Held {
-        match self.claim.take(&remote(&self.url), false).unwrap() {
-            Lease::Ours(held) => held,
-            Lease::Theirs(standing) => panic!("{standing}"),
-        }
-    }
-
-    fn write(&self, path: &str, content: &str) {
-        let mut writing = self.files().write(OsStr::new(path), false).unwrap();
-        writing.push(content.as_bytes()).unwrap();
-        writing.finish().unwrap();
     }
 
     fn number(&self, path: &str) -> u64 {
@@ -139,15 +75,8 @@ impl Machine {
         self.files().move_to(OsStr::new(from), OsStr::new(to)).unwrap();
     }
 
-    fn read(&self, path: &str) -> Option<String> {
-        let mut reading = self.files().read(OsStr::new(path)).ok()?;
-        let mut content = Vec::new();
-        loop {
-            match reading.next(1 << 20).unwrap() {
-                piece if piece.is_empty() => return Some(String::from_utf8_lossy(&content).into_owned()),
-                piece => content.extend(piece),
-            }
-        }
+    fn text(&self, path: &str) -> Option<String> {
+        Some(String::from_utf8(self.read(path).ok()?).unwrap())
     }
 
     fn tree(&self) -> Tree {
@@ -156,7 +85,7 @@ impl Machine {
         let entry = |found: nixbox_engine::Found| {
             let path = found.path.to_str().unwrap().to_owned();
             let content = match found.attr.kind {
-                Kind::File => self.read(&path).unwrap().into_bytes(),
+                Kind::File => self.read(&path).unwrap(),
                 _ => found.target.map(|target| target.to_str().unwrap().as_bytes().to_vec()).unwrap_or_default(),
             };
             (path, (found.attr.kind, found.attr.perm, content))
@@ -247,7 +176,7 @@ fn what_was_done_over_one_checkout_is_done_over_the_other() {
     // Neither checkout was touched, and what it has besides shows.
     assert_eq!(fs::read_to_string(b.base("src/main.rs")).unwrap(), "fn main() {}");
     put(&b.base("later"), "later");
-    assert_eq!(b.read("later").unwrap(), "later");
+    assert_eq!(b.text("later").unwrap(), "later");
     // Nothing is left to do, and it stays so when both are opened anew.
     for machine in [a.again("ada"), b.again("bob")] {
         assert_eq!(machine.pull().unwrap(), Done::default());
@@ -271,7 +200,7 @@ fn a_file_that_moved_on_in_one_checkout_is_told_there() {
     b.pull().unwrap();
     assert_eq!(a.status(), ["M README", "M docs/more.md", "M src/main.rs"]);
     assert_eq!(b.status(), ["M README", "M! docs/more.md", "M! src/main.rs"]);
-    assert_eq!(b.read("src/main.rs").unwrap(), "FN main() {}");
+    assert_eq!(b.text("src/main.rs").unwrap(), "FN main() {}");
     // Where it comes to be what it was there, too, it is told no more.
     put(&b.base("src/main.rs"), "fn main() {}");
     put(&b.base("docs/more.md"), "more");
@@ -296,20 +225,20 @@ fn a_checkout_that_lacks_what_was_worked_on_shows_the_work_all_the_same() {
     a.push().unwrap();
     b.pull().unwrap();
     assert_eq!(b.paths(), ["docs", "docs/guide.md", "own", "src", "src/deep", "src/deep/a.rs"]);
-    assert_eq!(b.read("src/deep/a.rs").unwrap(), "struct B;");
+    assert_eq!(b.text("src/deep/a.rs").unwrap(), "struct B;");
     assert_eq!(b.status(), ["T! docs/guide.md", "D docs/guide.md/inner", "T! src", "A! src/deep", "A! src/deep/a.rs"]);
     assert_eq!(Done { left: None, ..b.push().unwrap() }, Done::default());
     // What it was said of comes later: it is gone there, too.
     put(&b.base("README"), "a project");
     put(&b.base("docs/more.md"), "more");
-    assert_eq!(b.read("README"), None);
-    assert_eq!(b.read("docs/more.md"), None);
+    assert_eq!(b.text("README"), None);
+    assert_eq!(b.text("docs/more.md"), None);
     // Work goes on there, and comes back.
     b.write("src/deep/b.rs", "struct C;");
     b.remove("own");
     b.push().unwrap();
     a.pull().unwrap();
-    assert_eq!(a.read("src/deep/b.rs").unwrap(), "struct C;");
+    assert_eq!(a.text("src/deep/b.rs").unwrap(), "struct C;");
     assert_eq!(
         a.status()[1..],
         ["M docs/guide.md", "D docs/more.md", "M src/deep/a.rs", "A src/deep/b.rs", "M src/lib.rs"]
@@ -336,8 +265,8 @@ fn a_deletion_against_a_change_is_somebodys_to_settle() {
     b.push_settled(&|conflict| Some(if is_docs(conflict) { Settled::Theirs } else { Settled::Ours })).unwrap();
     a.pull().unwrap();
     assert_eq!((a.tree(), a.status()), (b.tree(), b.status()));
-    assert_eq!(a.read("src/main.rs").unwrap(), "fn main() { b() }");
-    assert_eq!(a.read("docs/guide.md"), None);
+    assert_eq!(a.text("src/main.rs").unwrap(), "fn main() { b() }");
+    assert_eq!(a.text("docs/guide.md"), None);
     // Taken back, the base's shows again.
     b.files().make_folder(OsStr::new("/docs"), false).unwrap();
     b.write("docs/only.md", "only");
@@ -345,7 +274,7 @@ fn a_deletion_against_a_change_is_somebodys_to_settle() {
     a.pull().unwrap();
     assert_eq!((a.tree(), a.status()), (b.tree(), b.status()));
     put(&a.base("docs/later.md"), "hidden");
-    assert_eq!(a.read("docs/later.md"), None);
+    assert_eq!(a.text("docs/later.md"), None);
     fs::remove_file(a.base("docs/later.md")).unwrap();
     // Both take away something in a folder, one of them all of it: there is nothing to ask.
     a.remove("src/deep/a.rs");
@@ -423,7 +352,7 @@ fn a_file_that_only_got_another_name_is_not_sent_again() {
     let done = a.push().unwrap();
     assert!(done.bytes_out < 60_000, "{done:?}");
     b.pull().unwrap();
-    assert_eq!(b.read("again"), a.read("again"));
+    assert_eq!(b.text("again"), a.text("again"));
 }
 
 #[test]
@@ -439,7 +368,7 @@ fn a_folder_of_the_base_in_which_somebody_is_stays_the_same_folder() {
     b.pull().unwrap();
     assert_eq!(b.number("src"), src);
     assert!(b.view().lookup(src, OsStr::new("new.rs")).is_ok());
-    assert_eq!(b.read("src/main.rs").unwrap(), "other");
+    assert_eq!(b.text("src/main.rs").unwrap(), "other");
     // Who had it open goes on with what it was.
     assert_eq!(b.view().read(main, 0, 100).unwrap(), b"fn main() {}");
     // Taken back there, the base's own show here, and it is still the same.
@@ -472,8 +401,8 @@ fn what_is_taken_back_lets_the_base_show_again() {
     a.push().unwrap();
     b.pull().unwrap();
     assert_eq!((a.tree(), a.status()), (b.tree(), b.status()));
-    assert_eq!(b.read("src/main.rs").unwrap(), "fn main() {}");
-    assert_eq!(b.read("docs/guide.md").unwrap(), "a guide");
+    assert_eq!(b.text("src/main.rs").unwrap(), "fn main() {}");
+    assert_eq!(b.text("docs/guide.md").unwrap(), "a guide");
     // Whoever is in a folder stays in it.
     assert_eq!(b.number("src"), src);
     assert!(b.view().lookup(src, OsStr::new("main.rs")).is_ok());

@@ -3,102 +3,42 @@
 
 #[path = "../../remote/tests/common/mod.rs"]
 mod common;
+mod machine;
 
 use std::ffi::OsStr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use common::{Fate, Network, Server, claim, remote};
-use nixbox_engine::{AttrChange, ByPath, Caller, Database, Ino, Options};
-use nixbox_remote::{Claim, Lease, Step};
-use nixbox_sync::{Done, Error, Local, RemoteContent, Room, Settled};
+use common::{Fate, Network, Server, remote};
+use machine::Machine;
+use nixbox_engine::{AttrChange, Ino, Options};
+use nixbox_remote::Step;
+use nixbox_sync::{Done, Error, RemoteContent, Settled};
 
-const OWNER: Caller = Caller { uid: 1000, gid: 1000 };
 const SEGMENT: u64 = 128 << 10;
-
-struct Machine {
-    folder: tempfile::TempDir,
-    database: Database,
-    url: String,
-    claim: Claim,
-    partial: bool,
-}
 
 impl Machine {
     fn new(name: &str, url: &str, partial: bool) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let database = Database::open_or_create(&folder.path().join("a.db"), &Options::default()).unwrap();
+        let machine = Self::in_folder(name, url, tempfile::tempdir().unwrap(), &Options::default());
         let from = url.to_owned();
         let origin = RemoteContent::new("team".into(), move || Ok(remote(&from)));
-        database.absent().comes_from(Arc::new(origin), SEGMENT);
-        let claim = claim(name, Duration::from_secs(60));
-        Self { folder, database, url: url.into(), claim, partial }
-    }
-
-    fn files(&self) -> ByPath {
-        ByPath::new(self.database.tree(), Arc::new(()), OWNER)
-    }
-
-    fn local(&self) -> Local {
-        Local {
-            tree: self.database.tree(),
-            kv: self.database.kv(),
-            absent: self.database.absent(),
-            agreed: self.database.agreed(),
-            snapshots: self.database.snapshots(),
-            witness: Arc::new(()),
-        }
-    }
-
-    fn room(&self) -> Room {
-        Room::open(&self.folder.path().join("sync"), remote(&self.url)).unwrap().partial(self.partial)
-    }
-
-    fn pull(&self) -> Result<Done, Error> {
-        self.room().pull(&self.local(), &|_| None)
-    }
-
-    fn push(&self) -> Result<Done, Error> {
-        self.push_settled(None)
-    }
-
-    fn push_settled(&self, settled: Option<Settled>) -> Result<Done, Error> {
-        let Lease::Ours(held) = self.claim.take(&remote(&self.url), false).unwrap() else { panic!("leased") };
-        let done = self.room().push(&self.local(), &self.claim, held, &|_| settled);
-        self.claim.release(&remote(&self.url), held).unwrap();
-        done
-    }
-
-    fn write(&self, path: &str, content: &[u8]) {
-        let mut writing = self.files().write(OsStr::new(path), false).unwrap();
-        writing.push(content).unwrap();
-        writing.finish().unwrap();
-    }
-
-    fn read(&self, path: &str) -> Result<Vec<u8>, nixbox_engine::Error> {
-        let mut reading = self.files().read(OsStr::new(path))?;
-        let mut content = Vec::new();
-        loop {
-            match reading.next(1 << 20)? {
-                piece if piece.is_empty() => return Ok(content),
-                piece => content.extend(piece),
-            }
-        }
+        machine.database().absent().comes_from(Arc::new(origin), SEGMENT);
+        Self { partial, ..machine }
     }
 
     fn ino(&self, name: &str) -> Ino {
-        let attr = self.database.tree().lookup(1, OsStr::new(name)).unwrap();
-        self.database.tree().forget(attr.ino, 1);
+        let attr = self.database().tree().lookup(1, OsStr::new(name)).unwrap();
+        self.database().tree().forget(attr.ino, 1);
         attr.ino
     }
 
     fn rename(&self, from: &str, to: &str) {
-        let tree = self.database.tree();
+        let tree = self.database().tree();
         tree.rename((1, OsStr::new(from)), (1, OsStr::new(to)), nixbox_engine::Rename::Replace).unwrap();
     }
 
     fn absent(&self) -> u64 {
-        self.database.absent().count().unwrap().0
+        self.database().absent().count().unwrap().0
     }
 }
 
@@ -133,10 +73,10 @@ fn names_come_at_once_and_content_when_it_is_read() {
     a.push().unwrap();
     let done = b.pull().unwrap();
     assert_eq!((done.pulled, done.bytes_in), (3, 0));
-    assert_eq!(b.database.absent().count().unwrap(), (2, 3_000_005));
-    assert_eq!(b.database.tree().getattr(b.ino("large")).unwrap().size, 3_000_000);
-    assert_eq!(b.database.tree().read(b.ino("large"), 2_000_000, 100).unwrap(), large[2_000_000..2_000_100]);
-    assert_eq!(b.database.absent().count().unwrap(), (2, 3_000_005 - SEGMENT));
+    assert_eq!(b.database().absent().count().unwrap(), (2, 3_000_005));
+    assert_eq!(b.database().tree().getattr(b.ino("large")).unwrap().size, 3_000_000);
+    assert_eq!(b.database().tree().read(b.ino("large"), 2_000_000, 100).unwrap(), large[2_000_000..2_000_100]);
+    assert_eq!(b.database().absent().count().unwrap(), (2, 3_000_005 - SEGMENT));
     assert!(b.read("/large").unwrap() == large);
     assert_eq!(b.read("/small").unwrap(), b"small");
     assert_eq!(b.read("/empty").unwrap(), b"");
@@ -158,7 +98,7 @@ fn a_push_never_takes_absent_for_empty() {
     a.push().unwrap();
     b.pull().unwrap();
     assert_eq!(b.absent(), 9);
-    let tree = b.database.tree();
+    let tree = b.database().tree();
     b.files().make_folder(OsStr::new("/folder"), false).unwrap();
     let folder = b.ino("folder");
     tree.rename((1, OsStr::new("renamed")), (folder, OsStr::new("inside")), Default::default()).unwrap();
@@ -212,9 +152,9 @@ fn content_is_found_wherever_it_lies_by_now() {
     b.pull().unwrap();
     a.rename("moved", "elsewhere");
     let change = AttrChange { perm: Some(0o640), ..AttrChange::default() };
-    a.database.tree().setattr(a.ino("touched"), change).unwrap();
+    a.database().tree().setattr(a.ino("touched"), change).unwrap();
     a.write("/copy", &content(2, 200_000));
-    a.database.tree().unlink(1, OsStr::new("copied")).unwrap();
+    a.database().tree().unlink(1, OsStr::new("copied")).unwrap();
     a.write("/changed", b"another");
     a.push().unwrap();
     // Nobody has pulled here since.
@@ -236,11 +176,11 @@ fn what_is_nowhere_any_more_is_not_pushed_as_something_else() {
     a.write("/other", b"other");
     a.push().unwrap();
     b.pull().unwrap();
-    let tree = b.database.tree();
+    let tree = b.database().tree();
     tree.link(b.ino("file"), 1, OsStr::new("name")).unwrap();
     tree.unlink(1, OsStr::new("file")).unwrap();
     b.write("/other", b"changed");
-    a.database.tree().unlink(1, OsStr::new("file")).unwrap();
+    a.database().tree().unlink(1, OsStr::new("file")).unwrap();
     a.push().unwrap();
     match b.push() {
         Err(Error::Gone(path)) => assert_eq!(path, "/name"),
@@ -336,8 +276,8 @@ fn a_machine_may_change_its_mind() {
     b.push().unwrap();
     // What is absent still is until somebody loads it, and comes from there as ever.
     assert_eq!(b.absent(), 2);
-    let all: Vec<_> = b.database.absent().all().unwrap().into_keys().collect();
-    b.database.absent().load(&all, &mut |_| true).unwrap();
+    let all: Vec<_> = b.database().absent().all().unwrap().into_keys().collect();
+    b.database().absent().load(&all, &mut |_| true).unwrap();
     assert_eq!(b.absent(), 0);
     a.pull().unwrap();
     a.write("/one", b"1");
@@ -363,7 +303,7 @@ fn both_sides_of_a_conflict_are_kept_without_being_here() {
     a.push().unwrap();
     b.write("/plan.md", &content(3, 200_000));
     assert!(matches!(b.push(), Err(Error::Conflicts(_))));
-    b.push_settled(Some(Settled::Both)).unwrap();
+    b.push_settled(&|_| Some(Settled::Both)).unwrap();
     assert_eq!((b.absent(), cut(&server), left_over(&server)), (1, 0, 0));
     a.pull().unwrap();
     for machine in [&a, &b] {
@@ -401,13 +341,13 @@ fn what_it_costs() {
     assert!(names * 10 < all, "{names} of {all}");
     took("read one small file", &network, &mut || b.read("/0").unwrap().len() as u64);
     took("read 1 byte of the large file", &network, &mut || {
-        b.database.tree().read(b.ino("large"), large as u64 / 2, 1).unwrap().len() as u64
+        b.database().tree().read(b.ino("large"), large as u64 / 2, 1).unwrap().len() as u64
     });
     took("read the small files, one by one", &network, &mut || {
         (0..files).map(|file| b.read(&format!("/{file}")).unwrap().len() as u64).sum()
     });
     took("read the large file, by 128 KiB", &network, &mut || {
-        let (tree, ino, mut at) = (b.database.tree(), b.ino("large"), 0);
+        let (tree, ino, mut at) = (b.database().tree(), b.ino("large"), 0);
         while let piece @ 1.. = tree.read(ino, at, 128 << 10).unwrap().len() as u64 {
             at += piece;
         }
@@ -416,7 +356,7 @@ fn what_it_costs() {
     let c = Machine::new("cat", &network.url(), true);
     c.pull().unwrap();
     took("fetch all of it", &network, &mut || {
-        let all: Vec<_> = c.database.absent().all().unwrap().into_keys().collect();
-        c.database.absent().load(&all, &mut |_| true).unwrap()
+        let all: Vec<_> = c.database().absent().all().unwrap().into_keys().collect();
+        c.database().absent().load(&all, &mut |_| true).unwrap()
     });
 }

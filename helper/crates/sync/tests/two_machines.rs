@@ -3,97 +3,24 @@
 
 #[path = "../../remote/tests/common/mod.rs"]
 mod common;
+mod machine;
 
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use common::{Fate, Network, Server, claim, remote};
-use nixbox_engine::{AttrChange, ByPath, Caller, Database, Kind, NewNode, Options, Time, TimeChange};
-use nixbox_remote::{Claim, Held, Lease};
-use nixbox_sync::{Company, Conflict, Done, Error, Local, Phase, Progress, Room, Settled};
-
-const OWNER: Caller = Caller { uid: 1000, gid: 1000 };
-
-struct Machine {
-    folder: tempfile::TempDir,
-    database: Option<Database>,
-    url: String,
-    claim: Claim,
-}
+use common::{Fate, Network, Server, remote};
+use machine::{Machine, OWNER};
+use nixbox_engine::{AttrChange, Database, Kind, NewNode, Options, Time, TimeChange};
+use nixbox_remote::Lease;
+use nixbox_sync::{Company, Done, Error, Phase, Progress, Room, Settled};
 
 type Tree = BTreeMap<String, (Kind, u16, u32, Time, Vec<u8>)>;
 
 impl Machine {
     fn new(name: &str, url: &str) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let database = Database::open_or_create(&folder.path().join("a.db"), &Options::default()).unwrap();
-        let claim = claim(name, Duration::from_secs(60));
-        Self { folder, database: Some(database), url: url.into(), claim }
-    }
-
-    fn database(&self) -> &Database {
-        self.database.as_ref().unwrap()
-    }
-
-    fn files(&self) -> ByPath {
-        ByPath::new(self.database().tree(), Arc::new(()), OWNER)
-    }
-
-    fn local(&self) -> Local {
-        let database = self.database();
-        Local {
-            tree: database.tree(),
-            kv: database.kv(),
-            absent: database.absent(),
-            agreed: database.agreed(),
-            snapshots: database.snapshots(),
-            witness: Arc::new(()),
-        }
-    }
-
-    fn room(&self) -> Room {
-        Room::open(&self.folder.path().join("sync"), remote(&self.url)).unwrap()
-    }
-
-    fn lease(&self) -> Held {
-        match self.claim.take(&remote(&self.url), false).unwrap() {
-            Lease::Ours(held) => held,
-            Lease::Theirs(standing) => panic!("{standing}"),
-        }
-    }
-
-    fn pull(&self) -> Result<Done, Error> {
-        self.room().pull(&self.local(), &|_| None)
-    }
-
-    fn push(&self) -> Result<Done, Error> {
-        self.push_settled(&|_| None)
-    }
-
-    fn push_settled(&self, settled: &dyn Fn(&Conflict) -> Option<Settled>) -> Result<Done, Error> {
-        let held = self.lease();
-        let done = self.room().push(&self.local(), &self.claim, held, settled);
-        self.claim.release(&remote(&self.url), held).unwrap();
-        done
-    }
-
-    fn write(&self, path: &str, content: &[u8]) {
-        let mut writing = self.files().write(OsStr::new(path), false).unwrap();
-        writing.push(content).unwrap();
-        writing.finish().unwrap();
-    }
-
-    fn read(&self, path: &str) -> Option<Vec<u8>> {
-        let mut reading = self.files().read(OsStr::new(path)).ok()?;
-        let mut content = Vec::new();
-        loop {
-            match reading.next(1 << 20).unwrap() {
-                piece if piece.is_empty() => return Some(content),
-                piece => content.extend(piece),
-            }
-        }
+        Self::in_folder(name, url, tempfile::tempdir().unwrap(), &Options::default())
     }
 
     fn tree(&self) -> Tree {
@@ -555,7 +482,7 @@ fn one_that_is_called_off_changes_nothing_wherever_it_was() {
     let done = b.room().in_company(company).push(&b.local(), &b.claim, held, &|_| None);
     assert!(matches!(done, Err(Error::CalledOff)), "{done:?}");
     a.pull().unwrap();
-    assert!(a.read("/mine").is_none());
+    assert!(a.read("/mine").is_err());
     let company = watching(None, true);
     b.room().in_company(company.clone()).push(&b.local(), &b.claim, b.lease(), &|_| None).unwrap();
     let told = company.told.lock().unwrap();
