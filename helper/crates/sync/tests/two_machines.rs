@@ -514,7 +514,7 @@ fn nothing_gives_way_that_could_not_be_kept() {
 #[test]
 fn what_is_kept_of_it_does_not_grow_with_the_number_of_syncs() {
     let Some(server) = Server::start() else { return };
-    let cycles = if std::env::var_os("NIXBOX_NIGHTLY").is_some() { 1000 } else { 200 };
+    let cycles = if std::env::var_os("NIXBOX_NIGHTLY").is_some() { 1000 } else { 60 };
     let (a, b) = two(&server.url());
     let size = |machine: &Machine| -> u64 {
         let files = |folder: &std::path::Path| -> u64 {
