@@ -86,6 +86,7 @@ pub enum Verb {
     Url(url::Args),
     Port(port::Args),
     Exec(exec::Args),
+    Run(run::Args),
     Status(status::Args),
     Diff(diff::Args),
     Instance(instance::Args),

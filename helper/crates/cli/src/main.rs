@@ -10,6 +10,7 @@ mod doctor;
 mod handing;
 mod interrupt;
 mod logs;
+mod made;
 mod mounts;
 mod on_record;
 mod output;

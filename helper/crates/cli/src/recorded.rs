@@ -55,17 +55,23 @@ fn undeclared(status: Status, paths: Paths) -> Instance {
         gid: None,
         create: false,
     });
+    let description = "runs and is not declared".into();
+    Instance { enable: false, description, mount, ..blank(status.instance, paths) }
+}
+
+/// One of which nothing is said.
+pub fn blank(name: String, paths: Paths) -> Instance {
     Instance {
-        name: status.instance,
-        enable: false,
-        description: "runs and is not declared".into(),
+        name,
+        enable: true,
+        description: String::new(),
         engine: Default::default(),
         base: None,
         mode: Default::default(),
         limits: Default::default(),
         labels: Default::default(),
         env: Default::default(),
-        mount,
+        mount: None,
         http: None,
         nfs: None,
         encryption: None,
@@ -76,6 +82,7 @@ fn undeclared(status: Status, paths: Paths) -> Instance {
         depends_on: Default::default(),
         restart: Default::default(),
         health: None,
+        made: None,
         paths,
     }
 }

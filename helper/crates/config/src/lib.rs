@@ -11,6 +11,7 @@ pub mod env;
 mod glob;
 mod load;
 mod locate;
+mod made;
 mod origin;
 mod paths;
 mod problems;
@@ -31,10 +32,12 @@ mod words;
 pub use address::{Address, AddressError};
 pub use glob::Patterns;
 pub use load::{Loaded, load};
+pub use locate::UNDECLARED;
+pub use made::to_toml as made_to_toml;
 pub use origin::{Origin, Origins, Setting};
 pub use paths::in_store;
 pub use project::{
-    Base, Encryption, Http, Instance, KeySource, Limits, Mount, Nfs, Partial, Paths, Project, Remote, Served,
+    Base, Encryption, Http, Instance, KeySource, Limits, Made, Mount, Nfs, Partial, Paths, Project, Remote, Served,
     ServedPaths, Sync,
 };
 pub use render::{to_json, to_toml};

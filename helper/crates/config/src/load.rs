@@ -22,7 +22,7 @@ pub struct Loaded {
 }
 
 /// Finds the configuration, reads it and settles everything. All problems are reported together. Reads the one
-/// file, writes nothing, and waits for no mount.
+/// file and those of made instances, writes nothing, and waits for no mount.
 pub fn load(sources: &Sources) -> Result<Loaded, Report> {
     let mut real = RealPaths::default();
     let located = locate(sources, &mut real)?;
@@ -41,7 +41,7 @@ pub fn load(sources: &Sources) -> Result<Loaded, Report> {
     Ok(resolved)
 }
 
-fn read(file: &Path) -> Result<Vec<u8>, Report> {
+pub(crate) fn read(file: &Path) -> Result<Vec<u8>, Report> {
     fs::read(file).map_err(|error| {
         let place = Place { file: file.to_owned(), line: None, key: None };
         match error.kind() {

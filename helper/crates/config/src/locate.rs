@@ -9,6 +9,9 @@ use crate::paths::{RealPaths, absolute, in_store};
 use crate::sources::Sources;
 
 pub(crate) const FILE_NAME: &str = "nixbox.toml";
+/// The folder with the data of a project, where nothing says another. In one that declares nothing its configuration
+/// lies in there too: it is a file that a verb has made, and not one of the project's own.
+pub const UNDECLARED: &str = ".agentfs";
 
 #[derive(Debug)]
 pub(crate) struct Located {
@@ -29,7 +32,7 @@ pub(crate) fn locate(sources: &Sources, real: &mut RealPaths) -> Result<Located,
     } else if let Some(path) = &named {
         (path.clone(), Origin::Environment("NIXBOX_CONFIG"))
     } else {
-        (search(&sources.cwd)?, Origin::Default)
+        (search(sources)?, Origin::Default)
     };
     // `env` exports NIXBOX_CONFIG together with the rest. A `--config` that names another project must not put its
     // databases where this shell's project has them. Two files in the store are two states of one: a shell that is
@@ -57,11 +60,17 @@ fn root(sources: &Sources, file: &Path, environment_is_ours: bool) -> (PathBuf, 
     if in_store(file) {
         return variable("DEVENV_ROOT").unwrap_or_else(|| (sources.cwd.clone(), Origin::Default));
     }
-    (file.parent().unwrap_or(Path::new("/")).to_owned(), Origin::Default)
+    let folder = file.parent().unwrap_or(Path::new("/"));
+    let above = folder.parent().filter(|_| folder.ends_with(UNDECLARED));
+    (above.unwrap_or(folder).to_owned(), Origin::Default)
 }
 
-fn search(cwd: &Path) -> Result<PathBuf, Report> {
-    let found = cwd.ancestors().map(|folder| folder.join(FILE_NAME)).find(|file| file.is_file());
+fn search(sources: &Sources) -> Result<PathBuf, Report> {
+    let cwd = &sources.cwd;
+    let folders = cwd.ancestors().flat_map(|folder| [folder.to_owned(), folder.join(UNDECLARED)]);
+    // Data that was put elsewhere has its configuration with it.
+    let data_dir = sources.data_dir.iter().map(|folder| absolute(cwd, folder));
+    let found = folders.chain(data_dir).map(|folder| folder.join(FILE_NAME)).find(|file| file.is_file());
     found.ok_or_else(|| {
         Failure::new(&codes::CONFIG_MISSING, format!("No {FILE_NAME} in {} or any folder above", cwd.display()))
             .help("make one with `nixbox-helper new plain`, or name one with --config")

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
 use crate::address::Address;
+use crate::made;
 use crate::size::Size;
 use crate::span::Span;
 use crate::unit::{Health, Job, Restart};
@@ -25,7 +26,7 @@ pub struct Project {
     pub log_level: LogLevel,
     /// What instances can be synced with.
     pub remotes: BTreeMap<String, Remote>,
-    /// Every declared instance, disabled ones too.
+    /// Every declared instance, disabled ones too, and those that were made without being declared.
     pub instances: BTreeMap<String, Instance>,
     /// Every declared job, likewise.
     pub jobs: BTreeMap<String, Job>,
@@ -61,7 +62,20 @@ pub struct Instance {
     pub depends_on: BTreeMap<String, Condition>,
     pub restart: Restart,
     pub health: Option<Health>,
+    /// How it came to be, where it is not declared.
+    pub made: Option<Made>,
     pub paths: Paths,
+}
+
+/// Of an instance that a verb has made, and that a file of its own describes.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Made {
+    /// Milliseconds since 1970.
+    pub created: u64,
+    /// Somebody has said that it is to stay.
+    pub keep: bool,
+    /// What it was made for.
+    pub command: Vec<String>,
 }
 
 /// Where an instance keeps what it keeps. Derived, never configured one by one.
@@ -227,9 +241,25 @@ pub enum KeySource {
 }
 
 impl Project {
-    /// The enabled instances, by name.
+    /// The declared instances that are enabled, by name.
     pub fn enabled(&self) -> impl Iterator<Item = &Instance> {
-        self.instances.values().filter(|instance| instance.enable)
+        self.declared().filter(|instance| instance.enable)
+    }
+
+    /// What the configuration file says, disabled ones too.
+    pub fn declared(&self) -> impl Iterator<Item = &Instance> {
+        self.instances.values().filter(|instance| instance.made.is_none())
+    }
+
+    /// `DATA_DIR/.instances`: a file for each instance that was made without being declared. No instance's own file can
+    /// have this name.
+    pub fn made_dir(&self) -> PathBuf {
+        made::folder(&self.data_dir)
+    }
+
+    /// The file that describes a made instance of that name.
+    pub fn made_file(&self, name: &str) -> PathBuf {
+        self.made_dir().join([name, made::EXTENSION].concat())
     }
 
     /// The remotes that are served from here, by name.

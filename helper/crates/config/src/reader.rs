@@ -2,6 +2,7 @@
 //! is unknown. A wrong value is reported and read as if it were not there, so that everything after it is checked
 //! as well.
 
+mod made;
 mod units;
 
 use std::collections::BTreeMap;
@@ -21,6 +22,8 @@ use crate::size::Size;
 use crate::span::Span;
 use crate::tree::{Entry, Value, join};
 use crate::words::Word;
+
+pub(crate) use made::{MadeDocument, made};
 
 /// The version of the format that this program reads.
 pub(crate) const VERSION: u32 = 1;

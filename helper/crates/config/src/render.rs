@@ -41,7 +41,7 @@ fn document(project: &Project) -> Document {
         log_level: given(project.log_level),
         remotes: project.remotes.iter().map(|(name, it)| (name.clone(), At::nowhere(remote(it)))).collect(),
         jobs: project.jobs.iter().map(|(name, it)| (name.clone(), At::nowhere(units::job(it)))).collect(),
-        instances: project.instances.iter().map(|(name, i)| (name.clone(), At::nowhere(instance(i)))).collect(),
+        instances: project.declared().map(|it| (it.name.clone(), At::nowhere(instance(it)))).collect(),
     }
 }
 

@@ -3,6 +3,7 @@
 mod encryption;
 mod engine;
 mod hooks;
+mod made;
 mod nfs;
 mod partial;
 mod secret_source;
@@ -45,11 +46,12 @@ pub(crate) fn resolve(
     let default_at = resolver.settings.len();
     let log_level = resolver.log_level(document);
     let remotes = resolver.remotes(document, &data_dir, &runtime_dir);
-    let instances: BTreeMap<_, _> = document
+    let mut instances: BTreeMap<_, _> = document
         .instances
         .iter()
         .map(|(name, at)| (name.clone(), resolver.instance(name, at, &data_dir, &runtime_dir)))
         .collect();
+    resolver.made(document, &mut instances, &data_dir, &runtime_dir);
     let (default_instance, setting) = resolver.default_instance(document, &instances);
     resolver.settings.insert(default_at, setting);
     let jobs = resolver.jobs(document, default_instance.as_deref(), &runtime_dir);
@@ -162,7 +164,10 @@ impl Resolver<'_> {
             }
             (Some(value.clone()), Origin::File { line: *line })
         } else {
-            let mut names = all.values().filter(|instance| instance.enable).map(|instance| &instance.name);
+            // One that was made and comes and goes changes nothing of what a name means.
+            let are_declared = all.values().any(|instance| instance.made.is_none());
+            let counts = |instance: &&Instance| instance.enable && (instance.made.is_none() || !are_declared);
+            let mut names = all.values().filter(counts).map(|instance| &instance.name);
             let name = match (names.next(), names.next()) {
                 (Some(only), None) => Some(only.clone()),
                 _ => Some("default".to_owned()).filter(|name| enabled(name)),
@@ -197,6 +202,7 @@ impl Resolver<'_> {
             depends_on: self.depends_on(&join(&key, "depends_on"), &written.depends_on),
             restart: self.restart(&join(&key, "restart"), written.restart.as_ref()),
             health: self.health(&join(&key, "health"), written.health.as_ref()),
+            made: None,
             paths: Paths::of(name, data_dir, runtime_dir),
         };
         self.engine_has_it_all(&key, written, &instance);

@@ -91,6 +91,7 @@ mod tests {
             depends_on: Default::default(),
             restart: Default::default(),
             health: None,
+            made: None,
             paths: Paths {
                 hooks: Default::default(),
                 db: path("a.db"),

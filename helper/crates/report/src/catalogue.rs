@@ -69,6 +69,9 @@ catalogue! {
     CONFIG_SOCKET_PATH = "nixbox::config::socket-path", Usage, "The control socket's path is longer than the kernel allows (107 bytes). Choose a shorter `runtime_dir`.";
     CONFIG_JOB = "nixbox::config::job", Usage, "A job, or what it or an instance depends on, does not fit the rest: no such instance or job, one name for two, or some that wait for each other.";
 
+    INSTANCE_CHANGED = "nixbox::instance::changed", Conflict, "What is in the instance is nowhere else, so it is not removed without `--force`. Nothing was removed.";
+    INSTANCE_DECLARED = "nixbox::instance::declared", Refused, "The configuration declares the instance, so it is changed there and not by a verb.";
+    INSTANCE_EXISTS = "nixbox::instance::exists", Conflict, "An instance or a job of that name is there already.";
     INSTANCE_UNKNOWN = "nixbox::instance::unknown", NotFound, "No instance of that name is declared.";
     INSTANCE_DISABLED = "nixbox::instance::disabled", NotFound, "The instance is declared with `enable = false`.";
     INSTANCE_NONE = "nixbox::instance::none", NotFound, "No instance is declared, or none is the default one. Name one.";
@@ -194,6 +197,9 @@ catalogue! {
     UPSTREAM_BASE = "nixbox::upstream::base-too-large", Refused, "The base has more entries than upstream's program may have files open.";
 
     HOOK_FAILED = "nixbox::hook::failed", Unexpected, "A command of `hooks` failed, did not end in time, or could not be run. What it was to hear of happened all the same.";
+
+    RUN_BIND = "nixbox::run::bind", Usage, "What `-v` names is not there, is of another kind than what it is to cover, or cannot be shown without the right to make mount namespaces. `run` ends with 125.";
+    RUN_PORT = "nixbox::run::port", Held, "Something on this machine listens on the port that `-p` names. `run` ends with 125.";
 
     SNAPSHOT_UNKNOWN = "nixbox::snapshot::unknown", NotFound, "The instance has no snapshot of that name.";
 

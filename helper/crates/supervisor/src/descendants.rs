@@ -25,9 +25,13 @@ struct Found {
 
 /// Ends all below `parent`, but not that itself.
 pub(crate) fn kill_below(parent: i32) {
+    kill_but(parent, None);
+}
+
+fn kill_but(parent: i32, spared: Option<Process>) {
     let until = Instant::now() + PATIENCE;
     loop {
-        let alive: Vec<_> = below(parent).into_iter().filter(|found| !found.is_dead).collect();
+        let alive: Vec<_> = below(parent, spared).into_iter().filter(|found| !found.is_dead).collect();
         if alive.is_empty() || Instant::now() > until {
             return;
         }
@@ -36,14 +40,14 @@ pub(crate) fn kill_below(parent: i32) {
     }
 }
 
-/// Ends all below this process, which is to have no children that somebody still waits for: they are asked to, have
-/// `grace` for it, and are buried.
-pub(crate) fn clear(grace: Duration) {
+/// Ends all below this process, which is to have no children that somebody still waits for but `spared`: they are asked
+/// to, have `grace` for it, and are buried.
+pub(crate) fn clear(grace: Duration, spared: Option<Process>) {
     let (me, until) = (std::process::id() as i32, Instant::now() + grace);
     let mut asked = Vec::new();
     loop {
-        bury_all();
-        let left = below(me);
+        bury_all(me, spared);
+        let left = below(me, spared);
         if left.is_empty() {
             return;
         }
@@ -58,11 +62,18 @@ pub(crate) fn clear(grace: Duration) {
         }
         sleep(PAUSE);
     }
-    kill_below(me);
-    bury_all();
+    kill_but(me, spared);
+    bury_all(me, spared);
 }
 
-fn bury_all() {
+fn bury_all(me: i32, spared: Option<Process>) {
+    if spared.is_some() {
+        // Each by its name: the spared one may be dead as well, and is somebody else's to bury.
+        for dead in below(me, spared).into_iter().filter(|found| found.is_dead && found.parent == me) {
+            let _ = waitpid(Pid::from_raw(dead.process.pid), Some(WaitPidFlag::WNOHANG));
+        }
+        return;
+    }
     while matches!(waitpid(Pid::from_raw(-1), Some(WaitPidFlag::WNOHANG)), Ok(status) if status != WaitStatus::StillAlive)
     {
     }
@@ -121,7 +132,7 @@ pub(crate) fn signal_tree(top: i32, what: Signal) {
 /// `process` and all below it, alive or not yet buried.
 pub fn tree_of(process: i32) -> Vec<Process> {
     let itself = Process::of(process).ok().flatten();
-    itself.into_iter().chain(below(process).into_iter().map(|found| found.process)).collect()
+    itself.into_iter().chain(below(process, None).into_iter().map(|found| found.process)).collect()
 }
 
 /// A pid may have gone to another one since it was looked up.
@@ -131,7 +142,8 @@ fn signal(found: &Found, signal: Signal) {
     }
 }
 
-fn below(top: i32) -> Vec<Found> {
+/// But `spared` and what is below that.
+fn below(top: i32, spared: Option<Process>) -> Vec<Found> {
     let mut children: HashMap<i32, Vec<Found>> = HashMap::new();
     for found in all() {
         children.entry(found.parent).or_default().push(found);
@@ -139,6 +151,9 @@ fn below(top: i32) -> Vec<Found> {
     let (mut found, mut next) = (Vec::new(), vec![top]);
     while let Some(parent) = next.pop() {
         for child in children.remove(&parent).unwrap_or_default() {
+            if spared == Some(child.process) {
+                continue;
+            }
             found.push(child);
             next.push(child.process.pid);
         }

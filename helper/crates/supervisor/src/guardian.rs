@@ -54,11 +54,11 @@ fn watch(child: Pid, signals: &SignalFd, grace: Duration) -> io::Result<Guarded>
     loop {
         match waitpid(child, Some(WaitPidFlag::WNOHANG)) {
             Ok(WaitStatus::Exited(_, code)) => {
-                descendants::clear(grace);
+                descendants::clear(grace, None);
                 return Ok(Guarded::Over { code: u8::try_from(code).unwrap_or(1) });
             }
             Ok(WaitStatus::Signaled(_, signal, _)) => {
-                descendants::clear(grace);
+                descendants::clear(grace, None);
                 return Ok(Guarded::Over { code: 128 + signal as u8 });
             }
             Ok(_) | Err(Errno::EINTR) => {}

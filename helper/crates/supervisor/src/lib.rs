@@ -26,7 +26,7 @@ pub use child::{Child, Ended, State};
 pub use conductor::{Conductor, News};
 pub use descendants::{end_tree, tree_of};
 pub use event::{Event, Id};
-pub use foreground::{Account, Captured, Ending, Foreground, MOST, Outlet, PASSED_ON, View};
+pub use foreground::{Account, Bind, Captured, Ending, Foreground, MOST, Outlet, PASSED_ON, View};
 pub use guardian::{Guarded, guard};
 pub use hooks::{HookFailure, Hooks};
 pub use log::{Log, aside};

@@ -18,6 +18,9 @@ pub struct Unit {
     /// How long it may take to stop before it is killed.
     pub grace: Duration,
     pub log: Option<LogFile>,
+    /// It is in no plan: one that says what else is to go does not mean it.
+    #[serde(default)]
+    pub apart: bool,
     /// Changes where something has changed that its command looks up by itself.
     pub version: String,
 }

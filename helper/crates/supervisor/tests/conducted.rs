@@ -23,6 +23,7 @@ fn unit(name: &str, script: &str) -> Unit {
         health: None,
         grace: Duration::from_millis(300),
         log: None,
+        apart: false,
         version: String::new(),
     }
 }

@@ -7,7 +7,7 @@ use std::io;
 
 use common::shell;
 use nix::unistd::geteuid;
-use nixbox_supervisor::{Account, Ending, Foreground, View};
+use nixbox_supervisor::{Account, Bind, Ending, Foreground, View};
 
 fn said(ending: &Ending) -> &str {
     std::str::from_utf8(&ending.output.stdout).unwrap()
@@ -50,7 +50,7 @@ fn a_view_is_seen_by_the_command_alone() {
         std::fs::write(dir.join("f"), text).unwrap();
     }
     let script = format!("cat f; pwd; cat {0}/f; echo changed >{0}/f", at.display());
-    let view = Some(View { shown: shown.clone(), at: at.clone() });
+    let view = Some(View { shown: shown.clone(), at: at.clone(), binds: Vec::new() });
     let ended = Foreground { view, cwd: at.clone(), ..shell(&script) }.run().unwrap();
     if let Some(why) = ended.without_view {
         // Somebody who may not mount works where the view really is, and the hidden folder stays as it is all the same.
@@ -68,7 +68,7 @@ fn a_view_that_cannot_be_made_leaves_the_hidden_folder_alone() {
     let folder = tempfile::tempdir().unwrap();
     let (shown, at) = (folder.path().join("shown"), folder.path().join("gone"));
     std::fs::create_dir_all(shown.join("sub")).unwrap();
-    let view = Some(View { shown: shown.clone(), at: at.clone() });
+    let view = Some(View { shown: shown.clone(), at: at.clone(), binds: Vec::new() });
     let ended = Foreground { view, cwd: at.join("sub"), ..shell("pwd") }.run().unwrap();
     assert!(ended.without_view.is_some());
     assert_eq!(said(&ended), format!("{}\n", shown.join("sub").display()));
@@ -88,4 +88,29 @@ fn it_can_be_somebody_else() {
     let user = Account::named("4321:1234").unwrap();
     let ended = Foreground { user, ..shell("id -u; id -g") }.run().unwrap();
     assert_eq!(said(&ended), "4321\n1234\n");
+}
+
+#[test]
+fn what_is_bound_is_what_really_lies_there() {
+    let folder = tempfile::tempdir().unwrap();
+    let [shown, at, other] = ["shown", "at", "other"].map(|name| folder.path().join(name));
+    for (dir, text) in [(&shown, "view"), (&at, "real"), (&other, "other")] {
+        std::fs::create_dir_all(dir.join("in")).unwrap();
+        std::fs::write(dir.join("f"), text).unwrap();
+    }
+    let bind = |from: &std::path::Path, to: &str, read_only| Bind { from: from.into(), at: at.join(to), read_only };
+    // The second is what the view hides.
+    let binds = vec![bind(&other, "in", true), bind(&at.join("f"), "f", false)];
+    let view = |binds| Some(View { shown: shown.clone(), at: at.clone(), binds });
+    let script = "cat in/f f; echo x >in/f || echo no; echo new >f";
+    match (Foreground { view: view(binds), cwd: at.clone(), ..shell(script) }).run() {
+        // Who may not mount runs nothing, because it would be something else than was asked for.
+        Err(error) => return assert_eq!((geteuid().is_root(), error.kind()), (false, io::ErrorKind::Unsupported)),
+        Ok(ended) => assert_eq!(said(&ended), "otherrealno\n"),
+    }
+    let read = |dir: &std::path::Path| std::fs::read_to_string(dir.join("f")).unwrap();
+    assert_eq!((read(&other), read(&at), read(&shown)), ("other".into(), "new\n".into(), "view".into()));
+    let binds = vec![bind(&other, "nowhere", false)];
+    let error = Foreground { view: view(binds), cwd: at.clone(), ..shell("true") }.run().unwrap_err();
+    assert_eq!(error.kind(), io::ErrorKind::Unsupported);
 }

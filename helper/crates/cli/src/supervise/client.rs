@@ -8,13 +8,17 @@ use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nixbox_config::Project;
 use nixbox_control::{decode, encode};
 use nixbox_report::{Failure, Report, codes};
 use nixbox_state::Process;
-use nixbox_supervisor::Handle;
+use nixbox_supervisor::{Handle, Placement, Sink, Spec, Supervisor};
 
 use super::message::{Answer, Done, Order, UnitStatus};
 use super::places::Places;
+use super::plan::helper;
+use super::waiting::not_started;
+use crate::context::Context;
 
 const PATIENCE: Duration = Duration::from_secs(10);
 /// Between its lock and its socket.
@@ -41,6 +45,33 @@ impl Client {
             }
             if told.is_none() || Instant::now() > until {
                 return None;
+            }
+            std::thread::sleep(RETRY);
+        }
+    }
+
+    /// One that stays when we end is begun where nobody does. `reloads`: it follows the configuration.
+    pub fn find_or_begin(project: &Project, reloads: bool, context: &Context) -> Result<Self, Report> {
+        let places = Places::of(project);
+        if let Some(client) = Self::find(&places) {
+            return Ok(client);
+        }
+        places.prepare()?;
+        let spec = Spec::new(helper()?)
+            .args(["supervise"])
+            .args((!reloads).then_some("--no-reload"))
+            .args(context.forwarded(project)?)
+            .placement(Placement::Detached)
+            .output(Sink::Append(places.log.clone()));
+        Supervisor::new(&[])?.start(spec)?;
+        // It comes, or another one was first; either way there will be one.
+        let until = Instant::now() + PATIENCE;
+        loop {
+            if let Some(client) = Self::find(&places) {
+                return Ok(client);
+            }
+            if Instant::now() > until {
+                return Err(not_started(&places).into());
             }
             std::thread::sleep(RETRY);
         }

@@ -148,6 +148,7 @@ impl Make<'_> {
             health: None,
             grace: GRACE,
             log: Some(log(served.paths.log.clone(), nixbox_config::LogLimits::default())),
+            apart: false,
             version: mark(format!("{remote:?} {:?}", self.project.log_level).as_bytes()),
         }
     }
@@ -176,6 +177,7 @@ impl Make<'_> {
             }),
             grace: GRACE,
             log: Some(log(instance.paths.log.clone(), nixbox_config::LogLimits::default())),
+            apart: false,
             version: mark(format!("{declared:?} {remote:?} {:?}", self.project.log_level).as_bytes()),
         }
     }
@@ -201,6 +203,7 @@ impl Make<'_> {
             }),
             grace: GRACE,
             log: Some(log(job.log.clone(), job.log_limits)),
+            apart: false,
             version: mark(format!("{job:?}").as_bytes()),
         }
     }

@@ -42,9 +42,11 @@ impl Recorded {
         Some(found)
     }
 
-    /// Ends what runs and nobody keeps up any more. Owners are found by their locks; jobs have none.
+    /// Ends what runs and nobody keeps up any more. Owners are found by their locks; commands have none.
     pub fn end_orphans(&self, project: &Project) -> Vec<String> {
-        let orphans = self.units.values().filter(|unit| !project.instances.contains_key(&unit.name));
+        // The unit of a made instance is not its owner, but a command that has one.
+        let is_owner = |name: &str| project.instances.get(name).is_some_and(|instance| instance.made.is_none());
+        let orphans = self.units.values().filter(|unit| !is_owner(&unit.name));
         let orphans = orphans.filter_map(|unit| Some((unit.name.clone(), unit.process().filter(Process::is_alive)?)));
         orphans.map(|(name, process)| (name, end_tree(process)).0).collect()
     }

@@ -10,7 +10,8 @@ use nixbox_config::env::prefix;
 use nixbox_config::{Engine, Instance, Project};
 use nixbox_control::Status;
 use nixbox_report::{Failure, Report, codes};
-use nixbox_supervisor::{Account, Ending, Foreground, Outlet, View};
+use nixbox_state::Process;
+use nixbox_supervisor::{Account, Bind, Ending, Foreground, Outlet, View};
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -82,7 +83,7 @@ pub struct Answer {
 }
 
 /// All that is not the command's own end.
-const FAILED: u8 = 125;
+pub const FAILED: u8 = 125;
 
 pub fn run(args: Args, context: &Context) -> Result<u8, Report> {
     ended(exec(args, context), context)
@@ -113,6 +114,8 @@ fn exec(args: Args, context: &Context) -> Result<u8, Report> {
         user: args.user,
         stdin: None,
         is_recorded: true,
+        binds: Vec::new(),
+        spares: None,
     };
     inside.run(args.interactive, outlet, args.timeout.filter(|limit| *limit > 0.0), false, context)
 }
@@ -129,6 +132,10 @@ pub struct Inside<'p> {
     /// The file that it reads.
     pub stdin: Option<PathBuf>,
     pub is_recorded: bool,
+    /// What it sees of the machine in or beside the instance.
+    pub binds: Vec<Bind>,
+    /// The one child of this process that is not the command's.
+    pub spares: Option<Process>,
 }
 
 impl Inside<'_> {
@@ -170,8 +177,9 @@ impl Inside<'_> {
         leaves_nothing: bool,
     ) -> Result<(Foreground, Place), Report> {
         let instance = self.instance;
-        let place = Place::of(instance)?;
+        let mut place = Place::of(instance)?;
         let cwd = place.folder(self.cwd.as_deref())?;
+        place.bind(&self.binds)?;
         let (program, rest) = self.command.split_first().ok_or_else(|| Failure::new(&codes::USAGE, "no command"))?;
         let foreground = Foreground {
             program: program.clone(),
@@ -184,6 +192,7 @@ impl Inside<'_> {
             outlet,
             limit: limit.map(Duration::from_secs_f64),
             leaves_nothing,
+            spares: self.spares,
         };
         Ok((foreground, place))
     }
@@ -211,6 +220,25 @@ impl Inside<'_> {
         leaves_nothing: bool,
         context: &Context,
     ) -> Result<u8, Report> {
+        let answer = self.carry_out(input, outlet, limit, leaves_nothing, context)?;
+        let code = answer.exit_code;
+        match (answer.timed_out, limit) {
+            _ if outlet == Outlet::Captured => context.output.json(answer)?,
+            (true, Some(limit)) => return Err(timed_out(&self.command, limit).into()),
+            _ => {}
+        }
+        Ok(code)
+    }
+
+    /// Its output is in the answer where that is the outlet.
+    pub fn carry_out(
+        &self,
+        input: bool,
+        outlet: Outlet,
+        limit: Option<f64>,
+        leaves_nothing: bool,
+        context: &Context,
+    ) -> Result<Answer, Report> {
         let (foreground, place) = self.foreground(input, outlet, limit, leaves_nothing)?;
         let call = self.call(&foreground.cwd, context)?;
         let id = call.as_ref().map(Call::id);
@@ -220,16 +248,7 @@ impl Inside<'_> {
                     context.output.warn(without_view(&place, why));
                 }
                 recorded(call, &ending, context);
-                if outlet == Outlet::Captured {
-                    context.output.json(answer(self.instance, self.words(), &ending, &place, id))?;
-                }
-                match (ending.timed_out, limit) {
-                    (true, Some(limit)) if outlet != Outlet::Captured => {
-                        Err(timed_out(&foreground.program, limit).into())
-                    }
-                    (true, _) => Ok(FAILED),
-                    (false, _) => Ok(ending.code()),
-                }
+                Ok(answer(self.instance, self.words(), &ending, &place, id))
             }
             Err(error) => Err(failed(&foreground.program, &error, call, context).into()),
         }
@@ -290,8 +309,36 @@ impl Place {
         let Some(base) = &instance.base else { return Ok(Self { root: mount.clone(), mount, view: None }) };
         // As the kernel names it, which is what the command sees of itself.
         let root = base.path.canonicalize().unwrap_or_else(|_| base.path.clone());
-        let view = Some(View { shown: mount.clone(), at: root.clone() });
+        let view = Some(View { shown: mount.clone(), at: root.clone(), binds: Vec::new() });
         Ok(Self { mount, root, view })
+    }
+
+    /// What is bound is put where something of its kind is, so that nothing has to be made for it.
+    fn bind(&mut self, binds: &[Bind]) -> Result<(), Report> {
+        for bind in binds {
+            let bind = Bind { at: self.root.join(&bind.at), ..bind.clone() };
+            let there = match bind.at.strip_prefix(&self.root) {
+                Ok(below) => self.mount.join(below),
+                Err(_) => bind.at.clone(),
+            };
+            let is_folder = bind.from.is_dir();
+            if !there.exists() || there.is_dir() != is_folder {
+                let kind = if is_folder { "folder" } else { "file" };
+                return Err(Failure::new(&codes::RUN_BIND, format!("{} cannot be seen there", bind.from.display()))
+                    .why(format_args!("the command finds no {kind} at {}", bind.at.display()))
+                    .help(format!("name a {kind} that is there; it is hidden, and stays as it is"))
+                    .into());
+            }
+            match &mut self.view {
+                Some(view) => view.binds.push(bind),
+                None => {
+                    return Err(Failure::new(&codes::RUN_BIND, "nothing can be bound without a base")
+                        .help("give the instance a `base`")
+                        .into());
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Where to begin: as asked for, else where we are, if that is seen inside.
@@ -389,13 +436,17 @@ fn not_run(program: &OsString, error: &std::io::Error) -> Failure {
                 .why(error)
                 .help("make it so with `chmod +x`")
         }
+        ErrorKind::Unsupported => Failure::new(&codes::RUN_BIND, "what is bound cannot be shown to the command")
+            .why(error)
+            .help("it takes a mount namespace: run it as root, or leave out -v"),
         _ => Failure::new(&codes::EXEC_FAILED, format!("`{program}` could not be run"))
             .why(error)
             .help("--workdir names another folder to begin in"),
     }
 }
 
-fn timed_out(program: &OsString, limit: f64) -> Failure {
+pub fn timed_out(command: &[OsString], limit: f64) -> Failure {
+    let program = command.first().cloned().unwrap_or_default();
     Failure::new(&codes::EXEC_TIMED_OUT, format!("`{}` took longer than {limit} s", program.display()))
         .why("it was told to end, and killed where it did not")
         .help("give it longer with --timeout, or none")

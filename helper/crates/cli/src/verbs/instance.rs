@@ -1,5 +1,6 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use nixbox_config::{Instance, Project};
 use nixbox_report::{Failure, Report, codes};
@@ -7,12 +8,17 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::DONE;
+use crate::asking::Asked;
 use crate::context::{Context, here};
+use crate::made::{self, Work};
+use crate::presence::Presence;
 use crate::{owner_binary, presence, select};
 
-/// Change what an instance has on record of its surroundings
+/// Change what is on record of an instance, or remove one
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:\n  nixbox-helper instance relocate sandbox ../project-now")]
+#[command(
+    after_help = "Examples:\n  nixbox-helper instance relocate sandbox ../project-now\n  nixbox-helper instance rm run-4f7k2m"
+)]
 pub struct Args {
     #[command(subcommand)]
     pub what: What,
@@ -28,6 +34,29 @@ pub enum What {
         after_help = "Examples:\n  nixbox-helper instance relocate sandbox .\n  nixbox-helper instance relocate sandbox /srv/project --force"
     )]
     Relocate(Relocate),
+    /// Remove instances that `run` has made
+    ///
+    /// With all that they hold: files, values, tool calls and snapshots. One that holds changes is refused, and one that
+    /// runs. What the configuration declares is not removed here.
+    #[command(
+        after_help = "Examples:\n  nixbox-helper instance rm try\n  nixbox-helper instance rm try run-4f7k2m --force"
+    )]
+    Rm(Rm),
+}
+
+#[derive(Debug, clap::Args)]
+pub struct Rm {
+    /// The instances
+    #[arg(required = true)]
+    pub names: Vec<String>,
+    /// Drop what they hold
+    #[arg(long)]
+    pub force: bool,
+}
+
+#[derive(Serialize, JsonSchema)]
+pub struct Removed {
+    pub removed: Vec<String>,
 }
 
 #[derive(Debug, clap::Args)]
@@ -52,7 +81,62 @@ pub struct Relocated {
 }
 
 pub fn run(args: Args, context: &Context) -> Result<u8, Report> {
-    let What::Relocate(args) = args.what;
+    match args.what {
+        What::Relocate(args) => relocate(args, context),
+        What::Rm(args) => remove(args, context),
+    }
+}
+
+fn remove(args: Rm, context: &Context) -> Result<u8, Report> {
+    let project = context.project()?;
+    let instances = select::any_of(&project, &args.names)?;
+    let (mut answer, mut failures) = (Removed { removed: Vec::new() }, Vec::new());
+    for instance in instances {
+        match remove_one(instance, &project, args.force, context) {
+            Ok(()) => {
+                context.output.note(format!("{}: removed", instance.name));
+                answer.removed.push(instance.name.clone());
+            }
+            Err(report) => failures.extend(report.failures),
+        }
+    }
+    if !failures.is_empty() {
+        return Err(failures.into());
+    }
+    if context.output.json {
+        context.output.json(answer)?;
+    }
+    Ok(DONE)
+}
+
+fn remove_one(instance: &Instance, project: &Project, force: bool, context: &Context) -> Result<(), Report> {
+    let name = &instance.name;
+    if instance.made.is_none() {
+        return Err(Failure::new(&codes::INSTANCE_DECLARED, format!("`{name}` is declared"))
+            .why(format_args!("{} has a table for it", project.file.display()))
+            .help("take that out first; its database is yours to delete then")
+            .into());
+    }
+    match presence::presence(instance, Duration::from_secs(2))? {
+        Presence::Nobody => {}
+        Presence::Silent(holder) => return Err(presence::silent(name, holder.as_ref()).into()),
+        Presence::Here(status) => {
+            return Err(Failure::new(&codes::OWNER_HELD, format!("`{name}` is running"))
+                .why(format_args!("process {} serves it", status.pid))
+                .help(format!("stop it first: `nixbox-helper stop {name}`"))
+                .into());
+        }
+    }
+    if !force {
+        let work = Work::of(&Asked::of(instance, context.forwarded(project)?))?;
+        if !work.is_nothing() {
+            return Err(work.in_the_way(instance).into());
+        }
+    }
+    made::remove(project, instance)
+}
+
+fn relocate(args: Relocate, context: &Context) -> Result<u8, Report> {
     let project = context.project()?;
     let instance = select::one(&project, Some(args.name.as_str()))?;
     let dir = here()?.join(&args.dir);

@@ -63,6 +63,8 @@ fn job(args: &Args, context: &Context) -> Result<u8, Report> {
         user: job.user.clone(),
         stdin: if args.probe { None } else { job.stdin.clone() },
         is_recorded: !args.probe,
+        binds: Vec::new(),
+        spares: None,
     };
     match &job.watch {
         Some(watch) if !args.probe => Watched { inside, job, watch, notices: args.notices.clone() }.run(context),

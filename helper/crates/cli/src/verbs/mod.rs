@@ -42,6 +42,7 @@ pub mod rekey;
 pub mod remote;
 pub mod render;
 pub mod restart;
+pub mod run;
 pub mod schema;
 pub mod serve;
 pub mod snapshot;
@@ -71,6 +72,7 @@ pub const DONE: u8 = 0;
 pub fn run(verb: Verb, context: &Context) -> Result<u8, Report> {
     match verb {
         Verb::Exec(args) => exec::run(args, context),
+        Verb::Run(args) => run::run(args, context),
         Verb::Init(args) => init::run(args, context),
         Verb::Serve(args) => serve::run(args, context),
         Verb::Env(args) => env::run(args, context),

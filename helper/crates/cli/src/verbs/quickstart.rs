@@ -126,6 +126,7 @@ fn tell(
         health: None,
         grace: GRACE,
         log: None,
+        apart: false,
         version: String::new(),
     };
     session.mute();

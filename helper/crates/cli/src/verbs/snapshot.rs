@@ -1,5 +1,6 @@
 use std::process::{Command, Stdio};
 
+use nixbox_config::{Instance, Project};
 use nixbox_control::{Request, SnapshotRequest};
 use nixbox_report::{Failure, Report, codes};
 use schemars::JsonSchema;
@@ -15,7 +16,7 @@ use crate::{owner_binary, presence, times};
 /// What an instance was, and how to go back to it
 ///
 /// A snapshot is a whole database. One is made by itself before what was changed in an instance gives way: to what a
-/// remote has, or to a snapshot. The last five are kept.
+/// remote has, or to a snapshot; and by `run --checkpoint`. The last five are kept.
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Examples:\n  nixbox-helper snapshot ls\n  nixbox-helper snapshot restore 20261121T054312Z -i notes"
@@ -60,7 +61,7 @@ pub struct Snapshot {
     pub id: String,
     /// RFC 3339
     pub at: String,
-    /// What it was made before: `sync`, `enable`, `disable`, `take` or `restore`
+    /// What it was made before: `sync`, `enable`, `disable`, `take`, `restore` or `run`
     pub before: String,
     pub bytes: u64,
     /// A whole database
@@ -77,7 +78,7 @@ pub struct Restored {
 }
 
 #[derive(Deserialize)]
-struct Told {
+pub struct Told {
     restored: String,
     at: u64,
     kept: String,
@@ -116,18 +117,7 @@ fn list(asked: &Asked, output: &Output) -> Result<(), Report> {
 fn restore(which: &Which, id: &str, context: &Context) -> Result<(), Report> {
     let project = context.project()?;
     let instance = crate::select::one(&project, which.instance.as_deref())?;
-    let mut command = Command::new(owner_binary::find()?);
-    command.arg("restore").arg(&instance.name).args(context.forwarded(&project)?).arg("--").arg(id);
-    let ended = command
-        .stdin(Stdio::null())
-        .output()
-        .map_err(|error| Failure::new(&codes::OWNER_MISSING, "nixbox-owner cannot be run").why(error))?;
-    if !ended.status.success() {
-        let said = String::from_utf8_lossy(&ended.stderr);
-        return Err(presence::owner_failed(&instance.name, ended.status.code(), &said));
-    }
-    let told: Told = serde_json::from_slice(&ended.stdout)
-        .map_err(|error| Failure::new(&codes::UNEXPECTED, "nixbox-owner's answer was not understood").why(error))?;
+    let told = go_back(&project, instance, id, context)?;
     if context.output.json {
         let Told { restored, kept, .. } = told;
         return context.output.json(Restored { instance: instance.name.clone(), restored, kept });
@@ -137,4 +127,31 @@ fn restore(which: &Which, id: &str, context: &Context) -> Result<(), Report> {
         .output
         .note(format!("{}: as it was at {at}; what it was until now is snapshot {}", instance.name, told.kept));
     Ok(())
+}
+
+/// Nobody may serve the instance meanwhile.
+pub fn go_back(project: &Project, instance: &Instance, id: &str, context: &Context) -> Result<Told, Report> {
+    let mut command = Command::new(owner_binary::find()?);
+    command.arg("restore").arg(&instance.name).args(context.forwarded(project)?).arg("--").arg(id);
+    let ended = command
+        .stdin(Stdio::null())
+        .output()
+        .map_err(|error| Failure::new(&codes::OWNER_MISSING, "nixbox-owner cannot be run").why(error))?;
+    if !ended.status.success() {
+        let said = String::from_utf8_lossy(&ended.stderr);
+        return Err(presence::owner_failed(&instance.name, ended.status.code(), &said));
+    }
+    serde_json::from_slice(&ended.stdout)
+        .map_err(|error| Failure::new(&codes::UNEXPECTED, "nixbox-owner's answer was not understood").why(error).into())
+}
+
+/// Keeps what the instance is now, and answers by which id it can be had again.
+pub fn keep(asked: &Asked, before: &str) -> Result<String, Report> {
+    let mut id = None;
+    let request = SnapshotRequest::Keep { before: before.to_owned() };
+    asked.ask(&Request::Snapshot(request))?.lines(|kept: nixbox_control::Snapshot| {
+        id = Some(kept.id);
+        Ok(true)
+    })?;
+    id.ok_or_else(|| Failure::new(&codes::UNEXPECTED, "the owner did not say which snapshot it has made").into())
 }

@@ -73,7 +73,7 @@ pub fn run(args: Args, context: &Context) -> Result<u8, Report> {
     Ok(if args.exit_code && totals.all() > 0 { 1 } else { DONE })
 }
 
-fn summary(totals: &Totals, base: Option<&str>, some_paths: bool) -> String {
+pub fn summary(totals: &Totals, base: Option<&str>, some_paths: bool) -> String {
     if totals.all() == 0 {
         let there = if some_paths { " in these paths" } else { "" };
         return match base {

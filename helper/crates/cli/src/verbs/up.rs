@@ -10,7 +10,7 @@ use nixbox_config::{Instance, Project};
 use nixbox_control::Hosted;
 use nixbox_report::{Report, codes};
 use nixbox_state::{Holder, Lock, Process};
-use nixbox_supervisor::{Guarded, Handle, Placement, Sink, Spec, Supervisor, guard};
+use nixbox_supervisor::{Guarded, Handle, Supervisor, guard};
 
 use super::{DONE, ps};
 use crate::changes::{Changes, Place};
@@ -248,26 +248,8 @@ impl Up<'_> {
 
     /// A process of its own keeps them up.
     fn detached(self) -> Result<u8, Report> {
-        self.places.prepare()?;
-        let spec = Spec::new(supervise::helper()?)
-            .args(["supervise"])
-            .args((!self.reloads).then_some("--no-reload"))
-            .args(self.context.forwarded(self.project)?)
-            .placement(Placement::Detached)
-            .output(Sink::Append(self.places.log.clone()));
-        let mut supervisor = Supervisor::new(&[])?;
-        supervisor.start(spec)?;
-        // It comes, or another one was first; either way there will be one.
-        let until = Instant::now() + Duration::from_secs(10);
-        loop {
-            if let Some(client) = Client::find(&self.places) {
-                return self.by(&client, true);
-            }
-            if Instant::now() > until {
-                return Err(supervise::not_started(&self.places).into());
-            }
-            std::thread::sleep(Duration::from_millis(2));
-        }
+        let client = Client::find_or_begin(self.project, self.reloads, self.context)?;
+        self.by(&client, true)
     }
 
     /// Another process keeps them up, or is about to.

@@ -21,6 +21,7 @@ fn every_verb_explains_itself_with_examples() {
         "config show",
         "config schema",
         "instance relocate",
+        "instance rm",
         "kv get",
         "kv set",
         "kv list",

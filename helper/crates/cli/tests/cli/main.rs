@@ -23,6 +23,7 @@ mod lifecycle;
 mod readiness;
 mod reloading;
 mod reviewing;
+mod running;
 mod settling;
 mod starting;
 mod surfaces;

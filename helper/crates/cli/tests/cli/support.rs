@@ -158,7 +158,7 @@ impl Test {
 
 impl Drop for Test {
     fn drop(&mut self) {
-        if self.path("run").is_dir() {
+        if ["run", ".agentfs"].iter().any(|dir| self.path(dir).is_dir()) {
             let _ = self.command(helper()).args(["down", "--timeout", "5"]).output();
         }
         // An owner that was started with other options than the file's is not found that way.
@@ -277,7 +277,7 @@ impl Running {
         let code = child.wait().unwrap().code();
         let read = |from: Option<&mut dyn Read>| {
             let mut text = String::new();
-            from.unwrap().read_to_string(&mut text).unwrap();
+            from.map(|from| from.read_to_string(&mut text).unwrap());
             text
         };
         let stdout = read(child.stdout.as_mut().map(|out| out as &mut dyn Read));

@@ -31,7 +31,10 @@ pub fn exports(
         ("AGENTFS_LOG_LEVEL".to_owned(), project.log_level.to_string()),
     ]);
     let main = project.instance(only);
-    for instance in project.enabled().filter(|instance| only.is_none_or(|name| name == instance.name)) {
+    // A made one has variables where it is the only one, or the one that is meant.
+    let main_made = main.filter(|main| main.made.is_some());
+    let declared = project.enabled().filter(|instance| only.is_none_or(|name| name == instance.name));
+    for instance in declared.chain(main_made) {
         let addresses = addresses(instance, &recorded);
         let prefix = prefix(&instance.name);
         let is_main = main.is_some_and(|main| main.name == instance.name);

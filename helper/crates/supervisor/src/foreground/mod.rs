@@ -17,11 +17,12 @@ use std::process::ExitStatus;
 use std::time::Duration;
 
 use nix::sys::signal::Signal;
+use nixbox_state::Process;
 
 pub use self::captured::{Captured, MOST};
 pub use self::relay::PASSED_ON;
 pub use self::user::Account;
-pub use self::view::View;
+pub use self::view::{Bind, View};
 
 /// What to run, and what it finds there.
 #[derive(Debug, Clone)]
@@ -42,6 +43,8 @@ pub struct Foreground {
     pub limit: Option<Duration>,
     /// When it has ended, what it has started ends as well, under the same condition.
     pub leaves_nothing: bool,
+    /// A child of this process that is none of the command's, and stays with all below it.
+    pub spares: Option<Process>,
 }
 
 /// Where the command's output goes.

@@ -10,6 +10,7 @@ use nix::libc;
 use nix::poll::{PollFd, PollFlags, poll};
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
+use nixbox_state::Process;
 
 use super::start::{Started, start};
 use super::terminal::{Raw, Terminal};
@@ -54,6 +55,7 @@ pub(super) fn run(what: &Foreground, recall: Option<BorrowedFd<'_>>) -> io::Resu
             leaves_nothing: what.leaves_nothing,
             recall,
             told: None,
+            spares: what.spares,
         };
         let ended = relay.attend(started, began);
         drop(raw);
@@ -72,6 +74,7 @@ struct Relay<'r> {
     leaves_nothing: bool,
     recall: Option<BorrowedFd<'r>>,
     told: Option<Signal>,
+    spares: Option<Process>,
 }
 
 /// What a command ends for, unless it has something else in mind.
@@ -127,8 +130,8 @@ impl Relay<'_> {
         }
         let status = started.child.wait()?;
         match (timed_out, self.leaves_nothing) {
-            (true, _) => descendants::clear(Duration::ZERO),
-            (false, true) => descendants::clear(LEFT_BEHIND),
+            (true, _) => descendants::clear(Duration::ZERO, self.spares),
+            (false, true) => descendants::clear(LEFT_BEHIND, self.spares),
             (false, false) => {}
         }
         // What it said last.

@@ -34,6 +34,10 @@ const IN_PLACE: u8 = b'p';
 pub(super) fn start(what: &Foreground) -> io::Result<Started> {
     let Some(view) = &what.view else { return attempt(what, None, &what.cwd).map_err(Failed::into) };
     match attempt(what, Some(view.prepare()?), &what.cwd) {
+        // What is bound was asked for; without it the command would work on something else.
+        Err(Failed { at: Stage::View, error }) if !view.binds.is_empty() => {
+            Err(io::Error::new(io::ErrorKind::Unsupported, error))
+        }
         Err(Failed { at: Stage::View, error }) => {
             // The same folder, where it really is: never the one that the view would have hidden.
             let really = match what.cwd.strip_prefix(&view.at) {

@@ -82,7 +82,7 @@ impl Roster {
         let mut taken = Taken::default();
         if whole {
             for member in self.members.iter_mut().filter(|member| member.is_there()) {
-                if !known(&member.unit.name) {
+                if !known(&member.unit.name) && !member.unit.apart {
                     taken.removed.push(member.unit.name.clone());
                     member.leave(None);
                     member.goes = true;

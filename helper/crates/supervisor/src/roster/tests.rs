@@ -20,6 +20,7 @@ fn unit(name: &str, needs: &[(&str, Condition, bool)]) -> Unit {
         health: None,
         grace: GRACE,
         log: None,
+        apart: false,
         version: String::new(),
     }
 }
@@ -269,4 +270,14 @@ fn nothing_starts_in_what_is_about_to_stop() {
     assert_eq!(stage.orders(), ["+box"]);
     stage.ready("box");
     assert_eq!(stage.orders(), ["+a", "+b"]);
+}
+
+#[test]
+fn what_is_in_no_plan_is_left_by_one_that_says_all() {
+    let mut stage = Stage::new(vec![unit("planned", &[])]);
+    stage.roster.take(vec![Unit { apart: true, ..unit("one-off", &[]) }], false).unwrap();
+    stage.roster.want(&["one-off".into()], true).unwrap();
+    assert_eq!(stage.orders(), ["+planned", "+one-off"]);
+    let taken = stage.roster.take(vec![unit("other", &[])], true).unwrap();
+    assert_eq!((taken.removed, taken.added), (vec!["planned".to_owned()], vec!["other".to_owned()]));
 }

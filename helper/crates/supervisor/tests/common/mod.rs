@@ -16,5 +16,6 @@ pub fn shell(script: &str) -> Foreground {
         outlet: Outlet::Captured,
         limit: None,
         leaves_nothing: false,
+        spares: None,
     }
 }
