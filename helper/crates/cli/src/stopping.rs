@@ -19,6 +19,9 @@ use crate::recorded;
 /// A kill takes effect at once, but a process in the middle of disk writes goes when these are done.
 const AFTER_KILL: Duration = Duration::from_secs(10);
 
+const CLEARED: Duration = Duration::from_secs(2);
+const RETRY: Duration = Duration::from_millis(2);
+
 /// The lock in an instance's folder, as `Paths` names it.
 pub const LOCK_NAME: &str = "owner.lock";
 
@@ -69,7 +72,14 @@ pub fn stop(instance: &Instance, grace: Duration, keep: bool) -> Result<Outcome,
 
 /// As the lock says, or where that was deleted from under it, as its record does.
 fn owner(instance: &Instance) -> Option<Process> {
-    let locked = Lock::live_holder(&instance.paths.lock).map(|holder| holder.process);
+    let until = Instant::now() + CLEARED;
+    let locked = loop {
+        match Lock::live_holder(&instance.paths.lock) {
+            // Another verb, or who keeps the project up: no owner, and none to be ended for one.
+            Some(holder) if holder.clears && Instant::now() < until => std::thread::sleep(RETRY),
+            found => break found.filter(|holder| !holder.clears).map(|holder| holder.process),
+        }
+    };
     locked.or_else(|| recorded::owner(instance))
 }
 
@@ -124,7 +134,7 @@ pub fn clear(instance: &Instance) -> Result<bool, Report> {
         return Ok(false);
     }
     let folder = paths.lock.parent().is_some_and(|dir| dir.is_dir());
-    let me = Holder::me(now(), None)?;
+    let me = Holder::clearing(now())?;
     let lock = match folder.then(|| Lock::acquire(&paths.lock, &me)).transpose() {
         Ok(lock) => lock,
         // An owner has just come up: what is there is its own.

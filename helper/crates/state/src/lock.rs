@@ -20,6 +20,9 @@ pub struct Holder {
     /// The process with which it ends.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tied_to: Option<Process>,
+    /// It only takes away what another one has left, and is done in a moment.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub clears: bool,
 }
 
 impl Holder {
@@ -29,7 +32,18 @@ impl Holder {
             Ok(Some(_)) => Process::of(nix::unistd::getppid().as_raw())?,
             _ => None,
         };
-        Ok(Self { process: Process::current()?, since, socket: socket.map(Path::to_owned), tied_to: parent })
+        Ok(Self {
+            process: Process::current()?,
+            since,
+            socket: socket.map(Path::to_owned),
+            tied_to: parent,
+            clears: false,
+        })
+    }
+
+    /// This process, for as long as it takes to clear up.
+    pub fn clearing(since: u64) -> io::Result<Self> {
+        Ok(Self { clears: true, ..Self::me(since, None)? })
     }
 
     /// It was told to end, by the end of what it is tied to.

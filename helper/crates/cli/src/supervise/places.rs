@@ -1,4 +1,5 @@
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use nixbox_config::Project;
 use nixbox_report::{Failure, Report, codes};
@@ -6,6 +7,9 @@ use nixbox_state::{Holder, Lock, LockError};
 
 use crate::context::io_failure;
 use crate::presence::now;
+
+const CLEARED: Duration = Duration::from_secs(5);
+const RETRY: Duration = Duration::from_millis(2);
 
 /// Where whoever keeps a project up has its things. No instance's name begins with a dot.
 #[derive(Debug, Clone)]
@@ -52,9 +56,21 @@ impl Places {
 
     /// `None` where another process has it.
     pub fn lock(&self) -> Result<Option<Lock>, Report> {
+        let me = Holder::me(now(), Some(&self.socket))?;
+        let until = Instant::now() + CLEARED;
+        loop {
+            let lock = self.lock_as(&me)?;
+            // Who clears up after a killed one has it for a moment.
+            if lock.is_some() || !self.holder().is_some_and(|holder| holder.clears) || Instant::now() > until {
+                return Ok(lock);
+            }
+            std::thread::sleep(RETRY);
+        }
+    }
+
+    fn lock_as(&self, holder: &Holder) -> Result<Option<Lock>, Report> {
         self.prepare()?;
-        let holder = Holder::me(now(), Some(&self.socket))?;
-        match Lock::acquire(&self.lock, &holder) {
+        match Lock::acquire(&self.lock, holder) {
             Ok(lock) => Ok(Some(lock)),
             Err(LockError::Held(_)) => Ok(None),
             Err(LockError::Io { path, source }) => Err(io_failure("lock", &path, source)),
@@ -63,7 +79,9 @@ impl Places {
 
     /// What a killed one has left, where nobody has come after it.
     pub fn clear(&self) {
-        let Ok(Some(_lock)) = self.lock() else { return };
+        let Ok(Some(_lock)) = Holder::clearing(now()).map_err(Report::from).and_then(|me| self.lock_as(&me)) else {
+            return;
+        };
         for path in [&self.socket, &self.notices] {
             let _ = std::fs::remove_file(path);
         }

@@ -171,7 +171,7 @@ fn kept_up(places: &Places, names: &[String], grace: Duration, project: &Project
     let by_force = names.is_empty() && !matches!(asked, Ok(Some(_)));
     if by_force {
         // It does not answer, or was killed, and with it who looks after it.
-        if let Some(holder) = places.holder() {
+        if let Some(holder) = places.holder().filter(|holder| !holder.clears) {
             end_tree(holder.process);
         }
         if let Some(found) = Recorded::load(places) {

@@ -51,7 +51,7 @@ pub fn run(args: Args, context: &Context) -> Result<u8, Report> {
             // Somebody else keeps it up.
             (_, Some(instance)) => match presence::presence(instance, Duration::from_secs(2))? {
                 Presence::Here(_) | Presence::Silent(_) => {
-                    let holder = nixbox_state::Lock::live_holder(&instance.paths.lock);
+                    let holder = nixbox_state::Lock::live_holder(&instance.paths.lock).filter(|holder| !holder.clears);
                     let handle = holder.map(|holder| Handle::of(holder.process)).transpose()?.flatten();
                     handle.ok_or_else(|| presence::not_running(name))?.signal(args.signal)?;
                 }

@@ -139,3 +139,20 @@ fn an_owner_in_the_way_is_named_and_not_taken_for_a_dead_mount() {
     kill(Pid::from_raw(pid), Signal::SIGTERM).unwrap();
     until("it is gone", || !alive(pid));
 }
+
+/// Several may clear up after a killed one at the same time, and none of them is an owner.
+#[test]
+fn who_clears_up_is_not_ended_for_an_owner() {
+    let test = Test::bare(&["a"]);
+    test.run("init").success();
+    let path = test.path(".agentfs/a.d/owner.lock");
+    std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+    let lock = nixbox_state::Lock::acquire(&path, &nixbox_state::Holder::clearing(1).unwrap()).unwrap();
+    let waits = test.spawn("down");
+    std::thread::sleep(std::time::Duration::from_millis(300));
+    drop(lock);
+    // This very process would have been told to end.
+    let done = waits.finish();
+    assert_eq!(done.code, Some(0), "{}", done.stderr);
+    assert!(done.stderr.contains("nothing was running"), "{}", done.stderr);
+}
