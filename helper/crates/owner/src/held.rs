@@ -134,7 +134,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let instance = instance(dir.path());
         let dead = Process { pid: i32::MAX, start_time: 1 };
-        let dead = Holder { process: dead, since: 1, socket: Some("/s".into()), tied_to: None };
+        let dead = Holder { process: dead, since: 1, socket: Some("/s".into()), tied_to: None, clears: false };
         std::fs::write(&instance.paths.lock, serde_json::to_vec(&dead).unwrap()).unwrap();
         take(&instance, 2_000, Some(Path::new("/s"))).unwrap();
     }
