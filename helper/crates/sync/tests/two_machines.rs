@@ -328,8 +328,8 @@ fn whatever_happens_on_the_way_nothing_is_lost() {
     ];
     let (mut failed, mut lost) = (0, 0);
     for round in 0..40u64 {
-        a.write(&format!("/a-{}", round % 7), &vec![round as u8; random.below(30_000) as usize]);
-        b.write(&format!("/b-{}", round % 5), &vec![round as u8; random.below(30_000) as usize]);
+        a.write(&format!("/a-{}", round % 7), vec![round as u8; random.below(30_000) as usize]);
+        b.write(&format!("/b-{}", round % 5), vec![round as u8; random.below(30_000) as usize]);
         let (ours, theirs) = (a.tree(), b.tree());
         let fates: Vec<_> = (0..5).map(|_| faults[random.below(faults.len() as u64) as usize].clone()).collect();
         let lost_before = fates.iter().filter(|fate| matches!(fate, Fate::AnswerLost | Fate::AnswerCut)).count();

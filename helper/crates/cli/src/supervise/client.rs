@@ -32,8 +32,26 @@ pub struct Client {
 }
 
 impl Client {
-    /// `None` where nobody does.
-    pub fn find(places: &Places) -> Option<Self> {
+    /// And how all is now. `None` where nobody does. One that was killed just now may still take a connection, and says
+    /// nothing any more.
+    pub fn reach(places: &Places) -> Result<Option<(Self, Follow)>, Report> {
+        let until = Instant::now() + COMING;
+        loop {
+            let Some(client) = Self::find(places) else { return Ok(None) };
+            match client.follow()? {
+                Some(follow) => return Ok(Some((client, follow))),
+                None if Instant::now() > until => return Err(silent(&ErrorKind::UnexpectedEof.into()).into()),
+                None => std::thread::sleep(RETRY),
+            }
+        }
+    }
+
+    /// For who has nothing to ask where nobody does.
+    pub fn needed(places: &Places) -> Result<(Self, Follow), Report> {
+        Self::reach(places)?.ok_or_else(|| not_running().into())
+    }
+
+    fn find(places: &Places) -> Option<Self> {
         let until = Instant::now() + COMING;
         loop {
             // Of another environment it is known by its lock.
@@ -51,10 +69,10 @@ impl Client {
     }
 
     /// One that stays when we end is begun where nobody does. `reloads`: it follows the configuration.
-    pub fn find_or_begin(project: &Project, reloads: bool, context: &Context) -> Result<Self, Report> {
+    pub fn reach_or_begin(project: &Project, reloads: bool, context: &Context) -> Result<(Self, Follow), Report> {
         let places = Places::of(project);
-        if let Some(client) = Self::find(&places) {
-            return Ok(client);
+        if let Some(found) = Self::reach(&places)? {
+            return Ok(found);
         }
         places.prepare()?;
         let spec = Spec::new(helper()?)
@@ -67,8 +85,8 @@ impl Client {
         // It comes, or another one was first; either way there will be one.
         let until = Instant::now() + PATIENCE;
         loop {
-            if let Some(client) = Self::find(&places) {
-                return Ok(client);
+            if let Some(found) = Self::reach(&places)? {
+                return Ok(found);
             }
             if Instant::now() > until {
                 return Err(not_started(&places).into());
@@ -84,7 +102,10 @@ impl Client {
 
     /// Has it carried out. With `follow`, that has heard of it when this returns.
     pub fn order(&self, order: &Order, follow: &mut Follow) -> Result<Done, Report> {
-        let mut stream = self.say(order)?;
+        let mut stream = self.say(order).map_err(|error| match is_over(&error) {
+            true => not_running(),
+            false => silent(&error),
+        })?;
         let mut line = Vec::new();
         stream.read_until(b'\n', &mut line).map_err(|error| silent(&error))?;
         match decode(&line) {
@@ -101,32 +122,36 @@ impl Client {
         }
     }
 
-    /// How all is now, and what changes.
-    pub fn follow(&self) -> Result<Follow, Report> {
-        let stream = self.say(&Order::Follow)?;
+    /// How all is now, and what changes. `None` when it has ended.
+    fn follow(&self) -> Result<Option<Follow>, Report> {
+        let stream = match self.say(&Order::Follow) {
+            Ok(stream) => stream,
+            Err(error) if is_over(&error) => return Ok(None),
+            Err(error) => return Err(silent(&error).into()),
+        };
         let mut follow = Follow { stream, line: Vec::new(), processes: Vec::new(), units: Vec::new(), orders: 0 };
         match follow.next(Some(Instant::now() + PATIENCE), None)? {
-            Heard::Changed(_) => Ok(follow),
+            Heard::Changed(_) => Ok(Some(follow)),
+            Heard::Over => Ok(None),
             _ => Err(silent(&ErrorKind::TimedOut.into()).into()),
         }
     }
 
-    fn say(&self, order: &Order) -> Result<BufReader<UnixStream>, Report> {
-        let asked = || {
-            let mut stream = UnixStream::connect(&self.socket)?;
-            stream.set_read_timeout(Some(PATIENCE))?;
-            stream.set_write_timeout(Some(PATIENCE))?;
-            stream.write_all(&encode(order))?;
-            Ok(BufReader::new(stream))
-        };
-        asked().map_err(|error: io::Error| match error.kind() {
-            ErrorKind::NotFound | ErrorKind::ConnectionRefused => not_running().into(),
-            _ => silent(&error).into(),
-        })
+    fn say(&self, order: &Order) -> io::Result<BufReader<UnixStream>> {
+        let mut stream = UnixStream::connect(&self.socket)?;
+        stream.set_read_timeout(Some(PATIENCE))?;
+        stream.set_write_timeout(Some(PATIENCE))?;
+        stream.write_all(&encode(order))?;
+        Ok(BufReader::new(stream))
     }
 }
 
-pub fn not_running() -> Failure {
+fn is_over(error: &io::Error) -> bool {
+    use ErrorKind::{BrokenPipe, ConnectionRefused, ConnectionReset, NotFound};
+    matches!(error.kind(), NotFound | ConnectionRefused | ConnectionReset | BrokenPipe)
+}
+
+fn not_running() -> Failure {
     Failure::new(&codes::SUPERVISOR_NOT_RUNNING, "nothing keeps this project up")
         .why("no `up` of it is running, here or detached")
         .help("start it with `nixbox-helper up`, or `up -d` to go on working here")
@@ -177,9 +202,7 @@ impl Follow {
                 Ok(0) => return Ok(Heard::Over),
                 Ok(_) if self.line.last() != Some(&b'\n') => return Ok(Heard::Over),
                 Ok(_) => {}
-                Err(error) if matches!(error.kind(), ErrorKind::ConnectionReset | ErrorKind::BrokenPipe) => {
-                    return Ok(Heard::Over);
-                }
+                Err(error) if is_over(&error) => return Ok(Heard::Over),
                 Err(error) => return Err(silent(&error).into()),
             }
             match decode(&std::mem::take(&mut self.line)) {

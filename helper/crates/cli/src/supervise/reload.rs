@@ -74,8 +74,7 @@ impl Reload {
         }
         let choice = Choice::of(&project, &[])?;
         // It has ended meanwhile: there is nothing to reload.
-        let Some(client) = Client::find(&Places::of(&self.before)) else { return Ok(()) };
-        let mut follow = client.follow()?;
+        let Some((client, mut follow)) = Client::reach(&Places::of(&self.before))? else { return Ok(()) };
         let elsewhere = elsewhere(&choice, &follow.units)?;
         let units = units(&choice, &elsewhere, &project, &self.context)?;
         client.order(&Order::Reload { units }, &mut follow)?;
@@ -101,9 +100,7 @@ impl Reload {
 
     /// To those who follow what becomes of the units; whoever has ended meanwhile has nobody to tell.
     fn say(&self, text: String) {
-        if let Some(client) = Client::find(&Places::of(&self.before))
-            && let Ok(mut follow) = client.follow()
-        {
+        if let Ok(Some((client, mut follow))) = Client::reach(&Places::of(&self.before)) {
             let _ = client.order(&Order::Say { text }, &mut follow);
         }
     }

@@ -101,10 +101,6 @@ pub fn late(unit: &UnitStatus, instance: Option<&Instance>) -> Report {
     }
 }
 
-pub fn not_running() -> Failure {
-    super::client::not_running()
-}
-
 pub fn job_not_running(name: &str) -> Failure {
     Failure::new(&codes::UNIT_NOT_RUNNING, format!("job `{name}` does not run"))
         .why("nothing keeps this project's jobs up")

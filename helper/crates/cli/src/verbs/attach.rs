@@ -2,7 +2,7 @@ use nixbox_report::Report;
 
 use super::{DONE, logs};
 use crate::context::Context;
-use crate::supervise::{self, Client, Places};
+use crate::supervise::{Client, Places};
 use crate::view::{self, Left};
 
 /// Return to what `up -d` has left running
@@ -15,12 +15,11 @@ pub struct Args {}
 
 pub fn run(_: Args, context: &Context) -> Result<u8, Report> {
     let project = context.project()?;
-    let client = Client::find(&Places::of(&project)).ok_or_else(supervise::not_running)?;
+    let (client, mut follow) = Client::needed(&Places::of(&project))?;
     if !view::is_possible(&context.output) {
         let args = logs::Args { names: Vec::new(), follow: true, tail: Some(0), since: None, timestamps: false };
         return logs::run(args, context);
     }
-    let mut follow = client.follow()?;
     if view::show(&client, &mut follow, &project, "leave")? == Left::Over {
         context.output.note("all has ended");
     }

@@ -197,8 +197,7 @@ fn is_gone(places: &Places) -> bool {
 }
 
 fn ask(places: &Places, names: &[String], grace: Duration, until: Instant) -> Result<Option<Vec<UnitStatus>>, Report> {
-    let Some(client) = Client::find(places) else { return Ok(None) };
-    let mut follow = client.follow()?;
+    let Some((client, mut follow)) = Client::reach(places)? else { return Ok(None) };
     let known: Vec<_> = names.iter().filter(|name| follow.unit(name).is_some()).cloned().collect();
     if known.is_empty() && !names.is_empty() {
         return Ok(None);

@@ -40,11 +40,10 @@ fn signal(word: &str) -> Result<Signal, String> {
 
 pub fn run(args: Args, context: &Context) -> Result<u8, Report> {
     let project = context.project()?;
-    let client = Client::find(&Places::of(&project));
-    let mut follow = client.as_ref().map(Client::follow).transpose()?;
+    let mut kept_up = Client::reach(&Places::of(&project))?;
     for name in &args.names {
-        let kept_up = client.as_ref().zip(follow.as_mut()).filter(|(_, follow)| follow.unit(name).is_some());
-        match (kept_up, project.instances.get(name)) {
+        let by_another = kept_up.as_mut().filter(|(_, follow)| follow.unit(name).is_some());
+        match (by_another, project.instances.get(name)) {
             (Some((client, follow)), _) => {
                 client.order(&Order::Signal { name: name.clone(), signal: args.signal as i32 }, follow)?;
             }

@@ -30,8 +30,7 @@ pub fn run(args: Args, context: &Context) -> Result<u8, Report> {
 
 pub fn change(names: Vec<String>, is_paused: bool, context: &Context) -> Result<u8, Report> {
     let project = context.project()?;
-    let client = Client::find(&Places::of(&project)).ok_or_else(supervise::not_running)?;
-    let mut follow = client.follow()?;
+    let (client, mut follow) = Client::needed(&Places::of(&project))?;
     for name in &names {
         if follow.unit(name).is_none_or(|unit| unit.pid.is_none()) {
             return Err(match project.instances.contains_key(name) || project.jobs.contains_key(name) {

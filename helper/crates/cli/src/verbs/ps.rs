@@ -186,7 +186,7 @@ fn chosen<'p>(project: &'p Project, names: &[String]) -> Result<Selected<'p>, Re
 pub fn known(project: &Project) -> Vec<UnitStatus> {
     let places = Places::of(project);
     // One that is kept up and cannot be asked is on record.
-    let asked = Client::find(&places).and_then(|client| client.follow().ok()).map(|follow| follow.units);
+    let asked = Client::reach(&places).ok().flatten().map(|(_, follow)| follow.units);
     let recorded = || Recorded::load(&places).map(|found| found.units.into_values().collect());
     asked.or_else(recorded).unwrap_or_default()
 }

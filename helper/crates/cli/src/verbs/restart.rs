@@ -33,8 +33,7 @@ pub struct Answered {
 
 pub fn run(args: Args, context: &Context) -> Result<u8, Report> {
     let project = context.project()?;
-    let client = Client::find(&Places::of(&project)).ok_or_else(supervise::not_running)?;
-    let mut follow = client.follow()?;
+    let (client, mut follow) = Client::needed(&Places::of(&project))?;
     let starts: Vec<_> = follow.units.iter().map(|unit| (unit.name.clone(), unit.starts)).collect();
     let grace_ms = args.timeout.map(|seconds| Duration::from_secs_f64(seconds).as_millis() as u64);
     let names = client.order(&Order::Restart { names: args.names, grace_ms }, &mut follow)?.names;

@@ -30,8 +30,7 @@ pub struct Answered {
 pub fn run(args: Args, context: &Context) -> Result<u8, Report> {
     let project = context.project()?;
     let choice = Choice::of(&project, &args.names)?;
-    let client = Client::find(&Places::of(&project)).ok_or_else(supervise::not_running)?;
-    let mut follow = client.follow()?;
+    let (client, mut follow) = Client::needed(&Places::of(&project))?;
     let ready: Vec<_> =
         follow.units.iter().filter(|unit| unit.state == State::Ready).map(|unit| unit.name.clone()).collect();
     let starts: Vec<_> = follow.units.iter().map(|unit| (unit.name.clone(), unit.starts)).collect();

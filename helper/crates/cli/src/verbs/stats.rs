@@ -54,8 +54,7 @@ pub fn run(args: Args, context: &Context) -> Result<u8, Report> {
     {
         return Err(supervise::unknown(&project, name).into());
     }
-    let client = Client::find(&Places::of(&project)).ok_or_else(supervise::not_running)?;
-    let mut follow = client.follow()?;
+    let (_, mut follow) = Client::needed(&Places::of(&project))?;
     let mut usage = Usage::default();
     usage.look(&follow.units);
     loop {

@@ -27,7 +27,7 @@ fn lock(places: &Places) -> Result<Option<Lock>, Report> {
     let until = Instant::now() + CLEARED_UP;
     loop {
         let lock = places.lock()?;
-        if lock.is_some() || Client::find(places).is_some() || Instant::now() > until {
+        if lock.is_some() || Client::reach(places)?.is_some() || Instant::now() > until {
             return Ok(lock);
         }
     }

@@ -94,10 +94,21 @@ enum Settled {
 
 impl Up<'_> {
     fn run(self, detach: bool) -> Result<u8, Report> {
-        match Client::find(&self.places) {
-            Some(client) => self.by(&client, detach),
-            None if detach => self.detached(),
-            None => self.here(),
+        let until = Instant::now() + Duration::from_secs(10);
+        loop {
+            let other = match detach {
+                true => Some(Client::reach_or_begin(self.project, self.reloads, self.context)?),
+                false => Client::reach(&self.places)?,
+            };
+            if let Some(other) = other {
+                if let Some(code) = self.by(other, detach)? {
+                    return Ok(code);
+                }
+            } else if let Some(lock) = self.places.lock()? {
+                return self.here(&lock);
+            } else if Instant::now() > until {
+                return Err(supervise::not_answering().into());
+            }
         }
     }
 
@@ -155,13 +166,7 @@ impl Up<'_> {
     }
 
     /// This process keeps them up.
-    fn here(self) -> Result<u8, Report> {
-        let Some(_lock) = self.places.lock()? else {
-            return match Client::find(&self.places) {
-                Some(client) => self.by(&client, false),
-                None => Err(supervise::not_answering().into()),
-            };
-        };
+    fn here(self, _: &Lock) -> Result<u8, Report> {
         let supervisor = Supervisor::new(&SIGNALS)?;
         let mut session = Session::new(self.context, self.project, supervisor, &self.places)?;
         let parent = i32::try_from(std::os::unix::process::parent_id()).unwrap_or_default();
@@ -211,10 +216,8 @@ impl Up<'_> {
         drawn.store(true, Ordering::Release);
         let (me, output) = (Pid::this(), self.context.output);
         let draw = move || {
-            let shown = Client::find(&places).ok_or_else(|| supervise::not_answering().into()).and_then(|client| {
-                let mut follow = client.follow()?;
-                view::show(&client, &mut follow, &project, "stop all")
-            });
+            let shown = Client::needed(&places)
+                .and_then(|(client, mut follow)| view::show(&client, &mut follow, &project, "stop all"));
             drawn.store(false, Ordering::Release);
             match shown {
                 Ok(Left::Over) => {}
@@ -246,19 +249,12 @@ impl Up<'_> {
         supervise::late(unit, self.project.instances.get(&unit.name))
     }
 
-    /// A process of its own keeps them up.
-    fn detached(self) -> Result<u8, Report> {
-        let client = Client::find_or_begin(self.project, self.reloads, self.context)?;
-        self.by(&client, true)
-    }
-
-    /// Another process keeps them up, or is about to.
-    fn by(&self, client: &Client, detach: bool) -> Result<u8, Report> {
+    /// Another process keeps them up, or is about to. `None` when it was about to end, and has.
+    fn by(&self, (client, mut follow): (Client, Follow), detach: bool) -> Result<Option<u8>, Report> {
         let mask: SigSet = SIGNALS.into_iter().collect();
         mask.thread_block().map_err(std::io::Error::from)?;
         let signals = SignalFd::with_flags(&mask, SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC)
             .map_err(std::io::Error::from)?;
-        let mut follow = client.follow()?;
         let before = follow.units.clone();
         let ran = |name: &str| before.iter().any(|unit| unit.name == name && unit.state.is_busy());
         let elsewhere = self.elsewhere(&before)?;
@@ -272,7 +268,12 @@ impl Up<'_> {
             names.retain(|name| !ran(name));
             *whole = false;
         }
-        let Done { changed, removed, .. } = client.order(&order, &mut follow)?;
+        let Done { changed, removed, .. } = match client.order(&order, &mut follow) {
+            Err(report) if report.failures.iter().any(|failure| failure.code == &codes::OWNER_STOPPING) => {
+                return if follow.gone(self.until)? { Ok(None) } else { Err(report) };
+            }
+            done => done?,
+        };
         for name in names.iter().filter(|name| ran(name) && !changed.contains(name)) {
             let pid = before.iter().find(|unit| unit.name == *name).and_then(|unit| unit.pid);
             let process = pid.map(|pid| format!(" (process {pid})")).unwrap_or_default();
@@ -291,7 +292,7 @@ impl Up<'_> {
                 if !detach {
                     self.context.output.note("another process keeps them up; `nixbox-helper down` stops them");
                 }
-                Ok(DONE)
+                Ok(Some(DONE))
             }
             Settled::Failed | Settled::Interrupted(_) => {
                 let is_busy = |name: &String| follow.unit(name).is_some_and(|unit| unit.state.is_busy());
@@ -307,8 +308,8 @@ impl Up<'_> {
                     follow.gone(Some(Instant::now() + GRACE))?;
                 }
                 match (settled, failure) {
-                    (Settled::Interrupted(signal), _) => Ok(128 + signal as u8),
-                    (_, code) => Ok(code),
+                    (Settled::Interrupted(signal), _) => Ok(Some(128 + signal as u8)),
+                    (_, code) => Ok(Some(code)),
                 }
             }
         }

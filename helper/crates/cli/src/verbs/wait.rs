@@ -131,7 +131,7 @@ fn kept_up(
 ) -> Result<Vec<UnitStatus>, Report> {
     let places = Places::of(project);
     let recorded = || Recorded::load(&places).map(|found| found.units.into_values().collect()).unwrap_or_default();
-    let mut follow = Client::find(&places).and_then(|client| client.follow().ok());
+    let mut follow = Client::reach(&places).ok().flatten().map(|(_, follow)| follow);
     loop {
         let known: Vec<UnitStatus> = follow.as_ref().map_or_else(recorded, |follow| follow.units.clone());
         let found: Vec<_> = jobs.iter().map(|job| known.iter().find(|unit| unit.name == *job)).collect();
