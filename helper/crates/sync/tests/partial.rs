@@ -93,7 +93,7 @@ fn a_push_never_takes_absent_for_empty() {
     let (a, b) = two(&server.url());
     let names = ["renamed", "chmodded", "written", "cut", "swapped-1", "swapped-2", "linked", "gone", "still"];
     for (seed, name) in names.iter().enumerate() {
-        a.write(&format!("/{name}"), &content(seed as u32, 300_000 + seed));
+        a.write(&format!("/{name}"), content(seed as u32, 300_000 + seed));
     }
     a.push().unwrap();
     b.pull().unwrap();
@@ -146,14 +146,14 @@ fn content_is_found_wherever_it_lies_by_now() {
     let Some(server) = Server::start() else { return };
     let (a, b) = two(&server.url());
     for (seed, name) in ["moved", "touched", "copied", "changed"].into_iter().enumerate() {
-        a.write(&format!("/{name}"), &content(seed as u32, 200_000));
+        a.write(&format!("/{name}"), content(seed as u32, 200_000));
     }
     a.push().unwrap();
     b.pull().unwrap();
     a.rename("moved", "elsewhere");
     let change = AttrChange { perm: Some(0o640), ..AttrChange::default() };
     a.database().tree().setattr(a.ino("touched"), change).unwrap();
-    a.write("/copy", &content(2, 200_000));
+    a.write("/copy", content(2, 200_000));
     a.database().tree().unlink(1, OsStr::new("copied")).unwrap();
     a.write("/changed", b"another");
     a.push().unwrap();
@@ -172,7 +172,7 @@ fn content_is_found_wherever_it_lies_by_now() {
 fn what_is_nowhere_any_more_is_not_pushed_as_something_else() {
     let Some(server) = Server::start() else { return };
     let (a, b) = two(&server.url());
-    a.write("/file", &content(1, 200_000));
+    a.write("/file", content(1, 200_000));
     a.write("/other", b"other");
     a.push().unwrap();
     b.pull().unwrap();
@@ -209,7 +209,7 @@ fn readers_of_what_does_not_come_are_told_so_in_time() {
         Fate::Late(Duration::from_secs(30)),
     ];
     for round in 0..=fates.len() {
-        a.write(&format!("/{round}"), &content(round as u32, 300_000));
+        a.write(&format!("/{round}"), content(round as u32, 300_000));
     }
     a.write("/here", b"here");
     a.push().unwrap();
@@ -238,8 +238,8 @@ fn readers_of_what_does_not_come_are_told_so_in_time() {
 fn what_nobody_has_said_the_content_of_comes_whole() {
     let Some(server) = Server::start() else { return };
     let (a, b) = two(&server.url());
-    a.write("/ours", &content(1, 200_000));
-    a.write("/theirs", &content(2, 200_000));
+    a.write("/ours", content(1, 200_000));
+    a.write("/theirs", content(2, 200_000));
     a.push().unwrap();
     // As a program of another make leaves it: the file is another one, and what was said of it stays.
     for sql in [
@@ -267,8 +267,8 @@ fn what_nobody_has_said_the_content_of_comes_whole() {
 fn a_machine_may_change_its_mind() {
     let Some(server) = Server::start() else { return };
     let (a, mut b) = two(&server.url());
-    a.write("/one", &content(1, 200_000));
-    a.write("/two", &content(2, 200_000));
+    a.write("/one", content(1, 200_000));
+    a.write("/two", content(2, 200_000));
     a.push().unwrap();
     b.pull().unwrap();
     b.partial = false;
@@ -296,12 +296,12 @@ fn a_machine_may_change_its_mind() {
 fn both_sides_of_a_conflict_are_kept_without_being_here() {
     let Some(server) = Server::start() else { return };
     let (a, b) = two(&server.url());
-    a.write("/plan.md", &content(1, 200_000));
+    a.write("/plan.md", content(1, 200_000));
     a.push().unwrap();
     b.pull().unwrap();
-    a.write("/plan.md", &content(2, 200_000));
+    a.write("/plan.md", content(2, 200_000));
     a.push().unwrap();
-    b.write("/plan.md", &content(3, 200_000));
+    b.write("/plan.md", content(3, 200_000));
     assert!(matches!(b.push(), Err(Error::Conflicts(_))));
     b.push_settled(&|_| Some(Settled::Both)).unwrap();
     assert_eq!((b.absent(), cut(&server), left_over(&server)), (1, 0, 0));
@@ -322,9 +322,9 @@ fn what_it_costs() {
     };
     let a = Machine::new("ada", &server.url(), false);
     for file in 0..files {
-        a.write(&format!("/{file}"), &content(file, 42_000));
+        a.write(&format!("/{file}"), content(file, 42_000));
     }
-    a.write("/large", &content(7, large));
+    a.write("/large", content(7, large));
     let took = |what: &str, network: &Network, work: &mut dyn FnMut() -> u64| {
         let (began, seen) = (Instant::now(), network.seen());
         let bytes = work();

@@ -465,7 +465,7 @@ fn one_that_is_called_off_changes_nothing_wherever_it_was() {
     let Some(server) = Server::start() else { return };
     let (a, b) = two(&server.url());
     for file in 0..8 {
-        a.write(&format!("/{file}"), &vec![7; 3_000_000]);
+        a.write(&format!("/{file}"), vec![7; 3_000_000]);
     }
     a.push().unwrap();
     b.write("/mine", b"mine");
@@ -525,7 +525,7 @@ fn what_is_kept_of_it_does_not_grow_with_the_number_of_syncs() {
     };
     let mut after_warming = (0, 0);
     for cycle in 0..cycles {
-        a.write(&format!("/{}", cycle % 10), &vec![cycle as u8; 20_000]);
+        a.write(&format!("/{}", cycle % 10), vec![cycle as u8; 20_000]);
         a.push().unwrap();
         b.pull().unwrap();
         if cycle == cycles / 4 {

@@ -104,12 +104,15 @@ fn nothing_of_a_job_outlives_down() {
     let Some(test) = with_jobs(&format!("[jobs.wild]\nexec = [\"sh\", \"-c\", \"{script}\"]\n")) else { return };
     test.run("up -d").success();
     let log = test.path("run/wild.log");
-    until("it is up", || std::fs::read_to_string(&log).is_ok_and(|log| log.contains("up")));
+    // Until then it has not said yet that it hears no TERM.
+    let is_up = |times| std::fs::read_to_string(&log).is_ok_and(|log| log.matches("up").count() == times);
+    until("it is up", || is_up(1));
     let tree = tree_of(pid(&test, "wild"));
     assert!(tree.len() >= 4, "{tree:?}");
     test.run("stop wild --timeout 0.5").stderr("wild: did not stop in time and was killed").success();
     assert!(!tree.iter().any(|process| process.is_alive()));
     test.run("up -d wild").success();
+    until("it is up again", || is_up(2));
     let tree = tree_of(pid(&test, "wild"));
     test.run("down --timeout 0.5").stderr("wild: did not stop in time and was killed").success();
     assert!(!tree.iter().any(|process| process.is_alive()));
