@@ -135,6 +135,49 @@ in
         seed = "oneshot";
         runs = true;
       };
+  "systemd holds a job to its limits, and to its instance's" =
+    check.equal
+      (
+        let
+          inherit
+            (of {
+              enable = true;
+              inherit package;
+              instances.a.limits = {
+                cpu = 2;
+                memory = "1 GiB";
+                pids = 9;
+                files = 3;
+              };
+              jobs.web = {
+                exec = [ "x" ];
+                limits = {
+                  cpu = 0.255;
+                  memory = "500MB";
+                };
+              };
+            })
+            systemd
+            ;
+          service = systemd.services.agentfs-job-web.serviceConfig;
+        in
+        {
+          inherit (service)
+            CPUQuota
+            MemoryMax
+            MemorySwapMax
+            TasksMax
+            ;
+          owner = systemd.services.agentfs-a.serviceConfig ? MemoryMax;
+        }
+      )
+      {
+        CPUQuota = "26%";
+        MemoryMax = 500000000;
+        MemorySwapMax = 0;
+        TasksMax = 9;
+        owner = false;
+      };
   "the unit serves" =
     check.that (lib.hasSuffix "/bin/nixbox-system serve a" serviceConfig.ExecStart) serviceConfig.ExecStart;
   "the unit finds fusermount3" = check.equal one.systemd.services.agentfs-a.path [ "/run/wrappers" ];

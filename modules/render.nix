@@ -116,6 +116,7 @@ let
     }
     // filled {
       inherit (j) env;
+      limits = present j.limits;
       log = present {
         max_size = j.log.maxSize;
         inherit (j.log) keep;

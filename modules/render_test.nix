@@ -50,6 +50,7 @@ in
           limits = {
             size = "2GiB";
             files = 1000;
+            cpu = 2;
           };
           labels.team = "search";
           env.FOO = "bar";
@@ -136,6 +137,12 @@ in
             ignore = [ "*.log" ];
             debounce = "1s";
           };
+          limits = {
+            cpu = 1.5;
+            memory = "1GiB";
+            pids = 200;
+            timeout = "10min";
+          };
           dependsOn.k = "ready";
           restart.on = "never";
           health.http = "http://b";
@@ -171,6 +178,7 @@ in
           limits = {
             size = "2GiB";
             files = 1000;
+            cpu = 2;
           };
           labels.team = "search";
           env.FOO = "bar";
@@ -257,6 +265,12 @@ in
             paths = [ "src" ];
             ignore = [ "*.log" ];
             debounce = "1s";
+          };
+          limits = {
+            cpu = 1.5;
+            memory = "1GiB";
+            pids = 200;
+            timeout = "10min";
           };
           depends_on.k = "ready";
           restart.on = "never";

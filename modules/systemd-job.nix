@@ -10,6 +10,7 @@ let
   restart = import ./systemd-restart.nix { inherit lib; } job.restart;
   instance = if job.instance == null then cfg.defaultInstance else job.instance;
   unit = name: "agentfs-${if cfg.instances ? ${name} then name else "job-${name}"}.service";
+  limits = import ./systemd-limits.nix { inherit lib; } job cfg.instances.${instance};
   needs = map unit (lib.attrNames job.dependsOn);
 
   # What somebody waits for the end of: systemd knows that of a oneshot alone.
@@ -36,5 +37,6 @@ in
     KillMode = "mixed";
     UMask = "0077";
   }
+  // limits
   // lib.optionalAttrs isAwaited { RemainAfterExit = true; };
 }

@@ -40,7 +40,9 @@ let
       (lacks "mode" (
         instance.mode or "overlay" != "overlay"
       ) "keeps changes in the database, and nowhere else")
-      (lacks "limits" (instance.limits or { } != { }) "knows no limits")
+      (lacks "limits" (
+        instance ? limits.size || instance ? limits.files
+      ) "knows no limits to what it holds")
       (lacks "mount.readOnly" (mount.read_only or false) "cannot refuse writes")
       (lacks "mount.uid" (
         mount ? uid || mount ? gid

@@ -377,6 +377,17 @@ in
       limits.files = 1;
     };
   };
+  "mode: direct, and what commands may take" = accepts {
+    instances.a = {
+      mode = "direct";
+      base = "src";
+      limits.memory = "1GiB";
+    };
+    jobs.j = {
+      exec = [ "x" ];
+      limits.cpu = 0.5;
+    };
+  };
   "mode: direct over a base" = accepts {
     instances.a = {
       mode = "direct";

@@ -72,6 +72,8 @@ in
       description = "The file that is its standard input, relative to the project root. Null: that is empty.";
     };
 
+    limits = import ./share.nix { inherit lib; };
+
     log = {
       maxSize = mkOption {
         type = types.nullOr types.str;

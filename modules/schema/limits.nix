@@ -23,5 +23,7 @@ in
       example = 100000;
       description = "How many files, folders and links it may hold. Beyond it making one fails with `EDQUOT`. Null: no limit.";
     };
-  };
+  }
+  # for each command and each job in it, where that does not say it itself
+  // import ./share.nix { inherit lib; };
 }

@@ -118,8 +118,8 @@ let
       (require (
         !direct || instance ? base
       ) "${at name "mode"} is direct, which writes to the base, and there is none; set base")
-      (require (!(direct && instance ? limits))
-        "${at name "limits"} bounds what the instance itself holds, and in direct mode it holds no files; leave it out"
+      (require (!(direct && (instance ? limits.size || instance ? limits.files)))
+        "${at name "limits"}: size and files bound what the instance itself holds, and in direct mode it holds no files; leave them out"
       )
     ];
 

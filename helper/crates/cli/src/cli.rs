@@ -72,6 +72,7 @@ pub enum Verb {
     Job(job::Args),
     Pause(pause::Args),
     Unpause(unpause::Args),
+    Update(update::Args),
     Attach(attach::Args),
     Logs(logs::Args),
     Events(events::Args),

@@ -4,6 +4,7 @@
 mod asking;
 mod changes;
 mod cli;
+mod confine;
 mod context;
 mod declared;
 mod doctor;

@@ -5,9 +5,11 @@ use std::fs;
 use std::time::Instant;
 
 use nix::unistd::{SysconfVar, sysconf};
+use nixbox_config::Project;
 use nixbox_state::Process;
-use nixbox_supervisor::tree_of;
+use nixbox_supervisor::{Group, Limits, tree_of};
 
+use crate::confine;
 use crate::supervise::UnitStatus;
 
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
@@ -17,6 +19,10 @@ pub struct Taken {
     /// Bytes in memory.
     pub memory: u64,
     pub processes: usize,
+    /// With threads, of a job's command.
+    pub pids: Option<u64>,
+    /// What it may take, as the kernel has it.
+    pub limits: Limits,
 }
 
 #[derive(Debug, Default)]
@@ -24,6 +30,8 @@ pub struct Usage {
     taken: HashMap<String, Taken>,
     /// Clock ticks of each process when it was looked at last.
     ticks: HashMap<(i32, u64), u64>,
+    /// Microseconds that each control group had spent.
+    spent: HashMap<String, u64>,
     at: Option<Instant>,
 }
 
@@ -32,16 +40,17 @@ impl Usage {
         self.taken.get(name).copied()
     }
 
-    pub fn look(&mut self, units: &[UnitStatus]) {
+    pub fn look(&mut self, units: &[UnitStatus], project: &Project) {
         let elapsed = self.at.map(|at| at.elapsed().as_secs_f64()).filter(|elapsed| *elapsed > 0.0);
         let number = |name| sysconf(name).ok().flatten().and_then(|number| u64::try_from(number).ok());
         let per_second = number(SysconfVar::CLK_TCK).unwrap_or(100) as f64;
         let page = number(SysconfVar::PAGE_SIZE).unwrap_or(4096);
-        let (mut ticks, mut taken) = (HashMap::new(), HashMap::new());
+        let (mut ticks, mut taken, mut all_spent) = (HashMap::new(), HashMap::new(), HashMap::new());
         for unit in units {
             let Some(pid) = unit.pid else { continue };
             let (mut spent, mut sum) = (0, Taken::default());
-            for process in tree_of(pid) {
+            let tree = tree_of(pid);
+            for &process in &tree {
                 let Some((used, pages)) = stat(process) else { continue };
                 let key = (process.pid, process.start_time);
                 spent += used.saturating_sub(self.ticks.get(&key).copied().unwrap_or(used));
@@ -50,10 +59,29 @@ impl Usage {
                 sum.processes += 1;
             }
             sum.cpu = elapsed.map_or(0.0, |elapsed| 100.0 * spent as f64 / per_second / elapsed);
+            // The kernel's own count has also what ended between two looks, and what several share only once.
+            if let Some(group) = group_of(&tree, project, &unit.name) {
+                let load = group.load();
+                sum.memory = load.memory.unwrap_or(sum.memory);
+                (sum.pids, sum.limits) = (load.pids, group.limits());
+                if let Some(micros) = load.cpu.and_then(|cpu| u64::try_from(cpu.as_micros()).ok()) {
+                    let before = self.spent.get(&unit.name).copied().unwrap_or(micros);
+                    let since = micros.saturating_sub(before) as f64 / 1e6;
+                    sum.cpu = elapsed.map_or(0.0, |elapsed| 100.0 * since / elapsed);
+                    all_spent.insert(unit.name.clone(), micros);
+                }
+            }
             taken.insert(unit.name.clone(), sum);
         }
-        (self.ticks, self.taken, self.at) = (ticks, taken, Some(Instant::now()));
+        (self.ticks, self.spent, self.taken, self.at) = (ticks, all_spent, taken, Some(Instant::now()));
     }
+}
+
+/// The one that a job's command is in; whoever started that is not.
+fn group_of(tree: &[Process], project: &Project, unit: &str) -> Option<Group> {
+    project.jobs.get(unit)?;
+    let name = confine::group_of(project, unit);
+    tree.iter().skip(1).find_map(|process| Group::of(*process, &name))
 }
 
 /// Its clock ticks and its pages in memory.

@@ -10,11 +10,14 @@ use std::net::IpAddr;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Serialize, Serializer};
 
+use crate::processors::Processors;
 use crate::size::Size;
 use crate::span::Span;
 use crate::words::{Backend, Cipher, Condition, Engine, HookEvent, LogLevel, McpTool, Mode, Offline, SyncMode};
 
-pub(crate) use units::{BackoffDocument, HealthDocument, JobDocument, LogDocument, RestartDocument, WatchDocument};
+pub(crate) use units::{
+    BackoffDocument, HealthDocument, JobDocument, LogDocument, RestartDocument, ShareDocument, WatchDocument,
+};
 
 /// A value and the line that it stands on.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -104,7 +107,10 @@ pub(crate) struct Document {
     },
     {
         "if": { "required": ["mode"], "properties": { "mode": { "const": "direct" } } },
-        "then": { "required": ["base"], "not": { "required": ["limits"] } },
+        "then": {
+            "required": ["base"],
+            "properties": { "limits": { "not": { "anyOf": [{ "required": ["size"] }, { "required": ["files"] }] } } },
+        },
     },
     {
         "if": { "required": ["mode"], "properties": { "mode": { "const": "ephemeral" } } },
@@ -150,7 +156,8 @@ pub(crate) struct InstanceDocument {
     #[schemars(extend("default" = "overlay"))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub mode: Option<At<Mode>>,
-    /// How much the instance may hold itself. Without this table the disk is the limit.
+    /// How much the instance may hold itself, and what each command in it may take. Without this table the disk and the
+    /// machine are the limit.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub limits: Option<At<LimitsDocument>>,
     /// Free-form names and values to select instances by.
@@ -432,7 +439,8 @@ impl HooksDocument {
 /// A program and its arguments.
 pub(crate) type Command = Vec<At<String>>;
 
-/// How much an instance may hold. Of a base counts only what has been changed, and so copied.
+/// How much an instance may hold, where of a base counts only what has been changed, and so copied; and what each
+/// command and each job in it may take of the machine, with all that it starts.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct LimitsDocument {
@@ -443,6 +451,19 @@ pub(crate) struct LimitsDocument {
     #[schemars(range(min = 1, max = 9007199254740991u64))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub files: Option<At<u64>>,
+    /// So many processors at a time, such as `1.5`, for a command in the instance.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cpu: Option<At<Processors>>,
+    /// Memory, such as `"1GiB"`, for a command in the instance: what needs more is killed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub memory: Option<At<Size>>,
+    /// Processes and threads of a command in the instance. Beyond it starting one fails with EAGAIN.
+    #[schemars(range(min = 1, max = 4194304))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pids: Option<At<u32>>,
+    /// How long a command in the instance may take. After that it is told to end, and killed five seconds later.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub timeout: Option<At<Span>>,
 }
 
 /// Where and how an instance is mounted.

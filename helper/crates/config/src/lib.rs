@@ -15,6 +15,7 @@ mod made;
 mod origin;
 mod paths;
 mod problems;
+mod processors;
 mod project;
 mod reader;
 mod render;
@@ -36,6 +37,7 @@ pub use locate::UNDECLARED;
 pub use made::to_toml as made_to_toml;
 pub use origin::{Origin, Origins, Setting};
 pub use paths::in_store;
+pub use processors::Processors;
 pub use project::{
     Base, Encryption, Http, Instance, KeySource, Limits, Made, Mount, Nfs, Partial, Paths, Project, Remote, Served,
     ServedPaths, Sync,
@@ -45,7 +47,7 @@ pub use schema::schema;
 pub use size::Size;
 pub use sources::{Environment, Sources};
 pub use span::Span;
-pub use unit::{Backoff, Health, Job, LogLimits, Probe, Restart, Watch};
+pub use unit::{Backoff, Health, Job, LogLimits, Probe, Restart, Share, Watch};
 pub use words::{
     Backend, Cipher, Condition, Engine, HookEvent, LogLevel, McpTool, Mode, Offline, RestartOn, SyncMode, UnknownWord,
 };

@@ -8,7 +8,7 @@ use crate::address::Address;
 use crate::made;
 use crate::size::Size;
 use crate::span::Span;
-use crate::unit::{Health, Job, Restart};
+use crate::unit::{Health, Job, Restart, Share};
 use crate::words::{Backend, Cipher, Condition, Engine, HookEvent, LogLevel, McpTool, Mode, Offline, SyncMode};
 
 /// A project: one `nixbox.toml` and the folder its relative paths start from.
@@ -122,13 +122,14 @@ pub struct Base {
     pub exclude: Vec<String>,
 }
 
-/// How much an instance may hold itself.
+/// How much an instance may hold itself, and a command in it take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Limits {
     /// Bytes of content.
     pub size: Option<Size>,
     /// Files, folders and links.
     pub files: Option<u64>,
+    pub commands: Share,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -270,6 +271,14 @@ impl Project {
     /// The instance of that name, or the default one.
     pub fn instance(&self, name: Option<&str>) -> Option<&Instance> {
         self.instances.get(name.or(self.default_instance.as_deref())?)
+    }
+}
+
+impl Project {
+    /// What a job may take, by its own words or its instance's.
+    pub fn share_of(&self, job: &Job) -> Share {
+        let instance = self.instances.get(&job.instance);
+        job.limits.or(instance.map(|instance| instance.limits.commands).unwrap_or_default())
     }
 }
 

@@ -14,9 +14,11 @@ use nixbox_report::{Code, Failure, codes};
 
 use crate::document::{
     At, Command, Document, EncryptionDocument, HooksDocument, HttpDocument, InstanceDocument, LimitsDocument,
-    McpDocument, MountDocument, NfsDocument, PartialDocument, RemoteDocument, ServeDocument, SyncDocument,
+    McpDocument, MountDocument, NfsDocument, PartialDocument, RemoteDocument, ServeDocument, ShareDocument,
+    SyncDocument,
 };
 use crate::problems::Problems;
+use crate::processors::Processors;
 use crate::schema;
 use crate::size::Size;
 use crate::span::Span;
@@ -123,8 +125,10 @@ fn partial(table: &mut Table<'_, '_>) -> PartialDocument {
 }
 
 fn limits(table: &mut Table<'_, '_>) -> LimitsDocument {
+    let ShareDocument { cpu, memory, pids, timeout } = units::share(table);
     // Beyond 2^53 a program that keeps numbers in floating point would read another one.
-    LimitsDocument { size: table.size("size"), files: table.integer("files", 1, (1 << 53) - 1) }
+    let files = table.integer("files", 1, (1 << 53) - 1);
+    LimitsDocument { size: table.size("size"), files, cpu, memory, pids, timeout }
 }
 
 fn mount(table: &mut Table<'_, '_>) -> MountDocument {
@@ -331,6 +335,23 @@ impl<'t, 'p> Table<'t, 'p> {
         let failure = Failure::new(&codes::CONFIG_VALUE, format!("{value:?} is no possible `{name}`")).why(why);
         self.problems.at(line, &join(&self.path, name), failure.help(help));
         None
+    }
+
+    fn processors(&mut self, name: &'static str) -> Option<At<Processors>> {
+        let help = "write a number, such as 1.5";
+        let (line, number) = match self.take(name)? {
+            Entry { value: Value::Integer(number), line, .. } => (line, number as f64),
+            Entry { value: Value::Float(number), line, .. } => (line, number),
+            entry => return self.wrong_type(&entry, "a number", help),
+        };
+        match Processors::try_from(number) {
+            Ok(value) => Some(At { value, line }),
+            Err(why) => {
+                let failure = Failure::new(&codes::CONFIG_VALUE, format!("`{name}` is out of range")).why(why);
+                self.problems.at(line, &join(&self.path, name), failure.help(help));
+                None
+            }
+        }
     }
 
     fn address(&mut self, name: &'static str) -> Option<At<IpAddr>> {

@@ -9,7 +9,7 @@ use nixbox_report::{Failure, Report, codes};
 
 use crate::document::{
     At, Document, EncryptionDocument, HooksDocument, HttpDocument, InstanceDocument, LimitsDocument, McpDocument,
-    MountDocument, NfsDocument, PartialDocument, RemoteDocument, ServeDocument, SyncDocument,
+    MountDocument, NfsDocument, PartialDocument, RemoteDocument, ServeDocument, ShareDocument, SyncDocument,
 };
 use crate::project::{Encryption, Http, Instance, KeySource, Limits, Nfs, Partial, Project, Remote, Served, Sync};
 use crate::reader::VERSION;
@@ -192,7 +192,9 @@ fn hooks(hooks: &BTreeMap<HookEvent, Vec<Vec<String>>>) -> HooksDocument {
 }
 
 fn limits(limits: &Limits) -> LimitsDocument {
-    LimitsDocument { size: limits.size.map(At::nowhere), files: limits.files.map(At::nowhere) }
+    let ShareDocument { cpu, memory, pids, timeout } = units::share(&limits.commands);
+    let (size, files) = (limits.size.map(At::nowhere), limits.files.map(At::nowhere));
+    LimitsDocument { size, files, cpu, memory, pids, timeout }
 }
 
 fn nfs(nfs: &Nfs) -> NfsDocument {

@@ -29,6 +29,7 @@ use crate::project::{Base, Instance, Limits, Mount, Paths, Project};
 use crate::secret;
 use crate::sources::Sources;
 use crate::tree::join;
+use crate::unit::Share;
 use crate::words::{Backend, Engine, LogLevel, Mode};
 
 pub(crate) fn resolve(
@@ -272,10 +273,12 @@ impl Resolver<'_> {
             let what = "`direct` writes to the base, and there is none".to_owned();
             self.report(&codes::CONFIG_VALUE, *line, &join(table, "mode"), what, "set `base`, or leave `mode` out");
         }
-        if let Some(At { line, .. }) = &written.limits {
+        let bounded = written.limits.as_ref().filter(|at| at.value.size.is_some() || at.value.files.is_some());
+        if let Some(At { line, .. }) = bounded {
             let what =
-                "`limits` bounds what the instance itself holds, and in `direct` mode it holds no files".to_owned();
-            let help = "leave `limits` out, or set another `mode`";
+                "`size` and `files` bound what the instance itself holds, and in `direct` mode it holds no files";
+            let what = what.to_owned();
+            let help = "leave them out, or set another `mode`";
             self.report(&codes::CONFIG_VALUE, *line, &join(table, "limits"), what, help);
         }
         mode
@@ -286,6 +289,12 @@ impl Resolver<'_> {
         Limits {
             size: self.optional(key, "size", value.size.as_ref()),
             files: self.optional(key, "files", value.files.as_ref()),
+            commands: Share {
+                cpu: self.optional(key, "cpu", value.cpu.as_ref()),
+                memory: self.optional(key, "memory", value.memory.as_ref()),
+                pids: self.optional(key, "pids", value.pids.as_ref()),
+                timeout: self.optional(key, "timeout", value.timeout.as_ref()),
+            },
         }
     }
 

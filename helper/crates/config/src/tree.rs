@@ -16,6 +16,7 @@ pub(crate) enum Value<'t> {
     Text(Cow<'t, str>),
     /// Numbers too big for any setting are saturated.
     Integer(i128),
+    Float(f64),
     Bool(bool),
     Table(Vec<Entry<'t>>),
     /// Each with its line.
@@ -41,6 +42,7 @@ impl Value<'_> {
         match self {
             Self::Text(_) => "a string",
             Self::Integer(_) => "an integer",
+            Self::Float(_) => "a float",
             Self::Bool(_) => "a boolean",
             Self::Table(_) => "a table",
             Self::List(_) => "an array",

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use crate::processors::Processors;
 use crate::size::Size;
 use crate::span::Span;
 use crate::words::{Condition, RestartOn};
@@ -27,6 +28,8 @@ pub struct Job {
     /// The file that it reads.
     pub stdin: Option<PathBuf>,
     pub log_limits: LogLimits,
+    /// What it says itself; for the rest its instance speaks.
+    pub limits: Share,
     /// `RUNTIME_DIR/NAME.log`
     pub log: PathBuf,
 }
@@ -69,6 +72,28 @@ pub struct Health {
 pub enum Probe {
     Exec(Vec<String>),
     Http(String),
+}
+
+/// What a command may take of the machine, with all that it starts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Share {
+    pub cpu: Option<Processors>,
+    pub memory: Option<Size>,
+    /// Processes and threads.
+    pub pids: Option<u32>,
+    pub timeout: Option<Span>,
+}
+
+impl Share {
+    /// One by one, what `other` says where this says nothing.
+    pub fn or(self, other: Self) -> Self {
+        Self {
+            cpu: self.cpu.or(other.cpu),
+            memory: self.memory.or(other.memory),
+            pids: self.pids.or(other.pids),
+            timeout: self.timeout.or(other.timeout),
+        }
+    }
 }
 
 /// How much of an output is kept.

@@ -389,6 +389,36 @@ fn limits_are_sizes_and_counts_that_something_fits_into() {
 }
 
 #[test]
+fn what_a_command_may_take_is_read_and_a_job_speaks_before_its_instance() {
+    let text = "version = 1\n[instances.a.limits]\ncpu = 2\nmemory = \"1GiB\"\n[jobs.j]\nexec = [\"x\"]\n\
+                limits = { cpu = 0.25, pids = 9, timeout = \"10min\" }\n";
+    let project = Scene::new(text).project();
+    let share = project.share_of(&project.jobs["j"]);
+    assert_eq!(share.cpu.unwrap().thousandths(), 250);
+    assert_eq!(share.memory.unwrap().0, 1 << 30);
+    assert_eq!((share.pids, share.timeout.unwrap().0.as_secs()), (Some(9), 600));
+    assert_eq!(project.instances["a"].limits.commands.cpu.unwrap().thousandths(), 2000);
+    for (line, code) in [
+        ("cpu = 0", "value"),
+        ("cpu = -1.5", "value"),
+        ("cpu = nan", "value"),
+        ("cpu = inf", "value"),
+        ("cpu = \"1\"", "type"),
+        ("memory = 0", "value"),
+        ("pids = 0", "value"),
+        ("timeout = 3", "type"),
+        ("timeout = \"0s\"", "value"),
+    ] {
+        let key = line.split(' ').next().unwrap();
+        fails(&format!("[instances.a.limits]\n{line}\n"), &[(code, 3, &format!("instances.a.limits.{key}"))]);
+        let job = format!("[instances.a]\n[jobs.j]\nexec = [\"x\"]\nlimits.{line}\n");
+        fails(&job, &[(code, 5, &format!("jobs.j.limits.{key}"))]);
+    }
+    let direct = "[instances.a]\nmode = \"direct\"\nbase = \"src\"\nlimits.cpu = 1\n";
+    Scene::new(&format!("version = 1\n{direct}")).project();
+}
+
+#[test]
 fn a_direct_instance_has_a_base_and_no_limits_and_is_warned_about() {
     let direct = "[instances.a]\nmode = \"direct\"\n";
     fails(direct, &[("value", 3, "instances.a.mode")]);

@@ -91,8 +91,9 @@ fn every_key_is_read_and_has_a_description() {
     for (path, keys) in tables() {
         for (key, schema) in keys {
             assert!(schema["description"].as_str().is_some_and(|text| text.len() > 10), "{path} {key}");
-            // A fraction is wrong for every key; one that is ignored would let it pass.
-            let failures = in_table(&path, &format!("{key} = 1.5{}", beside(&path, &key))).failures();
+            // This is wrong for every key; one that is ignored would let it pass.
+            let wrong = if key == "cpu" { "\"1\"" } else { "1.5" };
+            let failures = in_table(&path, &format!("{key} = {wrong}{}", beside(&path, &key))).failures();
             assert_eq!(failures.len(), 1, "{path} {key}: {failures:?}");
             assert!(failures[0].code.id.ends_with("::type") || key == "version", "{path} {key}");
         }
@@ -259,10 +260,19 @@ fn instance() -> impl Strategy<Value = Value> {
         ("expose", flag()),
         ("hosts", mostly(select(vec![json!(["a.example"]), json!([]), json!(["-a"]), json!(["A"])])).boxed()),
     ]);
-    let limits = table(vec![
-        ("size", mostly(select(vec![json!("2GiB"), json!(1), json!("1 kb"), json!("0MiB"), json!("2G")])).boxed()),
-        ("files", mostly(select(vec![json!(1), json!(9007199254740991_u64), json!(0)])).boxed()),
-    ]);
+    let limits = table(
+        [
+            vec![
+                (
+                    "size",
+                    mostly(select(vec![json!("2GiB"), json!(1), json!("1 kb"), json!("0MiB"), json!("2G")])).boxed(),
+                ),
+                ("files", mostly(select(vec![json!(1), json!(9007199254740991_u64), json!(0)])).boxed()),
+            ],
+            share(),
+        ]
+        .concat(),
+    );
     let nfs = table(vec![
         ("enable", flag()),
         ("bind", mostly(select(vec![json!("::1"), json!("127.0.0.1")])).prop_filter("", address).boxed()),
@@ -362,6 +372,15 @@ fn health() -> impl Strategy<Value = Value> {
     ]
 }
 
+fn share() -> Vec<(&'static str, BoxedStrategy<Value>)> {
+    vec![
+        ("cpu", mostly(select(vec![json!(1.5), json!(2), json!(0.01), json!(0.001), json!(-1), json!("2")])).boxed()),
+        ("memory", mostly(select(vec![json!("1GiB"), json!(4096), json!("1G")])).boxed()),
+        ("pids", mostly(select(vec![json!(1), json!(4194304), json!(0), json!(4194305)])).boxed()),
+        ("timeout", span()),
+    ]
+}
+
 fn job() -> impl Strategy<Value = Value> {
     let log = table(vec![("max_size", words(&["1MiB", "2GB", "5KiB", "0B"])), ("keep", number(100))]);
     let some = |items: &[&'static str]| mostly(select(vec![json!(items), json!([]), json!([""])])).boxed();
@@ -381,6 +400,7 @@ fn job() -> impl Strategy<Value = Value> {
         ("user", words(&["nobody", "0"])),
         ("stdin", words(&["in.txt", "in"])),
         ("log", mostly(log).boxed()),
+        ("limits", mostly(table(share())).boxed()),
         ("exec", mostly(select(vec![json!(["true"]), json!(["a", "b"]), json!([]), json!([""])])).boxed()),
     ]);
     // Mostly there: nothing is a job without it.

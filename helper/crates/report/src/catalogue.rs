@@ -90,6 +90,7 @@ catalogue! {
     UNIT_FAILED = "nixbox::unit::failed", Unexpected, "A job ended badly or too often, was not well, or needs something that does not run. Its last lines are shown.";
     JOB_WATCH = "nixbox::unit::watch", Unexpected, "A job that is to be started anew at changes does not see all of them: the kernel gives this user no more watches. It runs all the same.";
     UNIT_NOT_READY = "nixbox::unit::not-ready", TimedOut, "A job was not ready, or had not ended, in the time that it had.";
+    UNIT_LIMITS = "nixbox::unit::limits", Refused, "A limit could not be changed: it is an instance's, whose owner obeys none, or the kernel refuses it. Memory that is in use cannot always be taken back.";
     UNIT_NOT_RUNNING = "nixbox::unit::not-running", NotFound, "The job does not run now. Start it with `nixbox-helper up`.";
     UNIT_NOT_LOGGED = "nixbox::unit::not-logged", NotFound, "There are no logs: nothing of the project was kept up by `nixbox-helper up`.";
     SUPERVISOR_NOT_RUNNING = "nixbox::supervisor::not-running", NotFound, "Nothing keeps this project's instances and jobs up now. Start it with `nixbox-helper up`.";
@@ -127,7 +128,8 @@ catalogue! {
     EXEC_FAILED = "nixbox::exec::failed", Unexpected, "The command could not be started. Its folder may be missing inside the instance. `exec` ends with 125.";
     EXEC_MISSING = "nixbox::exec::missing", NoSuchCommand, "The command was not found.";
     EXEC_NOT_EXECUTABLE = "nixbox::exec::not-executable", NotExecutable, "The command was found and cannot be executed.";
-    EXEC_TIMED_OUT = "nixbox::exec::timed-out", TimedOut, "The command took longer than `--timeout`, and was ended. `exec` ends with 125.";
+    EXEC_OUT_OF_MEMORY = "nixbox::exec::out-of-memory", Unexpected, "The command, or something that it had started, needed more memory than `limits.memory` or `--memory` gives it, and the kernel killed it. `exec` and `job` end with the command's own code.";
+    EXEC_TIMED_OUT = "nixbox::exec::timed-out", TimedOut, "The command took longer than `--timeout` or `limits.timeout`, and was ended. `exec` and `job` end with 125.";
     EXEC_USER = "nixbox::exec::user", Refused, "The command cannot be run as the user that `--user` names. `exec` ends with 125.";
 
     ARCHIVE_BROKEN = "nixbox::archive::broken", Usage, "What was to be imported is no tar archive, or not all of one. Nothing of it was kept.";

@@ -3,6 +3,7 @@
 mod checks;
 
 use std::collections::{HashMap, VecDeque};
+use std::ffi::OsString;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -13,6 +14,8 @@ use nixbox_state::Process;
 use self::checks::Checks;
 use crate::descendants;
 use crate::event::{Event, Id};
+use crate::group::{Ground, Group};
+use crate::limits::Limits;
 use crate::log::Log;
 use crate::notices::Notice;
 use crate::roster::{Health, Member, Order, Phase, PlanError, Roster, Taken};
@@ -66,6 +69,8 @@ pub struct Conductor {
     told: Vec<Phase>,
     news: VecDeque<News>,
     socket: Option<PathBuf>,
+    /// Where units' commands make their control groups.
+    ground: Option<Ground>,
 }
 
 impl Conductor {
@@ -86,6 +91,7 @@ impl Conductor {
             told: Vec::new(),
             news: VecDeque::new(),
             socket: socket.map(Path::to_owned),
+            ground: Ground::mine(),
         })
     }
 
@@ -147,7 +153,9 @@ impl Conductor {
         if !self.roster.pause(at, is_paused) {
             return Ok(false);
         }
-        if let Some(process) = self.process(name) {
+        // The group takes hold of all at once, also of what is about to be started.
+        let is_held = self.group(at).is_some_and(|group| group.freeze(is_paused).is_ok());
+        if let (false, Some(process)) = (is_held, self.process(name)) {
             let what = if is_paused { Signal::SIGSTOP } else { Signal::SIGCONT };
             descendants::signal_tree(process.pid, what);
         }
@@ -164,6 +172,29 @@ impl Conductor {
         };
         self.asides.push(id);
         Ok(())
+    }
+
+    /// What a unit may take from now on. `words` are what its command is started with from the next start on, until its
+    /// declaration changes. False where it has no control group, so that they hold only then.
+    pub fn limit(&mut self, name: &str, limits: &Limits, words: Vec<OsString>) -> Result<io::Result<bool>, PlanError> {
+        let at = self.roster.find(name)?;
+        let done = match self.group(at) {
+            Some(group) => {
+                let before = group.limits();
+                let limited = group.limit(&limits.or(before));
+                // All or none: what was refused is not half done.
+                limited.inspect_err(|_| drop(group.limit(&before))).map(|without| without.is_empty())
+            }
+            None => Ok(false),
+        };
+        if done.is_ok() {
+            self.roster.with(at, words);
+        }
+        Ok(done)
+    }
+
+    fn group(&self, at: usize) -> Option<Group> {
+        self.ground.as_ref()?.find(self.roster.at(at).unit.group.as_deref()?)
     }
 
     /// All of them, with all below them, and without asking.
@@ -246,6 +277,8 @@ impl Conductor {
                     // Whoever hears of the end can read all that was said.
                     self.flush();
                     self.supervisor.end_strays();
+                    // Whose command was killed could not take its group away.
+                    let _ = self.group(at).map(|group| group.remove_empty());
                     self.checks.forget(at, &mut self.supervisor);
                     self.roster.ended(at, ended, now);
                 }
@@ -321,7 +354,7 @@ impl Conductor {
 
     fn start(&mut self, at: usize) -> io::Result<()> {
         let unit = &self.roster.at(at).unit;
-        let mut spec = unit.spec.clone();
+        let mut spec = unit.spec.clone().args(&self.roster.at(at).more);
         if let (Readiness::Notified, Some(socket)) = (unit.ready, &self.socket) {
             spec = spec.env("NOTIFY_SOCKET", socket);
         }

@@ -21,6 +21,8 @@ pub struct Unit {
     /// It is in no plan: one that says what else is to go does not mean it.
     #[serde(default)]
     pub apart: bool,
+    /// The name of the control group that its command makes itself, where it makes one.
+    pub group: Option<String>,
     /// Changes where something has changed that its command looks up by itself.
     pub version: String,
 }

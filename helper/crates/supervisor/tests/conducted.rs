@@ -24,6 +24,7 @@ fn unit(name: &str, script: &str) -> Unit {
         grace: Duration::from_millis(300),
         log: None,
         apart: false,
+        group: None,
         version: String::new(),
     }
 }

@@ -32,6 +32,11 @@ pub fn plan_refused(error: &PlanError) -> Failure {
     }
 }
 
+pub fn not_limited(name: &str, why: &std::io::Error) -> Failure {
+    Failure::new(&codes::UNIT_LIMITS, format!("the limits of `{name}` could not be changed: {why}"))
+        .help("`nixbox-helper stats` says what it takes; a restart gives memory back")
+}
+
 /// Why a unit does not run, in the words of its own failures where it had any.
 pub fn unit_failed(status: &UnitStatus, is_instance: bool, was_ready: bool) -> Report {
     let name = &status.name;

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use nixbox_report::{Failure, codes};
 use nixbox_state::Process;
-use nixbox_supervisor::{Anew, Member, Phase, Unit};
+use nixbox_supervisor::{Anew, Limits, Member, Phase, Unit};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::os::unix::process::ExitStatusExt;
@@ -50,6 +50,12 @@ pub enum Order {
     Pause {
         names: Vec<String>,
         is_paused: bool,
+    },
+    /// These may take so much from now on. `words` say the same to their commands when they are started again.
+    Limit {
+        names: Vec<String>,
+        limits: Limits,
+        words: Vec<String>,
     },
 }
 

@@ -18,7 +18,7 @@ mod waiting;
 pub use client::{Client, Follow, Heard};
 pub use failure::{unit_failed, unknown};
 pub use message::{Done, Health, Order, State, UnitStatus};
-pub use places::Places;
+pub use places::{Places, mark};
 pub use plan::{Choice, helper, remote_unit, served_unit, units};
 pub use record::Recorded;
 pub use reload::follow_file;

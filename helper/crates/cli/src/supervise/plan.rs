@@ -5,12 +5,13 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use nixbox_config::{Instance, Job, Probe, Project, Remote, RestartOn, Served};
+use nixbox_config::{Instance, Job, Limits, Probe, Project, Remote, RestartOn, Served, Share};
 use nixbox_report::{Failure, Report, codes};
 use nixbox_supervisor::{Backoff, Condition, HealthCheck, LogFile, Need, On, Readiness, Restart, Spec, Unit};
 
 use super::failure::unknown;
 use super::places::{Places, mark};
+use crate::confine;
 use crate::context::Context;
 use crate::owner_binary;
 use crate::select;
@@ -149,6 +150,7 @@ impl Make<'_> {
             grace: GRACE,
             log: Some(log(served.paths.log.clone(), nixbox_config::LogLimits::default())),
             apart: false,
+            group: None,
             version: mark(format!("{remote:?} {:?}", self.project.log_level).as_bytes()),
         }
     }
@@ -160,8 +162,7 @@ impl Make<'_> {
         if let Some((name, Remote { serve: Some(_), .. })) = remote {
             needs.push(Need { unit: remote_unit(name), condition: Condition::Ready, bound: false });
         }
-        // What people read of it changes nothing; what it syncs with does.
-        let declared = Instance { description: String::new(), ..instance.clone() };
+        let declared = without_what_it_does_not_obey(instance);
         Unit {
             name: instance.name.clone(),
             spec: self.spec(&self.owner, &["serve", &instance.name]),
@@ -178,6 +179,7 @@ impl Make<'_> {
             grace: GRACE,
             log: Some(log(instance.paths.log.clone(), nixbox_config::LogLimits::default())),
             apart: false,
+            group: None,
             version: mark(format!("{declared:?} {remote:?} {:?}", self.project.log_level).as_bytes()),
         }
     }
@@ -204,13 +206,20 @@ impl Make<'_> {
             grace: GRACE,
             log: Some(log(job.log.clone(), job.log_limits)),
             apart: false,
-            version: mark(format!("{job:?}").as_bytes()),
+            group: Some(confine::group_of(self.project, &job.name)),
+            version: mark(format!("{:?}", Job { limits: self.project.share_of(job), ..job.clone() }).as_bytes()),
         }
     }
 
     fn asking(&self, address: &str) -> Spec {
         Spec::new(&self.helper).args(["ask-http", address])
     }
+}
+
+/// What people read of an instance, and what commands in it may take, changes nothing for its owner; what it syncs with does.
+fn without_what_it_does_not_obey(instance: &Instance) -> Instance {
+    let limits = Limits { commands: Share::default(), ..instance.limits };
+    Instance { description: String::new(), limits, ..instance.clone() }
 }
 
 fn needs(

@@ -1,6 +1,7 @@
 //! Keeping up what a plan says, telling what happens and obeying who asks.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsString;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::SyncSender;
@@ -16,7 +17,7 @@ use nixbox_supervisor::{
 use serde_json::json;
 
 use super::desk::Desk;
-use super::failure::{plan_refused, unit_failed};
+use super::failure::{not_limited, plan_refused, unit_failed};
 use super::message::{Answer, Done, Order, State, UnitStatus};
 use super::places::Places;
 use super::plan::helper;
@@ -388,6 +389,18 @@ impl<'c> Session<'c> {
                 for name in names {
                     if self.conductor.pause(&name, is_paused).map_err(refused)? {
                         changed.push(name);
+                    }
+                }
+                Ok(done(changed))
+            }
+            Order::Limit { names, limits, words } => {
+                let words: Vec<OsString> = words.into_iter().map(OsString::from).collect();
+                let mut changed = Vec::new();
+                for name in names {
+                    match self.conductor.limit(&name, &limits, words.clone()).map_err(refused)? {
+                        Ok(true) => changed.push(name),
+                        Ok(false) => {}
+                        Err(error) => return Err(not_limited(&name, &error).into()),
                     }
                 }
                 Ok(done(changed))

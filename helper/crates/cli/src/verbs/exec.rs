@@ -7,16 +7,17 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use nixbox_config::env::prefix;
-use nixbox_config::{Engine, Instance, Project};
+use nixbox_config::{Engine, Instance, Project, Share, Span};
 use nixbox_control::Status;
 use nixbox_report::{Failure, Report, codes};
 use nixbox_state::Process;
-use nixbox_supervisor::{Account, Bind, Ending, Foreground, Outlet, View};
+use nixbox_supervisor::{Account, Bind, Confinement, Ending, Foreground, Outlet, View};
 use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::env::exports;
 use crate::asking::Asked;
+use crate::confine::{self, Wanted};
 use crate::context::{Context, here, io_failure};
 use crate::on_record::Call;
 use crate::presence::{self, Presence, presence};
@@ -31,9 +32,12 @@ use crate::select;
 ///
 /// Its exit code is the command's own, or 128 and the signal that ended it. 126: it is not executable. 127: it was not
 /// found. 125: it could not be run for another reason, or took longer than --timeout.
+///
+/// What the instance says under `limits` holds for it and all that it starts, and the flags here before that; with one of
+/// them nothing that it has started outlives it. Where this user may make no control groups, a warning says what holds.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Examples:\n  nixbox-helper exec sandbox -- make test\n  nixbox-helper exec -it sandbox -- bash\n  git diff | nixbox-helper exec -i -- git apply\n  nixbox-helper exec --timeout 600 -e CI=1 -w web -- npm test"
+    after_help = "Examples:\n  nixbox-helper exec sandbox -- make test\n  nixbox-helper exec -it sandbox -- bash\n  git diff | nixbox-helper exec -i -- git apply\n  nixbox-helper exec --timeout 600 -e CI=1 -w web -- npm test\n  nixbox-helper exec --memory 1GiB --cpu 1.5 --pids 200 -- make test"
 )]
 pub struct Args {
     /// The instance [default: the default one]
@@ -56,6 +60,8 @@ pub struct Args {
     /// How long it may take; after that it is told to end, and killed five seconds later
     #[arg(long, value_name = "SECONDS", value_parser = super::wait::seconds)]
     pub timeout: Option<f64>,
+    #[command(flatten)]
+    pub wanted: Wanted,
     /// The command and its arguments
     #[arg(last = true, required = true, value_name = "COMMAND")]
     pub command: Vec<OsString>,
@@ -70,6 +76,8 @@ pub struct Answer {
     /// The number of the signal that ended it, where one did
     pub signal: Option<i32>,
     pub timed_out: bool,
+    /// It was killed, or a part of it, because it needed more memory than it may take
+    pub out_of_memory: bool,
     pub duration_ms: u64,
     /// It saw the instance in the place of the project folder
     pub in_place: bool,
@@ -105,6 +113,9 @@ fn exec(args: Args, context: &Context) -> Result<u8, Report> {
     let project = context.project()?;
     let instance = select::one(&project, args.name.as_deref())?;
     let outlet = outlet(&args, context);
+    let declared = instance.limits.commands;
+    let timeout = args.timeout.map(Duration::from_secs_f64).or(declared.timeout.map(|Span(limit)| limit));
+    let share = args.wanted.over(Share { timeout: timeout.filter(|limit| !limit.is_zero()).map(Span), ..declared });
     let inside = Inside {
         project: &project,
         instance,
@@ -116,8 +127,10 @@ fn exec(args: Args, context: &Context) -> Result<u8, Report> {
         is_recorded: true,
         binds: Vec::new(),
         spares: None,
+        group: (!confine::limits(&share).is_none()).then(|| confine::own_group(&project)),
+        share,
     };
-    inside.run(args.interactive, outlet, args.timeout.filter(|limit| *limit > 0.0), false, context)
+    inside.run(args.interactive, outlet, false, context)
 }
 
 /// A command in an instance.
@@ -136,13 +149,16 @@ pub struct Inside<'p> {
     pub binds: Vec<Bind>,
     /// The one child of this process that is not the command's.
     pub spares: Option<Process>,
+    /// The control group that it is put into, if one can be made.
+    pub group: Option<String>,
+    pub share: Share,
 }
 
 impl Inside<'_> {
     /// With all that it has started, our output and nothing typed.
     pub fn run_to_the_end(self, context: &Context) -> Result<u8, Report> {
         let reads = self.reads()?;
-        self.run(reads, Outlet::Ours, None, true, context)
+        self.run(reads, Outlet::Ours, true, context)
     }
 
     /// Has it read its file, from the beginning. False where there is none.
@@ -155,27 +171,23 @@ impl Inside<'_> {
 
     /// As `run_to_the_end`, but ends as well when there is something to read from `recall`.
     pub fn run_until(&self, recall: BorrowedFd<'_>, context: &Context) -> Result<Ending, Report> {
-        let (foreground, place) = self.foreground(self.reads()?, Outlet::Ours, None, true)?;
+        let (foreground, place) = self.foreground(self.reads()?, Outlet::Ours, true)?;
         let call = self.call(&foreground.cwd, context)?;
+        let foreground = self.confined(foreground, context);
         match foreground.run_until(recall) {
             Ok(ending) => {
                 if let Some(why) = &ending.without_view {
                     context.output.warn(without_view(&place, why));
                 }
                 recorded(call, &ending, context);
+                self.unbearable(&ending).iter().for_each(|failure| context.output.report(&failure.clone().into()));
                 Ok(ending)
             }
             Err(error) => Err(failed(&foreground.program, &error, call, context).into()),
         }
     }
 
-    fn foreground(
-        &self,
-        input: bool,
-        outlet: Outlet,
-        limit: Option<f64>,
-        leaves_nothing: bool,
-    ) -> Result<(Foreground, Place), Report> {
+    fn foreground(&self, input: bool, outlet: Outlet, leaves_nothing: bool) -> Result<(Foreground, Place), Report> {
         let instance = self.instance;
         let mut place = Place::of(instance)?;
         let cwd = place.folder(self.cwd.as_deref())?;
@@ -190,9 +202,11 @@ impl Inside<'_> {
             user: account(self.user.as_deref(), instance)?,
             input,
             outlet,
-            limit: limit.map(Duration::from_secs_f64),
-            leaves_nothing,
             spares: self.spares,
+            limit: self.share.timeout.map(|Span(limit)| limit),
+            // What outlived it would be held to nothing.
+            leaves_nothing: leaves_nothing || self.group.is_some(),
+            confinement: Confinement::default(),
         };
         Ok((foreground, place))
     }
@@ -212,19 +226,31 @@ impl Inside<'_> {
         Call::begin("exec", &parameters, asked).map(Some)
     }
 
-    fn run(
-        self,
-        input: bool,
-        outlet: Outlet,
-        limit: Option<f64>,
-        leaves_nothing: bool,
-        context: &Context,
-    ) -> Result<u8, Report> {
-        let answer = self.carry_out(input, outlet, limit, leaves_nothing, context)?;
+    /// Held to what it may take. From here on it has to be run, which takes its group away again.
+    fn confined(&self, foreground: Foreground, context: &Context) -> Foreground {
+        let Some(name) = &self.group else { return foreground };
+        let user = foreground.user.as_ref().map_or_else(nix::unistd::geteuid, |user| user.uid);
+        let (confinement, unheld) = Confinement::prepare(name, &confine::limits(&self.share), user);
+        unheld.iter().for_each(|one| context.output.warn(confine::warning(one)));
+        Foreground { confinement, ..foreground }
+    }
+
+    /// What it may take, and has ended for.
+    fn unbearable(&self, ending: &Ending) -> Option<Failure> {
+        let program = self.command.first()?;
+        match (ending.timed_out, self.share.timeout) {
+            (true, Some(Span(limit))) => Some(timed_out(&self.command, limit.as_secs_f64())),
+            _ if ending.out_of_memory && ending.code() != 0 => Some(out_of_memory(program, &self.share)),
+            _ => None,
+        }
+    }
+
+    fn run(self, input: bool, outlet: Outlet, leaves_nothing: bool, context: &Context) -> Result<u8, Report> {
+        let answer = self.carry_out(input, outlet, leaves_nothing, context)?;
         let code = answer.exit_code;
-        match (answer.timed_out, limit) {
+        match (answer.timed_out, self.share.timeout) {
             _ if outlet == Outlet::Captured => context.output.json(answer)?,
-            (true, Some(limit)) => return Err(timed_out(&self.command, limit).into()),
+            (true, Some(Span(limit))) => return Err(timed_out(&self.command, limit.as_secs_f64()).into()),
             _ => {}
         }
         Ok(code)
@@ -235,19 +261,21 @@ impl Inside<'_> {
         &self,
         input: bool,
         outlet: Outlet,
-        limit: Option<f64>,
         leaves_nothing: bool,
         context: &Context,
     ) -> Result<Answer, Report> {
-        let (foreground, place) = self.foreground(input, outlet, limit, leaves_nothing)?;
+        let (foreground, place) = self.foreground(input, outlet, leaves_nothing)?;
         let call = self.call(&foreground.cwd, context)?;
         let id = call.as_ref().map(Call::id);
+        let foreground = self.confined(foreground, context);
         match foreground.run() {
             Ok(ending) => {
                 if let Some(why) = &ending.without_view {
                     context.output.warn(without_view(&place, why));
                 }
                 recorded(call, &ending, context);
+                let unbearable = self.unbearable(&ending).filter(|_| outlet != Outlet::Captured && !ending.timed_out);
+                unbearable.into_iter().for_each(|failure| context.output.report(&failure.into()));
                 Ok(answer(self.instance, self.words(), &ending, &place, id))
             }
             Err(error) => Err(failed(&foreground.program, &error, call, context).into()),
@@ -269,6 +297,7 @@ fn recorded(call: Option<Call>, ending: &Ending, context: &Context) {
     match (ending.timed_out, ending.code()) {
         _ if ending.recalled => call.succeed(&result, context),
         (true, _) => call.fail("it took too long and was ended", context),
+        (false, 1..) if ending.out_of_memory => call.fail("it needed more memory than it may take", context),
         (false, 0) => call.succeed(&result, context),
         (false, code) => call.fail(&format!("exit code {code}"), context),
     }
@@ -449,7 +478,14 @@ pub fn timed_out(command: &[OsString], limit: f64) -> Failure {
     let program = command.first().cloned().unwrap_or_default();
     Failure::new(&codes::EXEC_TIMED_OUT, format!("`{}` took longer than {limit} s", program.display()))
         .why("it was told to end, and killed where it did not")
-        .help("give it longer with --timeout, or none")
+        .help("give it longer with --timeout or `limits.timeout`, or as long as it likes without")
+}
+
+fn out_of_memory(program: &OsString, share: &Share) -> Failure {
+    let most = share.memory.map_or_else(|| "what there was".to_owned(), |most| most.to_string());
+    Failure::new(&codes::EXEC_OUT_OF_MEMORY, format!("`{}` needed more memory than {most}", program.display()))
+        .why("the kernel killed it, or something that it had started")
+        .help("give it more with --memory or `limits.memory`")
 }
 
 fn answer(instance: &Instance, command: Vec<String>, ending: &Ending, place: &Place, call: Option<i64>) -> Answer {
@@ -460,6 +496,7 @@ fn answer(instance: &Instance, command: Vec<String>, ending: &Ending, place: &Pl
         exit_code: if ending.timed_out { FAILED } else { ending.code() },
         signal: ending.status.signal(),
         timed_out: ending.timed_out,
+        out_of_memory: ending.out_of_memory,
         duration_ms: u64::try_from(ending.took.as_millis()).unwrap_or(u64::MAX),
         in_place: place.view.is_some() && ending.without_view.is_none(),
         stdout: text(&ending.output.stdout),

@@ -1,5 +1,6 @@
 use std::path::PathBuf;
 
+use nixbox_config::Share;
 use nixbox_report::{Failure, Report, codes};
 
 use nix::sys::signal::SigSet;
@@ -7,6 +8,7 @@ use nixbox_supervisor::PASSED_ON;
 
 use super::exec::{self, Inside};
 use super::job_watched::Watched;
+use crate::confine::{self, Wanted};
 use crate::context::Context;
 use crate::supervise::unknown;
 
@@ -14,8 +16,9 @@ use crate::supervise::unknown;
 ///
 /// As `up` and process managers do: the command sees its instance, which has to be ready, in the place of the project
 /// folder. TERM and other signals are passed on. When the command has ended, nothing that it has started stays behind.
-/// One with a `watch` is started anew when something of that changes, and when its command has ended by itself it waits
-/// for that. Exit codes are those of `exec`.
+/// It may take what its `limits` and those of its instance say, and the flags here before those. One with a `watch` is
+/// started anew when something of that changes, and when its command has ended by itself it waits for that. Exit codes
+/// are those of `exec`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  nixbox-helper job worker\n  nixbox-helper job --probe worker && echo it is well")]
 pub struct Args {
@@ -27,6 +30,8 @@ pub struct Args {
     /// Where whoever keeps it up hears that it is started anew
     #[arg(long, value_name = "SOCKET", hide = true)]
     pub notices: Option<PathBuf>,
+    #[command(flatten)]
+    pub wanted: Wanted,
 }
 
 pub fn run(args: Args, context: &Context) -> Result<u8, Report> {
@@ -65,6 +70,8 @@ fn job(args: &Args, context: &Context) -> Result<u8, Report> {
         is_recorded: !args.probe,
         binds: Vec::new(),
         spares: None,
+        group: (!args.probe).then(|| confine::group_of(&project, &job.name)),
+        share: if args.probe { Share::default() } else { args.wanted.over(project.share_of(job)) },
     };
     match &job.watch {
         Some(watch) if !args.probe => Watched { inside, job, watch, notices: args.notices.clone() }.run(context),

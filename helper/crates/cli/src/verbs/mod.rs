@@ -57,6 +57,7 @@ pub mod tool;
 pub mod unmount;
 pub mod unpause;
 pub mod up;
+pub mod update;
 pub mod url;
 pub mod wait;
 pub mod watch_folders;
@@ -86,6 +87,7 @@ pub fn run(verb: Verb, context: &Context) -> Result<u8, Report> {
         Verb::Restart(args) => restart::run(args, context),
         Verb::Attach(args) => attach::run(args, context),
         Verb::Pause(args) => pause::run(args, context),
+        Verb::Update(args) => update::run(args, context),
         Verb::Unpause(args) => unpause::run(args, context),
         Verb::Stats(args) => stats::run(args, context),
         Verb::Inspect(args) => inspect::run(args, context),

@@ -127,6 +127,7 @@ fn tell(
         grace: GRACE,
         log: None,
         apart: false,
+        group: None,
         version: String::new(),
     };
     session.mute();

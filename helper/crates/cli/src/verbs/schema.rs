@@ -92,6 +92,7 @@ pub const ANSWERS: &[(&str, Make)] = &[
     ("unmount", || schema_for!(Versioned<unmount::Answer>)),
     ("unpause", || schema_for!(Versioned<pause::Answer>)),
     ("up", || schema_for!(Versioned<ps::Answer>)),
+    ("update", || schema_for!(Versioned<update::Answer>)),
     ("url", || schema_for!(Versioned<url::Answer>)),
     ("wait", || schema_for!(Versioned<wait::Answer>)),
 ];

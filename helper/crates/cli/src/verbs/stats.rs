@@ -42,6 +42,28 @@ pub struct Row {
     pub cpu_percent: f64,
     /// What of it is in memory
     pub memory_bytes: u64,
+    /// Processes and threads of a job's command, where it has a control group
+    pub pids: Option<u64>,
+    /// What that may take, where it is held to anything
+    pub limits: Option<Limits>,
+}
+
+#[derive(Serialize, JsonSchema)]
+pub struct Limits {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cpu: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub memory_bytes: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pids: Option<u64>,
+}
+
+impl Limits {
+    pub fn of(limits: nixbox_supervisor::Limits) -> Option<Self> {
+        let nixbox_supervisor::Limits { cpu, memory, pids } = limits;
+        let some = Self { cpu: cpu.map(|cpu| cpu as f64 / 1000.0), memory_bytes: memory, pids };
+        (!limits.is_none()).then_some(some)
+    }
 }
 
 /// From one look to the next: less says little of a processor.
@@ -56,7 +78,7 @@ pub fn run(args: Args, context: &Context) -> Result<u8, Report> {
     }
     let (_, mut follow) = Client::needed(&Places::of(&project))?;
     let mut usage = Usage::default();
-    usage.look(&follow.units);
+    usage.look(&follow.units, &project);
     loop {
         let until = std::time::Instant::now() + BETWEEN;
         loop {
@@ -66,7 +88,7 @@ pub fn run(args: Args, context: &Context) -> Result<u8, Report> {
                 _ => {}
             }
         }
-        usage.look(&follow.units);
+        usage.look(&follow.units, &project);
         let answer = answer(&follow.units, &args.names, &usage);
         if args.no_stream {
             show(answer, context)?;
@@ -96,10 +118,21 @@ fn answer(units: &[UnitStatus], names: &[String], usage: &Usage) -> Answer {
                 processes: taken.processes,
                 cpu_percent: (taken.cpu * 10.0).round() / 10.0,
                 memory_bytes: taken.memory,
+                pids: taken.pids,
+                limits: Limits::of(taken.limits),
             },
         ))
     };
     Answer { units: wanted.filter_map(row).collect::<BTreeMap<_, _>>().into_values().collect() }
+}
+
+/// And of how much.
+fn memory(row: &Row) -> String {
+    let mib = |bytes: u64| bytes as f64 / f64::from(1 << 20);
+    match row.limits.as_ref().and_then(|limits| limits.memory_bytes) {
+        Some(most) => format!("{:.1} of {:.0} MiB", mib(row.memory_bytes), mib(most)),
+        None => format!("{:.1} MiB", mib(row.memory_bytes)),
+    }
 }
 
 fn show(answer: Answer, context: &Context) -> Result<(), Report> {
@@ -108,11 +141,11 @@ fn show(answer: Answer, context: &Context) -> Result<(), Report> {
     }
     let cells = |row: Row| {
         vec![
-            Cell::from(row.name),
+            Cell::from(row.name.clone()),
             Cell::from(row.pid.to_string()),
             Cell::from(row.processes.to_string()),
             Cell::from(format!("{:.1} %", row.cpu_percent)),
-            Cell::from(format!("{:.1} MiB", row.memory_bytes as f64 / f64::from(1 << 20))),
+            Cell::from(memory(&row)),
         ]
     };
     let rows = answer.units.into_iter().map(cells).collect();

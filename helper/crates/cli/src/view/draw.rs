@@ -33,6 +33,10 @@ impl<'p> Picture<'p> {
         Self { project, leave, chosen: 0, logs: false, said: None, mounted: HashMap::new() }
     }
 
+    pub fn project(&self) -> &'p Project {
+        self.project
+    }
+
     pub fn step(&mut self, by: isize, count: usize) {
         self.chosen = self.chosen.saturating_add_signed(by).min(count.saturating_sub(1));
     }

@@ -54,7 +54,7 @@ impl View<'_> {
     fn attend(&mut self, client: &Client, follow: &mut Follow, screen: &Screen) -> Result<Left, Report> {
         loop {
             if self.tick <= Instant::now() {
-                self.usage.look(&follow.units);
+                self.usage.look(&follow.units, self.picture.project());
                 self.picture.mounts();
                 self.tick = Instant::now() + TICK;
             }

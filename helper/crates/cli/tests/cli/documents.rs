@@ -142,7 +142,8 @@ fn answers_are_what_their_schema_says() {
         check("new", "new plain made"),
     ];
     // These need FUSE, a base or a remote, and have tests of their own.
-    checked.extend(["exec", "instance relocate", "instance rm", "quickstart", "run", "unmount"].map(String::from));
+    let others = ["exec", "instance relocate", "instance rm", "quickstart", "run", "unmount", "update"];
+    checked.extend(others.map(String::from));
     checked.extend(crate::syncing::ANSWERS.map(String::from));
     checked.extend(crate::far_content::ANSWERS.map(String::from));
     checked.extend(crate::hosting::ANSWERS.map(String::from));

@@ -8,6 +8,7 @@ mod archives;
 mod bases;
 mod broken;
 mod config;
+mod confining;
 mod copies;
 mod documents;
 mod environment;

@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::At;
+use crate::processors::Processors;
 use crate::size::Size;
 use crate::span::Span;
 use crate::words::{Condition, RestartOn};
@@ -59,6 +60,10 @@ pub(crate) struct JobDocument {
     /// How much of its output is kept.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub log: Option<At<LogDocument>>,
+    /// What it may take of the machine, with all that it starts. Without one of these, what the instance says under
+    /// `limits`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub limits: Option<At<ShareDocument>>,
 }
 
 /// Files at whose change a job is started anew. A command that ends by itself is then run again at the next change,
@@ -157,6 +162,25 @@ pub(crate) struct HealthDocument {
     #[schemars(extend("default" = "0ms"))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub start_period: Option<At<Span>>,
+}
+
+/// What a job may take of the machine, with all that it starts.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ShareDocument {
+    /// So many processors at a time, such as `1.5`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cpu: Option<At<Processors>>,
+    /// Memory, such as `"1GiB"`. What needs more is killed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub memory: Option<At<Size>>,
+    /// Processes and threads. Beyond it starting one fails with EAGAIN.
+    #[schemars(range(min = 1, max = 4194304))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pids: Option<At<u32>>,
+    /// How long it may run. After that it is told to end, and killed five seconds later.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub timeout: Option<At<Span>>,
 }
 
 /// How much output is kept.

@@ -3,7 +3,9 @@
 use nixbox_report::codes;
 
 use super::Table;
-use crate::document::{At, BackoffDocument, HealthDocument, JobDocument, LogDocument, RestartDocument, WatchDocument};
+use crate::document::{
+    At, BackoffDocument, HealthDocument, JobDocument, LogDocument, RestartDocument, ShareDocument, WatchDocument,
+};
 use crate::span::Span;
 
 pub(super) fn job(table: &mut Table<'_, '_>) -> JobDocument {
@@ -20,6 +22,7 @@ pub(super) fn job(table: &mut Table<'_, '_>) -> JobDocument {
         user: table.text("user"),
         stdin: table.text("stdin"),
         log: table.table("log", log),
+        limits: table.table("limits", share),
     }
 }
 
@@ -73,6 +76,15 @@ pub(super) fn health(table: &mut Table<'_, '_>) -> HealthDocument {
         timeout: table.span("timeout", Span::millis(10)),
         retries: table.integer("retries", 1, 1000),
         start_period: table.span("start_period", Span::millis(0)),
+    }
+}
+
+pub(super) fn share(table: &mut Table<'_, '_>) -> ShareDocument {
+    ShareDocument {
+        cpu: table.processors("cpu"),
+        memory: table.size("memory"),
+        pids: table.integer("pids", 1, 4_194_304),
+        timeout: table.span("timeout", Span::millis(10)),
     }
 }
 

@@ -1,8 +1,10 @@
 use std::collections::BTreeMap;
 
 use super::{given, text};
-use crate::document::{At, BackoffDocument, HealthDocument, JobDocument, LogDocument, RestartDocument, WatchDocument};
-use crate::unit::{Health, Job, Probe, Restart, Watch};
+use crate::document::{
+    At, BackoffDocument, HealthDocument, JobDocument, LogDocument, RestartDocument, ShareDocument, WatchDocument,
+};
+use crate::unit::{Health, Job, Probe, Restart, Share, Watch};
 use crate::words::Condition;
 
 pub(super) fn job(job: &Job) -> JobDocument {
@@ -19,6 +21,7 @@ pub(super) fn job(job: &Job) -> JobDocument {
         user: job.user.clone().map(At::nowhere),
         stdin: job.stdin.as_deref().and_then(|stdin| given(text(stdin))),
         log: given(LogDocument { max_size: given(job.log_limits.max_size), keep: given(job.log_limits.keep) }),
+        limits: (job.limits != Share::default()).then(|| At::nowhere(share(&job.limits))),
     }
 }
 
@@ -60,6 +63,15 @@ pub(super) fn health(health: &Health) -> HealthDocument {
         timeout: given(health.timeout),
         retries: given(health.retries),
         start_period: given(health.start_period),
+    }
+}
+
+pub(super) fn share(share: &Share) -> ShareDocument {
+    ShareDocument {
+        cpu: share.cpu.map(At::nowhere),
+        memory: share.memory.map(At::nowhere),
+        pids: share.pids.map(At::nowhere),
+        timeout: share.timeout.map(At::nowhere),
     }
 }
 

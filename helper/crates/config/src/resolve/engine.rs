@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use nixbox_report::{Failure, codes};
 
 use super::Resolver;
-use crate::document::{Document, InstanceDocument, MountDocument};
+use crate::document::{At, Document, InstanceDocument, LimitsDocument, MountDocument};
 use crate::origin::Origin;
 use crate::paths::absolute;
 use crate::project::Instance;
@@ -40,8 +40,9 @@ impl Resolver<'_> {
         if let Some(at) = written.mode.as_ref().filter(|at| at.value != Mode::Overlay) {
             lacks(at.line, &["mode"], "keeps changes in the database, and nowhere else");
         }
-        if let Some(at) = &written.limits {
-            lacks(at.line, &["limits"], "knows no limits");
+        let bounded = |at: &&At<LimitsDocument>| at.value.size.is_some() || at.value.files.is_some();
+        if let Some(at) = written.limits.as_ref().filter(bounded) {
+            lacks(at.line, &["limits"], "knows no limits to what it holds");
         }
         if let Some(at) = &written.encryption {
             lacks(at.line, &["encryption"], "mounts no encrypted database");

@@ -7,13 +7,14 @@ use nixbox_report::{Failure, codes};
 
 use super::Resolver;
 use crate::document::{
-    At, BackoffDocument, Document, HealthDocument, JobDocument, LogDocument, RestartDocument, WatchDocument,
+    At, BackoffDocument, Document, HealthDocument, JobDocument, LogDocument, RestartDocument, ShareDocument,
+    WatchDocument,
 };
 use crate::glob;
 use crate::origin::Origin;
 use crate::span::Span;
 use crate::tree::join;
-use crate::unit::{Backoff, Health, Job, LogLimits, Probe, Restart, Watch};
+use crate::unit::{Backoff, Health, Job, LogLimits, Probe, Restart, Share, Watch};
 use crate::words::{Condition, RestartOn};
 
 impl Resolver<'_> {
@@ -63,6 +64,7 @@ impl Resolver<'_> {
             user: self.text(key, "user", value.user.as_ref()),
             stdin: self.stdin(key, value),
             log_limits: self.log_limits(&join(key, "log"), value.log.as_ref()),
+            limits: self.share(&join(key, "limits"), value.limits.as_ref()),
             log: runtime_dir.join(format!("{name}.log")),
         }
     }
@@ -200,6 +202,16 @@ impl Resolver<'_> {
             retries: self.pick(key, "retries", value.retries.as_ref(), 3),
             start_period: self.pick(key, "start_period", value.start_period.as_ref(), Span::millis(0)),
         })
+    }
+
+    fn share(&mut self, key: &str, written: Option<&At<ShareDocument>>) -> Share {
+        let Some(At { value, .. }) = written else { return Share::default() };
+        Share {
+            cpu: self.optional(key, "cpu", value.cpu.as_ref()),
+            memory: self.optional(key, "memory", value.memory.as_ref()),
+            pids: self.optional(key, "pids", value.pids.as_ref()),
+            timeout: self.optional(key, "timeout", value.timeout.as_ref()),
+        }
     }
 
     fn log_limits(&mut self, key: &str, written: Option<&At<LogDocument>>) -> LogLimits {

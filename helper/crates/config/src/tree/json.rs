@@ -113,7 +113,7 @@ impl<'t> Source<'t, '_> {
 
 fn number(text: &str) -> Value<'static> {
     if text.bytes().any(|byte| matches!(byte, b'.' | b'e' | b'E')) {
-        return Value::Other("a float");
+        return Value::Float(text.parse().unwrap_or(f64::NAN));
     }
     let saturated = if text.starts_with('-') { i128::MIN } else { i128::MAX };
     Value::Integer(text.parse().unwrap_or(saturated))

@@ -47,7 +47,7 @@ fn convert<'t>(value: DeValue<'t>, lines: &Lines) -> Value<'t> {
         }
         DeValue::Boolean(value) => Value::Bool(value),
         DeValue::Table(table) => Value::Table(entries(table, lines)),
-        DeValue::Float(_) => Value::Other("a float"),
+        DeValue::Float(number) => Value::Float(number.as_str().parse().unwrap_or(f64::NAN)),
         DeValue::Datetime(_) => Value::Other("a date"),
         DeValue::Array(items) => Value::List(
             items.into_iter().map(|item| (lines.at(item.span().start), convert(item.into_inner(), lines))).collect(),

@@ -61,6 +61,10 @@ start_period = "10s"
 [instances.sandbox.limits]
 size = "2GiB"
 files = 100000
+cpu = 1.5
+memory = "1GiB"
+pids = 200
+timeout = "10min"
 
 [instances.sandbox.labels]
 team = "search"
@@ -165,6 +169,12 @@ debounce = "200ms"
 [jobs.worker.log]
 max_size = "1MiB"
 keep = 2
+
+[jobs.worker.limits]
+cpu = 2
+memory = "512MiB"
+pids = 50
+timeout = "1h"
 
 [jobs.seed]
 instance = "second"

@@ -23,6 +23,7 @@ pub use self::captured::{Captured, MOST};
 pub use self::relay::PASSED_ON;
 pub use self::user::Account;
 pub use self::view::{Bind, View};
+use crate::limits::Confinement;
 
 /// What to run, and what it finds there.
 #[derive(Debug, Clone)]
@@ -45,6 +46,8 @@ pub struct Foreground {
     pub leaves_nothing: bool,
     /// A child of this process that is none of the command's, and stays with all below it.
     pub spares: Option<Process>,
+    /// What holds it to its limits. What is still in its group at the end ends.
+    pub confinement: Confinement,
 }
 
 /// Where the command's output goes.
@@ -70,6 +73,8 @@ pub struct Ending {
     pub told: Option<Signal>,
     /// Why it saw the machine's folders as they are, where it was to see a view.
     pub without_view: Option<io::Error>,
+    /// Something of it was killed because it needed more memory than it was to have.
+    pub out_of_memory: bool,
     pub output: Captured,
 }
 

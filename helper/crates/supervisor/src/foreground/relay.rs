@@ -16,6 +16,7 @@ use super::start::{Started, start};
 use super::terminal::{Raw, Terminal};
 use super::{Captured, Ending, Foreground};
 use crate::descendants;
+use crate::limits::Confinement;
 use crate::pidfd::timeout;
 
 /// Passed on; the rest is the command's own business.
@@ -57,12 +58,15 @@ pub(super) fn run(what: &Foreground, recall: Option<BorrowedFd<'_>>) -> io::Resu
             told: None,
             spares: what.spares,
         };
-        let ended = relay.attend(started, began);
+        let ended = relay.attend(started, began, &what.confinement);
         drop(raw);
         ended
     });
+    // Whatever became of it, nothing of it stays, and no group.
+    let cleared = what.confinement.end();
     before.thread_set_mask()?;
-    ended
+    let ended = ended?;
+    cleared.map(|()| ended)
 }
 
 struct Relay<'r> {
@@ -91,7 +95,7 @@ enum Source {
 }
 
 impl Relay<'_> {
-    fn attend(mut self, mut started: Started, began: Instant) -> io::Result<Ending> {
+    fn attend(mut self, mut started: Started, began: Instant, held: &Confinement) -> io::Result<Ending> {
         if let Some(terminal) = &started.terminal {
             fcntl(&terminal.ours, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
         }
@@ -142,8 +146,9 @@ impl Relay<'_> {
             output = Captured { stdout, stderr, dropped: one + other };
         }
         let without_view = started.without_view.take();
+        let out_of_memory = held.killed_for_memory();
         let (took, told) = (began.elapsed(), self.told);
-        Ok(Ending { status, took, timed_out, recalled, told, without_view, output })
+        Ok(Ending { status, took, timed_out, recalled, told, without_view, out_of_memory, output })
     }
 
     fn wait(&self, started: &Started, until: Option<Instant>) -> io::Result<Vec<Source>> {

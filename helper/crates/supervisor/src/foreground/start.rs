@@ -1,5 +1,6 @@
 //! From the order to a running command.
 
+use std::fs::File;
 use std::io::{self, PipeReader, Read};
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
@@ -17,6 +18,8 @@ use super::terminal::{self, Terminal};
 use super::user::Account;
 use super::view::Prepared;
 use super::{Foreground, Outlet};
+use crate::group::{self, Group};
+use crate::limits::Confinement;
 use crate::pidfd::Handle;
 
 pub(super) struct Started {
@@ -28,6 +31,7 @@ pub(super) struct Started {
 }
 
 /// How far a child came before it failed.
+const IN_GROUP: u8 = b'g';
 const IN_VIEW: u8 = b'v';
 const IN_PLACE: u8 = b'p';
 
@@ -92,7 +96,10 @@ fn attempt(what: &Foreground, view: Option<Prepared>, cwd: &Path) -> Result<Star
     command.envs(what.env.iter().map(|(key, value)| (key, value)));
     let outward = outlet(what, &mut command).map_err(early)?;
     let wanted = view.is_some();
+    let doors = what.confinement.group.as_ref().map_or(Ok(Vec::new()), Group::doors).map_err(early)?;
     let child = Inside {
+        doors,
+        confinement: what.confinement.clone(),
         view,
         user: what.user.clone(),
         cwd: CString::new(cwd.as_os_str().as_bytes()).map_err(|error| early(error.into()))?,
@@ -114,6 +121,10 @@ fn attempt(what: &Foreground, view: Option<Prepared>, cwd: &Path) -> Result<Star
     let child = spawned.map_err(|error| {
         let mut reached = Vec::new();
         let _ = told.read_to_end(&mut reached);
+        if what.confinement.group.is_some() && !reached.contains(&IN_GROUP) {
+            let what = format!("its control group cannot be entered: {error}");
+            return Failed { at: Stage::Program, error: io::Error::other(what) };
+        }
         match (wanted && !reached.contains(&IN_VIEW), reached.contains(&IN_PLACE)) {
             (true, _) => Failed { at: Stage::View, error },
             (false, true) => Failed { at: Stage::Program, error },
@@ -166,6 +177,8 @@ fn outlet(what: &Foreground, command: &mut Command) -> io::Result<Outward> {
 
 /// What the child does between fork and exec.
 struct Inside {
+    doors: Vec<File>,
+    confinement: Confinement,
     view: Option<Prepared>,
     user: Option<Account>,
     cwd: CString,
@@ -177,6 +190,8 @@ impl Inside {
     fn settle(&self, reached: impl Fn(u8)) -> io::Result<()> {
         // Our own mask, which holds back what arrives by signalfd, is not for the child.
         SigSet::empty().thread_set_mask()?;
+        group::enter(&self.doors)?;
+        reached(IN_GROUP);
         if self.terminal {
             terminal::own()?;
         }
@@ -189,6 +204,7 @@ impl Inside {
         }
         nix::unistd::chdir(self.cwd.as_c_str())?;
         reached(IN_PLACE);
+        self.confinement.bound()?;
         nix::sys::prctl::set_pdeathsig(Signal::SIGTERM)?;
         // It may have died before we asked to be told.
         if std::os::unix::process::parent_id() != self.parent {

@@ -1,3 +1,4 @@
+use std::ffi::OsString;
 use std::fmt;
 use std::time::{Duration, Instant};
 
@@ -22,6 +23,8 @@ pub struct Member {
     pub is_paused: bool,
     /// What it runs is started anew without an end of its own.
     pub anew: Option<Anew>,
+    /// Words that its command is started with as well, until its declaration changes.
+    pub more: Vec<OsString>,
     pub(super) history: History,
     pub(super) is_wanted: bool,
     pub(super) is_leaving: bool,
@@ -121,6 +124,7 @@ impl Member {
             by_hand: false,
             is_paused: false,
             anew: None,
+            more: Vec::new(),
             history: History::default(),
             is_wanted: false,
             is_leaving: false,

@@ -6,6 +6,7 @@ mod needs;
 #[cfg(test)]
 mod tests;
 
+use std::ffi::OsString;
 use std::time::{Duration, Instant};
 
 use crate::child::Ended;
@@ -102,6 +103,7 @@ impl Roster {
                     false => taken.changed.push(unit.name.clone()),
                 }
                 member.unit = unit;
+                member.more.clear();
                 member.history = Default::default();
                 if member.is_active() {
                     member.again();
@@ -109,6 +111,10 @@ impl Roster {
             }
         }
         Ok(taken)
+    }
+
+    pub(crate) fn with(&mut self, at: usize, words: Vec<OsString>) {
+        self.members[at].more.extend(words);
     }
 
     /// They are to run, and with them what they need. `named`: somebody asked for these very ones, so they run also

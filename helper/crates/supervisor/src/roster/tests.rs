@@ -21,6 +21,7 @@ fn unit(name: &str, needs: &[(&str, Condition, bool)]) -> Unit {
         grace: GRACE,
         log: None,
         apart: false,
+        group: None,
         version: String::new(),
     }
 }

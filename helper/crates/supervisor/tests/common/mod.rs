@@ -17,5 +17,6 @@ pub fn shell(script: &str) -> Foreground {
         limit: None,
         leaves_nothing: false,
         spares: None,
+        confinement: Default::default(),
     }
 }

@@ -101,6 +101,7 @@ fn words(args: &Args, binds: &[OsString], found: &Found) -> Vec<OsString> {
     }
     let flags = [("--rm", args.rm), ("--force", args.force), ("--keep", args.keep), ("--checkpoint", args.checkpoint)];
     words.extend(flags.into_iter().filter(|(_, is_set)| *is_set).map(|(flag, _)| flag.into()));
+    words.extend(args.limits.words());
     words.push("--".into());
     words.extend(args.command.clone());
     words
@@ -125,6 +126,7 @@ fn unit(args: &Args, words: Vec<OsString>, found: &Found, context: &Context) -> 
         grace: GRACE,
         log: Some(log),
         apart: true,
+        group: None,
         version: String::new(),
     })
 }

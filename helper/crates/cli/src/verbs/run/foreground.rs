@@ -1,7 +1,9 @@
 //! The command from here on, and what becomes of its instance afterwards.
 
+use std::time::Duration;
+
 use nix::sys::signal::Signal;
-use nixbox_config::{Instance, Project};
+use nixbox_config::{Instance, Project, Share, Span};
 use nixbox_report::Report;
 use nixbox_supervisor::{Bind, Outlet};
 
@@ -9,6 +11,7 @@ use super::owner::{Begun, Owner};
 use super::told::Told;
 use super::{Answer, Args, bind, port};
 use crate::asking::Asked;
+use crate::confine;
 use crate::context::Context;
 use crate::made::{self, Found, Work};
 use crate::verbs::exec::{self, Inside};
@@ -126,6 +129,8 @@ impl Run<'_> {
             (true, false) => Outlet::Terminal,
             (false, false) => Outlet::Ours,
         };
+        let limit = args.timeout.filter(|limit| *limit > 0.0).map(|limit| Span(Duration::from_secs_f64(limit)));
+        let share = args.limits.over(Share { timeout: limit, ..Share::default() });
         let inside = Inside {
             project: self.project(),
             instance: &self.instance,
@@ -137,9 +142,10 @@ impl Run<'_> {
             is_recorded: true,
             binds,
             spares: owner.process(),
+            group: (!confine::limits(&share).is_none()).then(|| confine::own_group(self.project())),
+            share,
         };
-        let limit = args.timeout.filter(|limit| *limit > 0.0);
-        served.answer = Some(inside.carry_out(args.interactive, outlet, limit, true, context)?);
+        served.answer = Some(inside.carry_out(args.interactive, outlet, true, context)?);
         Ok(())
     }
 

@@ -9,6 +9,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::exec;
+use crate::confine;
 use crate::context::{Context, here};
 use crate::made::{self, Found, Wanted};
 
@@ -85,6 +86,8 @@ pub struct Args {
     /// How long it may take; after that it is told to end, and killed five seconds later
     #[arg(long, value_name = "SECONDS", value_parser = super::wait::seconds)]
     pub timeout: Option<f64>,
+    #[command(flatten)]
+    pub limits: confine::Wanted,
     /// Whoever keeps the command up has said this, and the instance stays for it
     #[arg(long, hide = true)]
     pub kept_up: bool,

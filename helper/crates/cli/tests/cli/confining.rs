@@ -1,0 +1,121 @@
+//! What jobs and commands may take of the machine: declared, on the command line, changed while they run.
+
+use crate::support::{Done, Test, fuse, owner, until};
+
+/// One instance, with what commands in it may take, and these jobs.
+fn with_limits(limits: &str, jobs: &str) -> Option<Test> {
+    owner();
+    if !fuse() {
+        return None;
+    }
+    let instance = "[instances.box]\nbase = \".\"\nexclude = [\"run\", \"tmp\"]\nmount.path = \"mnt\"\n";
+    Some(Test::new().config(&format!("{instance}{limits}\n{jobs}")))
+}
+
+/// Control groups of this project that are there.
+fn groups(test: &Test) -> Vec<String> {
+    let files = std::fs::read_dir(test.path("run")).into_iter().flatten().flatten();
+    let names = files.map(|entry| entry.file_name().to_string_lossy().into_owned());
+    let mark = names.filter_map(|name| Some(name.strip_prefix(".up-")?.split('.').next()?.to_owned())).next();
+    let family = format!("nixbox-{}.", mark.unwrap());
+    let (mut found, mut next) = (Vec::new(), vec![std::path::PathBuf::from("/sys/fs/cgroup")]);
+    while let Some(folder) = next.pop() {
+        let entries = std::fs::read_dir(&folder).into_iter().flatten().flatten();
+        for entry in entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir())) {
+            let name = entry.file_name().to_string_lossy().into_owned();
+            found.extend(name.starts_with(&family).then_some(name));
+            next.push(entry.path());
+        }
+    }
+    found
+}
+
+fn row(done: &Done, name: &str) -> serde_json::Value {
+    let rows = done.json()["units"].as_array().unwrap().clone();
+    rows.into_iter().find(|row| row["name"] == name).unwrap_or_default()
+}
+
+#[test]
+fn a_command_that_needs_more_memory_than_it_may_take_is_killed_and_says_so() {
+    let Some(test) = with_limits("limits.memory = \"48MiB\"", "") else { return };
+    test.run("up -d").success();
+    // Without a newline `tail` keeps all of it.
+    let greedy = ["sh", "-c", "head -c 300000000 /dev/zero | tail > /dev/null; exit 3"];
+    let done = test.args(["exec", "--"].into_iter().chain(greedy)).code(3);
+    if done.stderr.contains("does not hold") {
+        return eprintln!("skipped: {}", done.stderr);
+    }
+    let says = |word: &str| assert!(done.stderr.contains(word), "{}", done.stderr);
+    ["nixbox::exec::out-of-memory", "48MiB"].map(says);
+    let done = test.args(["exec", "--json", "--"].into_iter().chain(greedy)).code(3);
+    assert_eq!((&done.json()["out_of_memory"], &done.json()["timed_out"]), (&true.into(), &false.into()));
+    test.run("timeline --tool exec").stdout_has("it needed more memory than it may take").success();
+    // The command line speaks before the configuration.
+    let modest = "head -c 100000000 /dev/zero | tail > /dev/null";
+    test.args(["exec", "--memory", "1GiB", "--", "sh", "-c", modest]).success();
+    let many = "sleep 9 & sleep 9 & sleep 9 & sleep 9 & wait";
+    test.args(["exec", "--pids", "3", "--", "sh", "-c", many]).stderr("fork").code(2);
+    assert_eq!(groups(&test), [""; 0]);
+    test.run("down").success();
+}
+
+#[test]
+fn a_job_that_takes_too_long_or_too_much_says_so() {
+    let jobs = "[jobs.slow]\nexec = [\"sleep\", \"1000\"]\nlimits.timeout = \"300ms\"\nrestart.on = \"never\"\n\
+                [jobs.big]\nexec = [\"sh\", \"-c\", \"head -c 300000000 /dev/zero | tail; exit 4\"]\n\
+                limits.memory = \"48MiB\"\nrestart.on = \"never\"\n";
+    let Some(test) = with_limits("limits.timeout = \"1h\"", jobs) else { return };
+    test.run("up -d box").success();
+    test.run("start slow").try_codes(&[0, 1]);
+    test.run("wait --exit slow").code(125);
+    test.run("logs slow").stdout_has("nixbox::exec::timed-out").stdout_has("0.3 s").success();
+    test.run("start big").try_codes(&[0, 1]);
+    test.run("wait --exit big").code(4);
+    let log = test.run("logs big").success();
+    if !log.stdout.contains("does not hold") {
+        test.run("logs big").stdout_has("nixbox::exec::out-of-memory").success();
+        test.run("inspect big").stdout_has("nixbox::exec::out-of-memory").success();
+    }
+    until("no group is left", || groups(&test).is_empty());
+    test.run("down").success();
+}
+
+#[test]
+fn what_a_job_may_take_is_changed_while_it_runs_and_stays_so_when_it_comes_again() {
+    let jobs = "[jobs.a]\nexec = [\"sleep\", \"1000\"]\nlimits = { cpu = 0.5, memory = \"64MiB\", pids = 20 }\n\
+                [jobs.b]\nexec = [\"sleep\", \"1000\"]\n";
+    let Some(test) = with_limits("", jobs) else { return };
+    test.run("up -d").success();
+    let told = |name: &str| row(&test.run("stats --no-stream --json").success(), name);
+    let limits = |name: &str| told(name)["limits"].clone();
+    if limits("a").is_null() {
+        return eprintln!("skipped: nothing is bounded here");
+    }
+    assert_eq!(limits("a"), serde_json::json!({ "cpu": 0.5, "memory_bytes": 64 << 20, "pids": 20 }));
+    assert_eq!(limits("b"), serde_json::Value::Null);
+    assert!(groups(&test).iter().any(|name| name.ends_with(".b")));
+
+    let done = test.run("update a --memory 128MiB --json").success();
+    assert_eq!(done.json()["changed"], serde_json::json!(["a"]));
+    test.run("update a b --cpu 2").stderr("a: changed").stderr("b: changed").success();
+    let wanted = serde_json::json!({ "cpu": 2.0, "memory_bytes": 128 << 20, "pids": 20 });
+    assert_eq!(limits("a"), wanted);
+    assert_eq!(limits("b"), serde_json::json!({ "cpu": 2.0 }));
+    test.run("restart a").success();
+    until("it is held to the same", || limits("a") == wanted);
+    // An `up` of the same changes nothing, and one of something else is what is written.
+    test.run("up -d").success();
+    assert_eq!(limits("a"), wanted);
+    let text = std::fs::read_to_string(test.path("nixbox.toml")).unwrap();
+    std::fs::write(test.path("nixbox.toml"), text.replace("pids = 20", "pids = 30")).unwrap();
+    test.run("up -d").stderr("a: has changed").success();
+    let written = serde_json::json!({ "cpu": 0.5, "memory_bytes": 64 << 20, "pids": 30 });
+    until("it is held to what is written", || limits("a") == written);
+
+    test.run("update box --cpu 1").stderr("nixbox::unit::limits").code(7);
+    test.run("update nobody --cpu 1").stderr("nixbox::instance::unknown").code(3);
+    test.run("update a").stderr("nixbox::usage").code(2);
+    test.run("update a --cpu 0").code(2);
+    test.run("down").success();
+    assert_eq!(test.runtime_files(), [""; 0]);
+}
