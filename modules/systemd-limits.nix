@@ -13,20 +13,20 @@ let
   bytes =
     size:
     let
-      parts = builtins.match "0*([1-9][0-9]*) ?([A-Za-z]*)" (toString size);
-      power = base: exponent: if exponent == 0 then 1 else base * power base (exponent - 1);
-      unit = lib.toLower (builtins.elemAt parts 1);
-      base = if lib.hasSuffix "ib" unit then 1024 else 1000;
+      parts = builtins.match "0*([1-9][0-9]*) ?([KkMmGgTt]?)([Ii]?)[Bb]?" (toString size);
+      base = if builtins.elemAt parts 2 == "" then 1000 else 1024;
+      power = exponent: if exponent == 0 then 1 else base * power (exponent - 1);
+      letter = lib.replaceStrings [ "k" "m" "g" "t" ] [ "K" "M" "G" "T" ] (builtins.elemAt parts 1);
       exponent =
         {
-          k = 1;
-          m = 2;
-          g = 3;
-          t = 4;
+          K = 1;
+          M = 2;
+          G = 3;
+          T = 4;
         }
-        .${lib.substring 0 1 unit} or 0;
+        .${letter} or 0;
     in
-    lib.toInt (builtins.elemAt parts 0) * power base exponent;
+    builtins.fromJSON (builtins.elemAt parts 0) * power exponent;
 in
 optionalAttrs (cpu != null) { CPUQuota = "${toString (builtins.ceil (cpu * 100))}%"; }
 // optionalAttrs (memory != null) {

@@ -1,13 +1,13 @@
 # What a job, or each command in an instance, may take of the machine.
 { lib }:
 let
-  inherit (lib) mkOption types;
+  inherit (lib) literalExpression mkOption types;
 in
 {
   cpu = mkOption {
-    type = types.nullOr (types.either types.ints.positive types.float);
+    type = types.nullOr (types.either types.float types.ints.positive);
     default = null;
-    example = 1.5;
+    example = literalExpression "1.5";
     description = "So many processors at a time. Null: no limit.";
   };
 

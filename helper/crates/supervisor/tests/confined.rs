@@ -1,6 +1,6 @@
 //! Commands that may take so much of the machine, held to it by the kernel. In a program of its own: what they leave
 //! behind is looked for below the whole process, so they run one after the other.
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::print_stdout)]
 
 mod common;
 
@@ -16,7 +16,7 @@ fn held(name: &str, limits: Limits, foreground: Foreground) -> Option<Ending> {
     let name = format!("nixbox-{name}.exec.{}", std::process::id());
     let (confinement, unheld) = Confinement::prepare(&name, &limits, geteuid());
     if let Some(one) = unheld.first() {
-        eprintln!("skipped: {}", one.why);
+        println!("skipped: {}", one.why);
         return None;
     }
     let ended = Foreground { confinement, leaves_nothing: true, ..foreground }.run().unwrap();
