@@ -66,6 +66,25 @@ pub fn gather<W: Write>(folder: &Path, pack: &mut Pack<W>, mut left_out: impl Fn
     Ok(())
 }
 
+/// One thing that is no folder, under this name. A symbolic link is told as such.
+pub fn gather_one<W: Write>(file: &Path, name: &Path, pack: &mut Pack<W>) -> Result<()> {
+    let failed = |source| Error::File { path: file.to_owned(), source };
+    let meta = file.symlink_metadata().map_err(failed)?;
+    let kind = meta.file_type();
+    let told = |kind| entry(name.to_owned(), kind, &meta);
+    if kind.is_symlink() {
+        let target = fs::read_link(file).map_err(failed)?.into_os_string();
+        return Ok(pack.add(&told(Kind::Symlink { target }), io::empty())?);
+    }
+    if !kind.is_file() {
+        return Err(failed(io::Error::new(io::ErrorKind::InvalidInput, "it is no file")));
+    }
+    let opened = File::options().read(true).custom_flags(nix::libc::O_NOFOLLOW | nix::libc::O_NONBLOCK).open(file);
+    let opened = opened.map_err(failed)?;
+    let size = opened.metadata().map_err(failed)?.len();
+    Ok(pack.add(&told(Kind::File { size }), opened)?)
+}
+
 fn entry(path: PathBuf, kind: Kind, meta: &Metadata) -> Entry {
     let nanoseconds = u32::try_from(meta.mtime_nsec()).unwrap_or(0);
     Entry {

@@ -10,7 +10,7 @@ mod pack;
 mod unpack;
 
 pub use entry::{Entry, Error, Kind, Result};
-pub use gather::gather;
+pub use gather::{gather, gather_one};
 pub use lay_out::LayOut;
 pub use pack::Pack;
 pub use unpack::unpack;

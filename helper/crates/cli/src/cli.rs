@@ -91,6 +91,7 @@ pub enum Verb {
     Status(status::Args),
     Diff(diff::Args),
     Instance(instance::Args),
+    Cp(cp::Args),
     Fs(fs::Args),
     Kv(kv::Args),
     Tool(tool::Args),

@@ -149,6 +149,9 @@ pub enum FilesRequest {
     /// is seen before all of it has come.
     Import {
         into: Name,
+        /// Files that are there give way, and folders that are there take in what is in those of their name.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        replace: bool,
     },
     /// The same with a database that lies at `from` for the owner. Its values and tool calls come along.
     ImportDatabase {

@@ -110,6 +110,63 @@ fn what_is_there_is_never_replaced_and_what_fails_leaves_nothing() {
     }
 }
 
+/// Over a base too, where what gives way was never copied up; and where the base is a real folder that is written to.
+#[test]
+fn what_is_there_gives_way_where_that_is_wanted_and_folders_become_one() {
+    for mode in [None, Some(Mode::Overlay), Some(Mode::Direct)] {
+        let scratch = Scratch::new();
+        let base = tempfile::tempdir().unwrap();
+        for (path, text) in [("d/f", "old"), ("d/own", "own"), ("d/deep/x", "x")] {
+            let path = base.path().join(path);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, text).unwrap();
+        }
+        let db = base.path().with_extension("db");
+        let over = mode.map(|mode| {
+            let base = BaseOptions { path: base.path().to_owned(), hidden: vec![db.clone()], exclude: Vec::new() };
+            Database::open_or_create(&db, &Options { mode, base: Some(base), ..Options::default() }).unwrap()
+        });
+        let tree = by_path(over.as_ref().map_or_else(|| scratch.tree(), Database::tree));
+        if over.is_none() {
+            let mut planting = tree.plant(name("/")).unwrap();
+            for (path, text) in [("d/f", "old"), ("d/own", "own"), ("d/deep/x", "x")] {
+                planting.file(Path::new(path), LOOK, once(text.as_bytes())).unwrap();
+            }
+            planting.finish(|| Ok(())).unwrap();
+        }
+        let plant = |fill: &dyn Fn(&mut Planting)| {
+            let mut planting = tree.plant(name("/")).unwrap();
+            planting.replace();
+            fill(&mut planting);
+            planting.finish(|| Ok(()))
+        };
+        let before = told(&tree, "/");
+        // What cannot be all is nothing: a file in the place of a folder, after one that could have been replaced.
+        let done = plant(&|planting| {
+            planting.file(Path::new("d/f"), LOOK, once(b"new")).unwrap();
+            planting.file(Path::new("d/deep"), LOOK, once(b"file")).unwrap();
+        });
+        assert_eq!((done.unwrap_err().errno(), told(&tree, "/")), (libc::EISDIR, before.clone()), "{mode:?}");
+        plant(&|planting| {
+            planting.file(Path::new("d/f"), LOOK, once(b"new")).unwrap();
+            planting.link(Path::new("d/deep/same"), Path::new("d/f")).unwrap();
+            planting.file(Path::new("d/added/y"), LOOK, once(b"y")).unwrap();
+        })
+        .unwrap();
+        let mut want = before;
+        want.insert("d/added".into(), "Directory".into());
+        want.insert("d/added/y".into(), "y".into());
+        want.insert("d/f".into(), "= d/deep/same".into());
+        want.insert("d/deep/same".into(), "new".into());
+        assert_eq!(told(&tree, "/"), want, "{mode:?}");
+        drop(tree);
+        if let Some(over) = over {
+            over.close().unwrap();
+        }
+        let _ = std::fs::remove_file(&db);
+    }
+}
+
 #[test]
 fn nothing_is_planted_through_a_link_or_twice() {
     let scratch = Scratch::new();

@@ -107,6 +107,9 @@ catalogue! {
     BASE_NONE = "nixbox::base::none", NotFound, "The database lies over no folder, so there is none to relocate.";
     BASE_EXCLUDE = "nixbox::base::exclude", Usage, "A pattern in `exclude` is not possible.";
 
+    COPY_EXISTS = "nixbox::copy::exists", Conflict, "What was to be copied would replace something, on the machine or in the instance. `--force` does. Nothing was changed.";
+    COPY_INTO_BASE = "nixbox::copy::into-base", Refused, "The target of a copy lies in the folder that the instance lies over, and what an instance holds is written there by somebody's decision alone. `--force` is one. Nothing was changed.";
+
     DATABASE_MISSING = "nixbox::database::missing", NotFound, "The instance has no database yet. `nixbox-helper init` creates it, and so does bringing it up.";
     DATABASE_BUSY = "nixbox::database::busy", Held, "A program other than a nixbox owner has the database open, such as upstream's `agentfs mount`.";
     DATABASE_EXISTS = "nixbox::database::exists", Conflict, "A database lies where an ephemeral instance was to be saved. Nothing was changed.";

@@ -128,7 +128,7 @@ fn unzipped<R: Read + 'static>(mut from: BufReader<R>, name: &str) -> Result<Box
 }
 
 fn send(asked: &Asked, into: &OsStr, from: &mut dyn Read, name: &str, progress: &mut Progress) -> Result<(), Report> {
-    let mut talk = asked.ask(&Request::Files(FilesRequest::Import { into: into.into() }))?;
+    let mut talk = asked.ask(&Request::Files(FilesRequest::Import { into: into.into(), replace: false }))?;
     talk.send(&mut Watched { from, progress }, name)?;
     talk.finish().map(drop)
 }

@@ -4,6 +4,7 @@ pub mod ask_http;
 pub mod attach;
 pub mod completions;
 pub mod config;
+pub mod cp;
 pub mod diff;
 pub mod docs;
 pub mod doctor;
@@ -108,6 +109,7 @@ pub fn run(verb: Verb, context: &Context) -> Result<u8, Report> {
         Verb::Url(args) => url::run(args, context),
         Verb::Status(args) => status::run(args, context),
         Verb::Diff(args) => diff::run(args, context),
+        Verb::Cp(args) => cp::run(args, context),
         Verb::Fs(args) => fs::run(args, context),
         Verb::Instance(args) => instance::run(args, context),
         Verb::Kv(args) => kv::run(args, context),

@@ -24,6 +24,7 @@ type Make = fn() -> Schema;
 pub const ANSWERS: &[(&str, Make)] = &[
     ("config check", || schema_for!(Versioned<config::Checked>)),
     ("config show", || schema_for!(Versioned<config::Shown>)),
+    ("cp", || schema_for!(Versioned<cp::Answer>)),
     ("diff", || schema_for!(Versioned<diff::Answer>)),
     ("doctor", || schema_for!(Versioned<doctor::Answer>)),
     ("down", || schema_for!(Versioned<down::Answer>)),

@@ -142,7 +142,7 @@ fn answers_are_what_their_schema_says() {
         check("new", "new plain made"),
     ];
     // These need FUSE, a base or a remote, and have tests of their own.
-    let others = ["exec", "instance relocate", "instance rm", "quickstart", "run", "unmount", "update"];
+    let others = ["cp", "exec", "instance relocate", "instance rm", "quickstart", "run", "unmount", "update"];
     checked.extend(others.map(String::from));
     checked.extend(crate::syncing::ANSWERS.map(String::from));
     checked.extend(crate::far_content::ANSWERS.map(String::from));

@@ -10,6 +10,7 @@ mod broken;
 mod config;
 mod confining;
 mod copies;
+mod copying;
 mod documents;
 mod environment;
 mod far_content;

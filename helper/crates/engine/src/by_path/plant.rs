@@ -32,6 +32,8 @@ pub struct Planting {
     into: OsString,
     /// Of the top of the tree, which counts where that becomes a folder of its own.
     top_look: Option<Look>,
+    /// What is there gives way to what is of the same name, and folders become one.
+    replaces: bool,
 }
 
 impl ByPath {
@@ -51,11 +53,24 @@ impl ByPath {
         self.told_of(ROOT, &name);
         let tree = self.clone();
         let into = into.to_owned();
-        Ok(Planting { tree, staging: Some((name, staging)), folders: Vec::new(), last: None, into, top_look: None })
+        Ok(Planting {
+            tree,
+            staging: Some((name, staging)),
+            folders: Vec::new(),
+            last: None,
+            into,
+            top_look: None,
+            replaces: false,
+        })
     }
 }
 
 impl Planting {
+    /// Files that are there are replaced, each in the one step in which all is put in its place.
+    pub fn replace(&mut self) {
+        self.replaces = true;
+    }
+
     fn top(&self) -> Result<Ino> {
         self.staging.as_ref().map(|(_, held)| held.attr.ino).ok_or(Error::Errno(libc::ENOENT))
     }
@@ -142,19 +157,19 @@ impl Planting {
         let top = self.top()?;
         let staging = self.staging.as_ref().map(|(name, _)| name.clone()).unwrap_or_default();
         let moves = self.moves(top, &staging)?;
-        let merges = moves.iter().all(|one| one.from.0 == top);
+        let merges = moves.iter().all(|one| one.from.0 != ROOT);
         let (mut done, undoes) = (0, tree.files.undoes());
         let moved = tree.files.together(&mut || {
             for one in &moves {
                 let (from, to) = ((one.from.0, &*one.from.1), (one.to.0, &*one.to.1));
-                tree.files.rename(from, to, Rename::NoReplace)?;
+                tree.files.rename(from, to, one.how)?;
                 done += 1;
             }
             also()
         });
         if let Err(error) = moved {
             for one in moves.iter().take(if undoes { 0 } else { done }).rev() {
-                tree.files.rename((one.to.0, &one.to.1), (one.from.0, &one.from.1), Rename::NoReplace)?;
+                tree.files.rename((one.to.0, &one.to.1), (one.from.0, &one.from.1), one.how)?;
             }
             return Err(error);
         }
@@ -176,17 +191,9 @@ impl Planting {
         let place = match tree.existing(&self.into, Links::Follow) {
             Ok((_, into)) => {
                 let mut moves = Vec::new();
-                for entry in tree.files.readdir(top)? {
-                    // Before anything is moved: nothing that is there is replaced.
-                    match tree.child(into.attr.ino, &entry.name) {
-                        Ok(_) => return Err(Error::Errno(libc::EEXIST)),
-                        Err(Error::Errno(libc::ENOENT)) => {}
-                        Err(error) => return Err(error),
-                    }
-                    moves.push(Move { from: (top, entry.name.clone()), to: (into.attr.ino, entry.name), _into: None });
-                }
+                self.merge(top, into.attr.ino, &mut moves)?;
                 if let (Some(first), true) = (moves.first_mut(), into.attr.ino != ROOT) {
-                    first._into = Some(into);
+                    first.held.push(into);
                 }
                 return Ok(moves);
             }
@@ -199,11 +206,46 @@ impl Planting {
             None => drop(tree.files.setattr(top, AttrChange { perm: Some(0o755), ..AttrChange::default() })?),
         }
         let to = (place.directory.attr.ino, name);
-        Ok(vec![Move { from: (ROOT, staging.to_owned()), to, _into: Some(place.directory) }])
+        let held = vec![place.directory];
+        Ok(vec![Move { from: (ROOT, staging.to_owned()), to, how: Rename::NoReplace, held }])
+    }
+
+    /// What is in `from` goes into `to`: before anything is moved it is known that it can.
+    fn merge(&self, from: Ino, to: Ino, moves: &mut Vec<Move>) -> Result<()> {
+        for entry in self.tree.files.readdir(from)? {
+            let there = match self.tree.child(to, &entry.name) {
+                Ok(_) if !self.replaces => return Err(Error::Errno(libc::EEXIST)),
+                Ok(there) => Some(there),
+                Err(Error::Errno(libc::ENOENT)) => None,
+                Err(error) => return Err(error),
+            };
+            let new = self.tree.child(from, &entry.name)?;
+            let is_folder = |held: &Held| held.attr.kind == Kind::Directory;
+            let how = match there {
+                Some(there) if is_folder(&there) && is_folder(&new) => {
+                    let before = moves.len();
+                    self.merge(new.attr.ino, there.attr.ino, moves)?;
+                    if let Some(first) = moves.get_mut(before) {
+                        first.held.extend([new, there]);
+                    }
+                    continue;
+                }
+                None => Rename::NoReplace,
+                Some(there) if is_folder(&there) => return Err(Error::Errno(libc::EISDIR)),
+                Some(_) if is_folder(&new) => return Err(Error::Errno(libc::ENOTDIR)),
+                // What was there goes with the staging folder, which is where it is then.
+                Some(_) => Rename::Exchange,
+            };
+            moves.push(Move { from: (from, entry.name.clone()), to: (to, entry.name), how, held: Vec::new() });
+        }
+        Ok(())
     }
 
     /// The first of the names that are there already where the tree was to go.
     pub fn in_the_way(&self) -> Option<PathBuf> {
+        if self.replaces {
+            return None;
+        }
         let (_, into) = self.tree.existing(&self.into, Links::Follow).ok()?;
         let entries = self.tree.files.readdir(self.top().ok()?).ok()?;
         let taken = entries.into_iter().find(|entry| self.tree.child(into.attr.ino, &entry.name).is_ok())?;
@@ -264,8 +306,9 @@ fn dressed(Look { perm, owner, mtime }: Look) -> AttrChange {
 struct Move {
     from: (Ino, OsString),
     to: (Ino, OsString),
-    /// The folder it goes to stays known until it is there.
-    _into: Option<Held>,
+    how: Rename,
+    /// The folders that it goes from and to stay known until it is there.
+    held: Vec<Held>,
 }
 
 impl Drop for Planting {

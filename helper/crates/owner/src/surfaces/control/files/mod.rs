@@ -71,7 +71,7 @@ async fn work(asked: FilesRequest, talk: &mut Talk, request: &Request) -> Result
         }
         FilesRequest::Apply { dry_run } => apply::apply(dry_run, talk, request).await,
         FilesRequest::Export { path, form } => transfer::export(path, form, talk, request).await,
-        FilesRequest::Import { into } => transfer::import(into, talk, request).await,
+        FilesRequest::Import { into, replace } => transfer::import(into, replace, talk, request).await,
         FilesRequest::ImportDatabase { from, into } => transfer::import_database(from, into, request).await,
         FilesRequest::Stat { path, layer } => {
             let found = request

@@ -37,7 +37,7 @@ impl Recorded {
             }
             FilesRequest::Apply { dry_run } => ("fs.apply", json!({"dry_run": dry_run})),
             FilesRequest::Export { path: at, form } => ("export", json!({"path": path(at), "form": form})),
-            FilesRequest::Import { into } => ("import", json!({"path": path(into)})),
+            FilesRequest::Import { into, .. } => ("import", json!({"path": path(into)})),
             FilesRequest::ImportDatabase { from, into } => ("import", json!({"path": path(into), "from": path(from)})),
             FilesRequest::Stat { path: at, layer } => ("fs.stat", of_layer(json!({"path": path(at)}), *layer)),
             FilesRequest::Find { path: at, glob, layer, .. } => {

@@ -18,9 +18,9 @@ use super::{Broken, ended, refused};
 use crate::desk::{Open, Request};
 use crate::failure;
 
-pub(crate) async fn import(into: Name, talk: &mut Talk, request: &Request) -> Result<Told, Ended> {
+pub(crate) async fn import(into: Name, replace: bool, talk: &mut Talk, request: &Request) -> Result<Told, Ended> {
     let (sender, pieces) = pipe();
-    let work = request.aside(move |open| plant(open, &into, Inward::new(pieces)));
+    let work = request.aside(move |open| plant(open, &into, replace, Inward::new(pieces)));
     talk.say(&Response::Go).await?;
     let mut gone = None;
     loop {
@@ -53,8 +53,11 @@ pub(crate) async fn import(into: Name, talk: &mut Talk, request: &Request) -> Re
     }
 }
 
-fn plant(open: &Open, into: &Name, from: Inward) -> Result<u64, Broken> {
+fn plant(open: &Open, into: &Name, replace: bool, from: Inward) -> Result<u64, Broken> {
     let mut planting = begin(open, into)?;
+    if replace {
+        planting.replace();
+    }
     let mut entries = 0;
     unpack(from, |entry, content| {
         entries += 1;
