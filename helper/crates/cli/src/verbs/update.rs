@@ -49,8 +49,7 @@ pub fn run(args: Args, context: &Context) -> Result<u8, Report> {
             return Err(supervise::unknown(&project, name).into());
         }
     }
-    let client = Client::find(&Places::of(&project)).ok_or_else(supervise::not_running)?;
-    let mut follow = client.follow()?;
+    let (client, mut follow) = Client::needed(&Places::of(&project))?;
     let limits = confine::limits(&args.wanted.over(Default::default()));
     let words = args.wanted.words().into_iter().map(|word| word.to_string_lossy().into_owned()).collect();
     let changed = client.order(&Order::Limit { names: args.names.clone(), limits, words }, &mut follow)?.names;
