@@ -59,7 +59,18 @@ in
 
     processes =
       lib.listToAttrs (map (one: lib.nameValuePair one.name (process one)) (nixbox.processes document))
-      // lib.mapAttrs' (name: value: lib.nameValuePair "agentfs-job-${name}" (job name value)) jobs.jobs;
+      // lib.mapAttrs' (name: value: lib.nameValuePair "agentfs-job-${name}" (job name value)) jobs.jobs
+      // lib.optionalAttrs (nixbox.schedules document != { }) {
+        agentfs-schedules = {
+          exec = "exec ${helper} schedule keep";
+        }
+        // (
+          if options.processes.type.getSubOptions [ ] ? shutdown then
+            { shutdown.grace = 15; }
+          else
+            { process-compose.shutdown.timeout_seconds = 15; }
+        );
+      };
 
     # Upstream of the processes: `devenv up` skips what is downstream of one.
     # Other managers run it once for each process at the same time; the helper

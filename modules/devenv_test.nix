@@ -125,6 +125,30 @@ in
         max_restarts = 5;
       };
 
+  "schedules are kept by one process, where there are any" =
+    let
+      with' =
+        schedules:
+        (of {
+          instances.sandbox = { };
+          inherit schedules;
+        }).config.processes;
+    in
+    check.equal
+      {
+        with' =
+          (with' {
+            a = {
+              cron = "@daily";
+              run = [ "status" ];
+            };
+          }).agentfs-schedules.exec;
+        without = (with' { }) ? agentfs-schedules;
+      }
+      {
+        with' = "exec ${helper} schedule keep";
+        without = false;
+      };
   "a job waits for what it needs, and is restarted as it says" =
     let
       job =

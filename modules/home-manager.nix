@@ -48,6 +48,14 @@ let
         RuntimeDirectoryPreserve = true;
       };
   };
+  document = nixbox.render cfg;
+  schedules = nixbox.schedules document;
+  scheduled =
+    name: schedule:
+    import ./systemd-schedule.nix { inherit lib; } {
+      inherit name schedule document;
+      helper = lib.getExe helper;
+    };
   jobUnit =
     name: job:
     let
@@ -73,10 +81,12 @@ in
   config = lib.mkMerge [
     { services.agentfs.dataDir = lib.mkDefault "${config.xdg.dataHome}/agentfs"; }
     (lib.mkIf cfg.enable {
-      assertions = nixbox.assertions {
-        inherit cfg;
-        root = config.home.homeDirectory;
-      };
+      assertions =
+        nixbox.assertions {
+          inherit cfg;
+          root = config.home.homeDirectory;
+        }
+        ++ nixbox.systemdCanSay document;
       warnings = nixbox.warnings cfg;
       home.packages = [
         cfg.package
@@ -88,7 +98,30 @@ in
         )
         // lib.mapAttrs' (name: job: lib.nameValuePair "agentfs-job-${name}" (jobUnit name job)) (
           lib.filterAttrs (_: job: job.enable) cfg.jobs
-        );
+        )
+        // lib.mapAttrs' (
+          name: schedule:
+          let
+            sections = scheduled name schedule;
+          in
+          lib.nameValuePair "agentfs-schedule-${name}" {
+            Unit = {
+              Description = "AgentFS schedule ${name}";
+            }
+            // sections.unit;
+            Service = sections.service // {
+              Environment = [ "PATH=/run/wrappers/bin:/usr/local/bin:/usr/bin:/bin" ];
+            };
+          }
+        ) schedules;
+      systemd.user.timers = lib.mapAttrs' (
+        name: schedule:
+        lib.nameValuePair "agentfs-schedule-${name}" {
+          Unit.Description = "The times of the AgentFS schedule ${name}";
+          Install.WantedBy = [ "timers.target" ];
+          Timer = (scheduled name schedule).timer;
+        }
+      ) schedules;
     })
   ];
 }

@@ -19,6 +19,7 @@ let
         home.packages = any [ ];
         xdg.dataHome = any "/home/alice/.local/share";
         systemd.user.services = any { };
+        systemd.user.timers = any { };
       };
     };
   of =
@@ -79,5 +80,35 @@ in
   "relative paths start at home" = check.that (lib.any (
     p: lib.hasInfix "--root /home/alice " (p.text or "")
   ) one.home.packages) "no --root";
+  "a schedule is a timer and a service that it starts" =
+    let
+      inherit
+        (of {
+          enable = true;
+          instances.a = { };
+          schedules.nightly = {
+            cron = "@daily";
+            run = [ "status" ];
+          };
+        })
+        systemd
+        ;
+    in
+    check.equal
+      {
+        inherit (systemd.user.timers.agentfs-schedule-nightly) Install Timer;
+        inherit (systemd.user.services.agentfs-schedule-nightly.Service) Type;
+        runs = lib.hasSuffix "/bin/nixbox-user schedule run --due nightly" systemd.user.services.agentfs-schedule-nightly.Service.ExecStart;
+      }
+      {
+        Install.WantedBy = [ "timers.target" ];
+        Timer = {
+          OnCalendar = [ "*-*-* 0:0:0" ];
+          Persistent = false;
+          AccuracySec = "1s";
+        };
+        Type = "oneshot";
+        runs = true;
+      };
   "disabled: nothing is there" = check.equal (of { instances.a = { }; }).systemd.user.services { };
 }

@@ -79,6 +79,14 @@ let
           RuntimeDirectoryPreserve = true;
         };
     };
+  document = nixbox.render cfg;
+  schedules = nixbox.schedules document;
+  scheduled =
+    name: schedule:
+    import ./systemd-schedule.nix { inherit lib; } {
+      inherit name schedule document;
+      helper = lib.getExe helper;
+    };
   jobUnit =
     name: job:
     let
@@ -113,10 +121,12 @@ in
       };
     }
     (mkIf cfg.enable {
-      assertions = nixbox.assertions {
-        inherit cfg;
-        root = cfg.dataDir;
-      };
+      assertions =
+        nixbox.assertions {
+          inherit cfg;
+          root = cfg.dataDir;
+        }
+        ++ nixbox.systemdCanSay document;
 
       warnings = nixbox.warnings cfg;
 
@@ -130,7 +140,29 @@ in
         )
         // lib.mapAttrs' (name: job: lib.nameValuePair "agentfs-job-${name}" (jobUnit name job)) (
           lib.filterAttrs (_: job: job.enable) cfg.jobs
-        );
+        )
+        // lib.mapAttrs' (
+          name: schedule:
+          let
+            sections = scheduled name schedule;
+          in
+          lib.nameValuePair "agentfs-schedule-${name}" {
+            description = "AgentFS schedule ${name}";
+            unitConfig = sections.unit;
+            serviceConfig = sections.service // {
+              User = cfg.user;
+              Group = cfg.group;
+            };
+          }
+        ) schedules;
+      systemd.timers = lib.mapAttrs' (
+        name: schedule:
+        lib.nameValuePair "agentfs-schedule-${name}" {
+          description = "The times of the AgentFS schedule ${name}";
+          wantedBy = [ "timers.target" ];
+          timerConfig = (scheduled name schedule).timer;
+        }
+      ) schedules;
 
       users.users = mkIf (cfg.user == "agentfs") {
         agentfs = {

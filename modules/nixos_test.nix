@@ -16,6 +16,7 @@ let
       warnings = any [ ];
       environment.systemPackages = any [ ];
       systemd.services = any { };
+      systemd.timers = any { };
       users.users = any { };
       users.groups = any { };
       programs.fuse.enable = any false;
@@ -178,6 +179,72 @@ in
         TasksMax = 9;
         owner = false;
       };
+  "a schedule is a timer and a service that it starts" =
+    check.equal
+      (
+        let
+          inherit
+            (of {
+              enable = true;
+              inherit package;
+              instances.a = { };
+              schedules.nightly = {
+                cron = "30 3 * * mon-fri";
+                timezone = "Europe/Berlin";
+                exec = [ "make" ];
+                jitter = "10min";
+                catchUp = true;
+              };
+              schedules.off = {
+                enable = false;
+                cron = "@daily";
+                run = [ "status" ];
+              };
+            })
+            systemd
+            ;
+          service = systemd.services.agentfs-schedule-nightly;
+        in
+        {
+          timers = lib.mapAttrs (_: timer: { inherit (timer) wantedBy timerConfig; }) systemd.timers;
+          inherit (service.unitConfig) After;
+          inherit (service.serviceConfig) Type User;
+          runs = lib.hasSuffix "/bin/nixbox-system schedule run --due nightly" service.serviceConfig.ExecStart;
+        }
+      )
+      {
+        timers.agentfs-schedule-nightly = {
+          wantedBy = [ "timers.target" ];
+          timerConfig = {
+            OnCalendar = [ "Mon,Tue,Wed,Thu,Fri *-*-* 3:30:0 Europe/Berlin" ];
+            Persistent = true;
+            AccuracySec = "1s";
+            RandomizedDelaySec = "10min";
+            FixedRandomDelay = true;
+          };
+        };
+        After = [ "agentfs-a.service" ];
+        Type = "oneshot";
+        User = "agentfs";
+        runs = true;
+      };
+  "a schedule that systemd cannot say is refused" =
+    let
+      failed =
+        builtins.filter (a: !a.assertion)
+          (of {
+            enable = true;
+            inherit package;
+            instances.a = { };
+            schedules.odd = {
+              cron = "0 0 15W * *";
+              run = [ "status" ];
+            };
+          }).assertions;
+    in
+    check.that (lib.any (
+      a: lib.hasInfix "schedules.odd: systemd has no words" a.message
+    ) failed) "it is not";
   "the unit serves" =
     check.that (lib.hasSuffix "/bin/nixbox-system serve a" serviceConfig.ExecStart) serviceConfig.ExecStart;
   "the unit finds fusermount3" = check.equal one.systemd.services.agentfs-a.path [ "/run/wrappers" ];

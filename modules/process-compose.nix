@@ -45,7 +45,14 @@ in
           lib.nameValuePair "agentfs-job-${name}" (
             jobs.processCompose helper name job // { command = "exec ${helper} job ${name}"; }
           )
-        ) jobs.jobs;
+        ) jobs.jobs
+        // lib.optionalAttrs (nixbox.schedules document != { }) {
+          agentfs-schedules = {
+            command = "exec ${helper} schedule keep";
+            availability.restart = "on_failure";
+            shutdown.timeout_seconds = 15;
+          };
+        };
     };
   };
 }

@@ -113,6 +113,22 @@ in
         failure_threshold = 3;
         runs = true;
       };
+  "schedules are kept by one process" =
+    let
+      inherit
+        ((of {
+          enable = true;
+          instances.a = { };
+          schedules.nightly = {
+            cron = "@daily";
+            run = [ "status" ];
+          };
+        }).written.processes
+        )
+        agentfs-schedules
+        ;
+    in
+    check.that (lib.hasSuffix " schedule keep" agentfs-schedules.command) agentfs-schedules.command;
   "an owner has time to unmount" = check.equal process.shutdown.timeout_seconds 15;
   "no $ that would be expanded" = check.that (
     !(lib.hasInfix "$" (process.command + process.readiness_probe.exec.command))

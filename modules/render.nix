@@ -129,6 +129,23 @@ let
     }
     // keptUp j;
 
+  schedule =
+    s:
+    present {
+      inherit (s)
+        enable
+        cron
+        at
+        timezone
+        instance
+        overlap
+        jitter
+        ;
+      catch_up = s.catchUp;
+    }
+    // lib.optionalAttrs (s.run != [ ]) { inherit (s) run; }
+    // lib.optionalAttrs (s.exec != [ ]) { inherit (s) exec; };
+
   instance =
     i:
     lib.recursiveUpdate (
@@ -176,5 +193,6 @@ lib.recursiveUpdate (
   // filled {
     remotes = lib.mapAttrs (_: remote) cfg.remotes;
     jobs = lib.mapAttrs (_: job) (cfg.jobs or { });
+    schedules = lib.mapAttrs (_: schedule) (cfg.schedules or { });
   }
 ) cfg.settings

@@ -120,6 +120,19 @@ in
             startPeriod = "3s";
           };
         };
+        schedules.s = {
+          cron = "0 3 * * *";
+          timezone = "UTC";
+          exec = [ "x" ];
+          instance = "a";
+          overlap = "queue";
+          jitter = "1min";
+          catchUp = true;
+        };
+        schedules.t = {
+          at = "2026-11-21T06:45:00Z";
+          run = [ "status" ];
+        };
         jobs.j = {
           enable = false;
           instance = "a";
@@ -248,6 +261,21 @@ in
             retries = 4;
             start_period = "3s";
           };
+        };
+        schedules.s = {
+          enable = true;
+          cron = "0 3 * * *";
+          timezone = "UTC";
+          exec = [ "x" ];
+          instance = "a";
+          overlap = "queue";
+          jitter = "1min";
+          catch_up = true;
+        };
+        schedules.t = {
+          enable = true;
+          at = "2026-11-21T06:45:00Z";
+          run = [ "status" ];
         };
         jobs.j = {
           enable = false;

@@ -38,6 +38,21 @@ let
         remote = name;
       }) (builtins.attrNames (served document));
 
+    # What is run at certain times, of the rendered document.
+    schedules =
+      document: lib.filterAttrs (_: schedule: schedule.enable or true) (document.schedules or { });
+    onCalendar = import ./on-calendar.nix { inherit lib; };
+    # Where systemd keeps the times: assertions.
+    systemdCanSay =
+      document:
+      let
+        all = nixbox.schedules document;
+      in
+      map (name: {
+        assertion = !(nixbox.onCalendar all.${name} ? refused);
+        message = "services.agentfs.schedules.${name}: ${(nixbox.onCalendar all.${name}).refused or ""}";
+      }) (builtins.attrNames all);
+
     render = import ../render.nix { inherit lib; };
     toTOML = import ./to-toml.nix { inherit lib; };
     absolute = import ./paths.nix { inherit lib; };

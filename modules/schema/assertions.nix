@@ -282,6 +282,15 @@ concatMap perInstance names
     ;
   inherit (nixbox) literalSecrets;
 }
+++ import ./schedules-fit.nix { inherit lib; } {
+  inherit
+    document
+    enabled
+    option
+    require
+    ;
+  inherit (nixbox) literalSecrets;
+}
 ++ import ./places.nix { inherit lib; } {
   inherit
     at

@@ -64,6 +64,55 @@ in
       health.http = "http://a";
     };
   };
+  "schedules that fit" = accepts {
+    instances.a = { };
+    schedules.nightly = {
+      cron = "0 3 * * *";
+      timezone = "Europe/Berlin";
+      exec = [ "make" ];
+    };
+    schedules.once = {
+      at = "2026-11-21T06:45:00Z";
+      run = [ "status" ];
+    };
+  };
+  "schedule: without a time" = refuses "either cron or at says when" {
+    instances.a = { };
+    schedules.s.run = [ "status" ];
+  };
+  "schedule: with two things to run" = refuses "either run or exec says what" {
+    instances.a = { };
+    schedules.s = {
+      cron = "@daily";
+      run = [ "status" ];
+      exec = [ "make" ];
+    };
+  };
+  "schedule: in no instance" = refuses "which is not an enabled instance" {
+    instances.a = { };
+    schedules.s = {
+      cron = "@daily";
+      exec = [ "make" ];
+      instance = "b";
+    };
+  };
+  "schedule: called as an instance" = refuses "an instance or a job is called so as well" {
+    instances.a = { };
+    schedules.a = {
+      cron = "@daily";
+      run = [ "status" ];
+    };
+  };
+  "schedule: with a secret" = refuses "looks like it holds a secret" {
+    instances.a = { };
+    schedules.s = {
+      cron = "@daily";
+      exec = [
+        "curl"
+        "https://u:pass@h/"
+      ];
+    };
+  };
   "job: without a program" = refuses "jobs.j.exec names no program" {
     instances.a = { };
     jobs.j = { };

@@ -17,5 +17,9 @@ in
 {
   # A tree of options rather than one submodule, so that a host can add its own.
   options.services.agentfs =
-    part ./agentfs.nix // part ./jobs.nix // part ./owner.nix // part ./remotes.nix;
+    part ./agentfs.nix
+    // part ./jobs.nix
+    // part ./owner.nix
+    // part ./remotes.nix
+    // part ./schedules.nix;
 }

@@ -31,6 +31,7 @@ let
     render = import (modules + "/render_test.nix") common;
     schema = import (modules + "/schema/schema_test.nix") common;
     assertions = import (modules + "/schema/assertions_test.nix") common;
+    on-calendar = import (modules + "/lib/on-calendar_test.nix") common;
     paths = import (modules + "/lib/paths_test.nix") common;
     secrets = import (modules + "/schema/secrets_test.nix") common;
     systemd = import (modules + "/systemd_test.nix") common;

@@ -77,6 +77,7 @@ pub enum Verb {
     Logs(logs::Args),
     Events(events::Args),
     Hooks(hooks::Args),
+    Schedule(schedule::Args),
     Stats(stats::Args),
     Unmount(unmount::Args),
     Config(config::Args),

@@ -23,6 +23,7 @@ mod recorded;
 mod reference;
 mod render;
 mod review;
+mod schedule;
 mod select;
 mod served;
 mod shell;

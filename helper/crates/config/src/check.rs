@@ -1,5 +1,6 @@
 //! What only shows when the enabled instances are compared with each other and with the folders around them.
 
+mod schedules;
 mod units;
 
 use std::collections::HashMap;
@@ -23,6 +24,7 @@ pub(crate) fn check(project: &Project, document: &Document, real: &mut RealPaths
     checker.mounts();
     checker.bases();
     checker.units();
+    checker.schedules();
 }
 
 struct Checker<'a> {

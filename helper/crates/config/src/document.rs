@@ -1,6 +1,7 @@
 //! `nixbox.toml` as it is written: what a person or the Nix modules put into the file, nothing resolved. The JSON
 //! Schema is made from these types, and `render` writes them out again.
 
+mod schedules;
 mod units;
 
 use std::borrow::Cow;
@@ -15,6 +16,7 @@ use crate::size::Size;
 use crate::span::Span;
 use crate::words::{Backend, Cipher, Condition, Engine, HookEvent, LogLevel, McpTool, Mode, Offline, SyncMode};
 
+pub(crate) use schedules::ScheduleDocument;
 pub(crate) use units::{
     BackoffDocument, HealthDocument, JobDocument, LogDocument, RestartDocument, ShareDocument, WatchDocument,
 };
@@ -96,6 +98,10 @@ pub(crate) struct Document {
     #[schemars(default, extend("propertyNames" = { "pattern": "^[a-z0-9][a-z0-9_-]*$", "maxLength": 63 }))]
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub jobs: BTreeMap<String, At<JobDocument>>,
+    /// What is run at certain times, by name: as instances are named, and none as one of them, or as a job.
+    #[schemars(default, extend("propertyNames" = { "pattern": "^[a-z0-9][a-z0-9_-]*$", "maxLength": 63 }))]
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub schedules: BTreeMap<String, At<ScheduleDocument>>,
 }
 
 /// One AgentFS database and everything declared around it. An empty table is complete.
@@ -604,6 +610,7 @@ impl Document {
             remotes: BTreeMap::new(),
             instances: BTreeMap::new(),
             jobs: BTreeMap::new(),
+            schedules: BTreeMap::new(),
         }
     }
 }

@@ -20,6 +20,7 @@ mod project;
 mod reader;
 mod render;
 mod resolve;
+mod schedule;
 mod schema;
 mod secret;
 mod size;
@@ -43,11 +44,13 @@ pub use project::{
     ServedPaths, Sync,
 };
 pub use render::{to_json, to_toml};
+pub use schedule::{Schedule, What, When};
 pub use schema::schema;
 pub use size::Size;
 pub use sources::{Environment, Sources};
 pub use span::Span;
 pub use unit::{Backoff, Health, Job, LogLimits, Probe, Restart, Share, Watch};
 pub use words::{
-    Backend, Cipher, Condition, Engine, HookEvent, LogLevel, McpTool, Mode, Offline, RestartOn, SyncMode, UnknownWord,
+    Backend, Cipher, Condition, Engine, HookEvent, LogLevel, McpTool, Mode, Offline, Overlap, RestartOn, SyncMode,
+    UnknownWord,
 };

@@ -33,6 +33,13 @@ impl Problems {
         self.failures.borrow_mut().push(failure);
     }
 
+    /// Something is wrong with that very key.
+    pub fn has_key(&self, key: &str) -> bool {
+        self.failures.borrow().iter().any(|failure| {
+            failure.place.as_ref().and_then(|place| place.key.as_deref()).is_some_and(|found| found == key)
+        })
+    }
+
     pub fn count(&self) -> usize {
         self.failures.borrow().len()
     }

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use crate::address::Address;
 use crate::made;
+use crate::schedule::Schedule;
 use crate::size::Size;
 use crate::span::Span;
 use crate::unit::{Health, Job, Restart, Share};
@@ -30,6 +31,8 @@ pub struct Project {
     pub instances: BTreeMap<String, Instance>,
     /// Every declared job, likewise.
     pub jobs: BTreeMap<String, Job>,
+    /// Every declared schedule, likewise.
+    pub schedules: BTreeMap<String, Schedule>,
 }
 
 /// One declared AgentFS database with everything around it.

@@ -3,6 +3,7 @@
 //! as well.
 
 mod made;
+mod schedules;
 mod units;
 
 use std::collections::BTreeMap;
@@ -47,6 +48,7 @@ pub(crate) fn document(entries: Vec<Entry<'_>>, problems: &Problems) -> Document
         remotes: top.tables("remotes", remote),
         instances: top.tables("instances", instance),
         jobs: top.tables("jobs", units::job),
+        schedules: top.tables("schedules", schedules::schedule),
     };
     top.finish();
     document

@@ -1,5 +1,6 @@
 //! A project written out again with nothing left to defaults.
 
+mod schedules;
 mod units;
 
 use std::collections::BTreeMap;
@@ -41,6 +42,11 @@ fn document(project: &Project) -> Document {
         log_level: given(project.log_level),
         remotes: project.remotes.iter().map(|(name, it)| (name.clone(), At::nowhere(remote(it)))).collect(),
         jobs: project.jobs.iter().map(|(name, it)| (name.clone(), At::nowhere(units::job(it)))).collect(),
+        schedules: project
+            .schedules
+            .iter()
+            .map(|(name, it)| (name.clone(), At::nowhere(schedules::schedule(it))))
+            .collect(),
         instances: project.declared().map(|it| (it.name.clone(), At::nowhere(instance(it)))).collect(),
     }
 }

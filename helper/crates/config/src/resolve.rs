@@ -6,6 +6,7 @@ mod hooks;
 mod made;
 mod nfs;
 mod partial;
+mod schedules;
 mod secret_source;
 mod serve;
 mod surfaces;
@@ -56,6 +57,7 @@ pub(crate) fn resolve(
     let (default_instance, setting) = resolver.default_instance(document, &instances);
     resolver.settings.insert(default_at, setting);
     let jobs = resolver.jobs(document, default_instance.as_deref(), &runtime_dir);
+    let schedules = resolver.schedules(document, default_instance.as_deref(), &runtime_dir);
 
     // Variables are exported and documents written as text.
     let paths = [&located.file, &located.root, &data_dir, &runtime_dir];
@@ -77,6 +79,7 @@ pub(crate) fn resolve(
             remotes,
             instances,
             jobs,
+            schedules,
         },
         origins,
     }

@@ -191,6 +191,18 @@ pub enum RestartOn {
 
 words!(RestartOn { Never = "never", OnFailure = "on-failure", Always = "always", UnlessStopped = "unless-stopped" });
 
+/// What happens when the time of something comes while it still runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Overlap {
+    #[default]
+    Skip,
+    Queue,
+    Allow,
+}
+
+words!(Overlap { Skip = "skip", Queue = "queue", Allow = "allow" });
+
 /// How an encrypted database is encrypted: Turso's eight ciphers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
@@ -314,6 +326,7 @@ mod tests {
         agree(Offline::ALL);
         agree(Condition::ALL);
         agree(RestartOn::ALL);
+        agree(Overlap::ALL);
         agree(Cipher::ALL);
         agree(LogLevel::ALL);
         agree(McpTool::ALL);

@@ -25,7 +25,11 @@ fn tables() -> Vec<(String, Map<String, Value>)> {
             let path = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
             walk(&path, below, found);
             // A job is not called as an instance is.
-            let name = if path == "jobs" { "z" } else { "x" };
+            let name = match path.as_str() {
+                "jobs" => "z",
+                "schedules" => "q",
+                _ => "x",
+            };
             walk(&format!("{path}.{name}"), &below["additionalProperties"], found);
         }
         found.push((path.to_owned(), keys.clone()));
@@ -60,6 +64,10 @@ fn beside(path: &str, key: &str) -> &'static str {
         (path, key) if path.ends_with(".sync") && key != "remote" => {
             return "\nremote = \"r\"\n[remotes.r]\nurl = \"https://a\"";
         }
+        ("schedules.q", "run" | "exec") => return "\ncron = \"@daily\"\n[instances.i]",
+        ("schedules.q", "cron" | "at") => return "\nrun = [\"status\"]",
+        ("schedules.q", "instance") => return "\ncron = \"@daily\"\nexec = [\"true\"]\n[instances.i]",
+        ("schedules.q", _) => return "\ncron = \"@daily\"\nrun = [\"status\"]",
         ("jobs.z", "exec") => return INSTANCE,
         ("jobs.z", _) => return "\nexec = [\"true\"]\n[instances.i]",
         (path, "exec") if path.ends_with(".health") => return if path.starts_with("jobs") { WITH_HTTP } else { HTTP },
@@ -77,7 +85,7 @@ fn beside(path: &str, key: &str) -> &'static str {
 #[test]
 fn the_schema_has_the_keys_that_the_reader_asks_for_and_no_others() {
     let tables = tables();
-    assert_eq!(tables.len(), 23);
+    assert_eq!(tables.len(), 24);
     for (path, keys) in tables {
         let failures = in_table(&path, &format!("zzzzzzzzzzzz = 1{}", beside(&path, ""))).failures();
         let help = failures[0].help.clone().unwrap();
@@ -105,7 +113,8 @@ fn the_defaults_of_the_schema_are_the_real_ones() {
     let tables_of = "version = 1\n[instances.x.http]\n[instances.x.nfs]\n[instances.x.encryption]\nkey_env = \"K\"\n\
                      [remotes.x]\nurl = \"https://a\"\n[remotes.x.serve]\n[instances.y.sync]\nremote = \"x\"\n\
                      [instances.x.health]\nexec = [\"true\"]\n[instances.x.restart]\n[jobs.z.restart]\n\
-                     [jobs.z]\ninstance = \"x\"\nexec = [\"true\"]\n[jobs.z.health]\nexec = [\"true\"]\n[jobs.z.watch]\n";
+                     [jobs.z]\ninstance = \"x\"\nexec = [\"true\"]\n[jobs.z.health]\nexec = [\"true\"]\n[jobs.z.watch]\n\
+                     [schedules.q]\ncron = \"@daily\"\nrun = [\"status\"]\n";
     let scene = Scene::new(tables_of);
     let origins = scene.loaded().origins;
     let mut compared = 0;
@@ -129,15 +138,19 @@ fn the_whole_file_uses_every_key_and_the_schema_takes_it() {
     assert!(VALIDATOR.is_valid(&whole));
     for (path, keys) in tables() {
         // Some keys exclude each other; then another instance has the other one.
-        let there = ["sandbox", "second", "third", "fourth", "fifth", "sixth", "team", "home", "lan", "worker", "seed"]
-            .into_iter()
-            .filter_map(|instance| {
-                let table = path
-                    .replace(".x", &format!("/{instance}"))
-                    .replace(".z", &format!("/{instance}"))
-                    .replace('.', "/");
-                whole.pointer(&if table.is_empty() { table } else { format!("/{table}") })?.as_object()
-            });
+        let there = [
+            "sandbox", "second", "third", "fourth", "fifth", "sixth", "team", "home", "lan", "worker", "seed",
+            "nightly", "once",
+        ]
+        .into_iter()
+        .filter_map(|instance| {
+            let table = path
+                .replace(".x", &format!("/{instance}"))
+                .replace(".z", &format!("/{instance}"))
+                .replace(".q", &format!("/{instance}"))
+                .replace('.', "/");
+            whole.pointer(&if table.is_empty() { table } else { format!("/{table}") })?.as_object()
+        });
         assert_eq!(there.flat_map(Map::keys).collect::<BTreeSet<_>>(), keys.keys().collect(), "[{path}]");
     }
 }
@@ -412,6 +425,41 @@ fn job() -> impl Strategy<Value = Value> {
     })
 }
 
+fn schedule() -> impl Strategy<Value = Value> {
+    let command = || mostly(select(vec![json!(["status"]), json!(["a", "b"]), json!([]), json!([""])])).boxed();
+    let times = ["2026-11-21T06:45:00Z", "2026-11-21T06:45:00.5+01:00", "2026-11-21", "2026-11-21T06:45Z"];
+    let cron = || ("cron", words(&["0 3 * * *", "@daily"]));
+    let rest = || {
+        vec![
+            ("enable", flag()),
+            ("overlap", words(&["skip", "queue", "allow", "skip", "queue", "never"])),
+            ("jitter", words(&["1min", "0s", "5s", "1h", "5"])),
+            ("catch_up", flag()),
+        ]
+    };
+    prop_oneof![
+        6 => table([rest(), vec![cron(), ("timezone", words(&["UTC"])), ("run", command())]].concat()),
+        4 => table([rest(), vec![cron(), ("exec", command()), ("instance", words(&["a", "b"]))]].concat()),
+        2 => table([rest(), vec![("at", words(&times)), ("run", command())]].concat()),
+        1 => table(vec![cron(), ("at", words(&times)), ("run", command()), ("exec", command())]),
+    ]
+    // Mostly there: nothing is a schedule without them.
+    .prop_flat_map(|schedule| {
+        (0..12).prop_map(move |with| {
+            let mut schedule = schedule.clone();
+            if let (Some(table), 1..) = (schedule.as_object_mut(), with) {
+                if !table.contains_key("at") {
+                    table.entry("cron").or_insert(json!("@daily"));
+                }
+                if !table.contains_key("exec") {
+                    table.entry("run").or_insert(json!(["status"]));
+                }
+            }
+            schedule
+        })
+    })
+}
+
 fn remote() -> impl Strategy<Value = Value> {
     let urls = ["libsql://a.example", "https://a:1/b", "http://127.0.0.1:8080", "ftp://a", "https://", "https://a:x"];
     let url = move || ("url", words(&urls));
@@ -460,6 +508,7 @@ fn document() -> impl Strategy<Value = Value> {
         ("log_level", words(&["info", "trace", "loud"])),
         ("remotes", mostly(named(&["r", "R"], mostly(remote()))).boxed()),
         ("jobs", mostly(named(&["j", "k"], mostly(job()))).boxed()),
+        ("schedules", prop_oneof![2 => Just(json!({})), 1 => mostly(named(&["s", "t"], mostly(schedule())))].boxed()),
         ("instances", mostly(named(&["a", "b", "a_b", "B", ""], mostly(instance()))).boxed()),
     ])
     .prop_flat_map(|document| {

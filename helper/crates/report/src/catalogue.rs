@@ -67,6 +67,7 @@ catalogue! {
     CONFIG_REMOTE = "nixbox::config::remote", Usage, "An instance is to be synced with a remote that is not declared.";
     CONFIG_ENGINE = "nixbox::config::engine", Usage, "The instance asks upstream's program, which is its `engine`, for something that this does not have.";
     CONFIG_SOCKET_PATH = "nixbox::config::socket-path", Usage, "The control socket's path is longer than the kernel allows (107 bytes). Choose a shorter `runtime_dir`.";
+    CONFIG_SCHEDULE = "nixbox::config::schedule", Usage, "A schedule has no time or two, is never due, names no verb, or does not fit the rest.";
     CONFIG_JOB = "nixbox::config::job", Usage, "A job, or what it or an instance depends on, does not fit the rest: no such instance or job, one name for two, or some that wait for each other.";
 
     INSTANCE_CHANGED = "nixbox::instance::changed", Conflict, "What is in the instance is nowhere else, so it is not removed without `--force`. Nothing was removed.";
@@ -93,6 +94,9 @@ catalogue! {
     UNIT_LIMITS = "nixbox::unit::limits", Refused, "A limit could not be changed: it is an instance's, whose owner obeys none, or the kernel refuses it. Memory that is in use cannot always be taken back.";
     UNIT_NOT_RUNNING = "nixbox::unit::not-running", NotFound, "The job does not run now. Start it with `nixbox-helper up`.";
     UNIT_NOT_LOGGED = "nixbox::unit::not-logged", NotFound, "There are no logs: nothing of the project was kept up by `nixbox-helper up`.";
+    SCHEDULE_UNKNOWN = "nixbox::schedule::unknown", NotFound, "No schedule of that name is declared, or none at all.";
+    SCHEDULE_RUNNING = "nixbox::schedule::running", Held, "The schedule runs already, and its `overlap` is `skip`.";
+    SCHEDULE_HELD = "nixbox::schedule::held", Held, "Another process keeps the times of this project's schedules. One at a time does.";
     SUPERVISOR_NOT_RUNNING = "nixbox::supervisor::not-running", NotFound, "Nothing keeps this project's instances and jobs up now. Start it with `nixbox-helper up`.";
     SUPERVISOR_NOT_RELOADED = "nixbox::supervisor::not-reloaded", Usage, "The configuration of what is kept up was written anew, with other folders for data or sockets. Take it down and bring it up.";
     SUPERVISOR_SILENT = "nixbox::supervisor::silent", TimedOut, "What keeps the project up is there and did not answer in time.";

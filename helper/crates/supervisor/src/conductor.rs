@@ -6,7 +6,7 @@ use std::collections::{HashMap, VecDeque};
 use std::ffi::OsString;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use nix::sys::signal::Signal;
 use nixbox_state::Process;
@@ -110,6 +110,11 @@ impl Conductor {
 
     pub fn waker(&self) -> Waker {
         self.supervisor.waker()
+    }
+
+    /// With `Woken`: at that time of the day, and whenever the clock is set.
+    pub fn wake_at(&mut self, at: SystemTime) -> io::Result<()> {
+        self.supervisor.wake_at(at)
     }
 
     pub fn take(&mut self, units: Vec<Unit>, whole: bool) -> Result<Taken, PlanError> {

@@ -3,13 +3,15 @@ use std::io::{self, PipeReader, PipeWriter, Read, Write};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::path::Path;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::poll::{PollFd, PollFlags, poll};
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
+use nix::sys::time::TimeSpec;
+use nix::sys::timerfd::{ClockId, Expiration, TimerFd, TimerFlags, TimerSetTimeFlags};
 
 use crate::child::Child;
 use crate::descendants;
@@ -27,6 +29,7 @@ pub struct Supervisor {
     woken: PipeReader,
     waker: Waker,
     notices: Option<Notices>,
+    alarm: Option<TimerFd>,
     /// Found together with the event returned last.
     queue: VecDeque<Event>,
 }
@@ -46,6 +49,7 @@ enum Source {
     Woken,
     Notices,
     Signals,
+    Alarm,
     End(usize),
     Output(usize),
 }
@@ -70,12 +74,27 @@ impl Supervisor {
             woken,
             waker: Waker(Arc::new(waker)),
             notices: None,
+            alarm: None,
             queue: VecDeque::new(),
         })
     }
 
     pub fn waker(&self) -> Waker {
         self.waker.clone()
+    }
+
+    /// Wakes at that time of the day, also where the machine has slept past it, and whenever the clock is set.
+    pub fn wake_at(&mut self, at: SystemTime) -> io::Result<()> {
+        let alarm = match self.alarm.take() {
+            Some(alarm) => alarm,
+            None => TimerFd::new(ClockId::CLOCK_REALTIME, TimerFlags::TFD_NONBLOCK | TimerFlags::TFD_CLOEXEC)?,
+        };
+        // None at all would disarm it.
+        let since = at.duration_since(UNIX_EPOCH).unwrap_or_default().max(Duration::from_nanos(1));
+        let how = TimerSetTimeFlags::TFD_TIMER_ABSTIME | TimerSetTimeFlags::TFD_TIMER_CANCEL_ON_SET;
+        alarm.set(Expiration::OneShot(TimeSpec::from_duration(since)), how)?;
+        self.alarm = Some(alarm);
+        Ok(())
     }
 
     pub fn start(&mut self, spec: Spec) -> io::Result<Id> {
@@ -187,6 +206,10 @@ impl Supervisor {
             sources.push(Source::Notices);
             fds.push(notices.as_fd());
         }
+        if let Some(alarm) = &self.alarm {
+            sources.push(Source::Alarm);
+            fds.push(alarm.as_fd());
+        }
         let mut until = deadline;
         for (index, child) in self.children.iter().enumerate() {
             let Some(running) = child.running() else { continue };
@@ -229,6 +252,14 @@ impl Supervisor {
                         self.queue.push_back(Event::Signal(signal));
                     }
                 }
+            }
+            Source::Alarm => {
+                // It went off, or the clock was set, and reading says which; either way it is to be set again.
+                if let Some(alarm) = &self.alarm {
+                    let mut count = [0; 8];
+                    let _ = nix::unistd::read(alarm.as_fd(), &mut count);
+                }
+                self.queue.push_back(Event::Woken);
             }
             Source::Output(index) => {
                 let lines = self.children[index].running_mut().and_then(|running| running.lines.as_mut());

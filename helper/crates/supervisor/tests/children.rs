@@ -164,3 +164,17 @@ fn what_cannot_be_started_is_an_error_and_no_child() {
     assert_eq!(error.kind(), std::io::ErrorKind::NotFound);
     assert_eq!(supervisor.running(), 0);
 }
+
+#[test]
+fn it_wakes_at_a_time_of_the_day_and_sleeps_until_then() {
+    let mut supervisor = Supervisor::new(&[]).unwrap();
+    let at = std::time::SystemTime::now() + Duration::from_millis(200);
+    supervisor.wake_at(at).unwrap();
+    assert_eq!(supervisor.next(Some(Instant::now() + Duration::from_millis(50))).unwrap(), Event::Deadline);
+    assert_eq!(supervisor.next(Some(Instant::now() + LONG)).unwrap(), Event::Woken);
+    assert!(std::time::SystemTime::now() >= at);
+    // Once.
+    assert_eq!(supervisor.next(Some(Instant::now() + Duration::from_millis(100))).unwrap(), Event::Deadline);
+    supervisor.wake_at(std::time::UNIX_EPOCH).unwrap();
+    assert_eq!(supervisor.next(Some(Instant::now() + LONG)).unwrap(), Event::Woken);
+}

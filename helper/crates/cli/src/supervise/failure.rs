@@ -7,7 +7,7 @@ use crate::presence::owner_failed;
 
 /// Nothing that was declared, or was brought up, is called so.
 pub fn unknown(project: &Project, name: &str) -> Failure {
-    let all = || project.instances.keys().chain(project.jobs.keys());
+    let all = || project.instances.keys().chain(project.jobs.keys()).chain(project.schedules.keys());
     let failure = Failure::new(&codes::INSTANCE_UNKNOWN, format!("no instance and no job is called `{name}`"));
     let failure = failure.why(format_args!(
         "{} declares {}",

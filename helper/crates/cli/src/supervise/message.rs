@@ -93,6 +93,9 @@ pub struct Done {
     pub removed: Vec<String>,
     /// How many orders were carried out, this one included.
     pub orders: u64,
+    /// It has more to do than to keep units up, and does not end with the last of them.
+    #[serde(default)]
+    pub stays: bool,
 }
 
 impl Answer {

@@ -12,6 +12,7 @@ mod places;
 mod plan;
 mod record;
 mod reload;
+mod scheduled;
 mod session;
 mod waiting;
 

@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use nixbox_config::{Instance, Job, Limits, Probe, Project, Remote, RestartOn, Served, Share};
+use nixbox_config::{Instance, Job, Limits, Probe, Project, Remote, RestartOn, Schedule, Served, Share};
 use nixbox_report::{Failure, Report, codes};
 use nixbox_supervisor::{Backoff, Condition, HealthCheck, LogFile, Need, On, Readiness, Restart, Spec, Unit};
 
@@ -119,6 +119,26 @@ pub fn units(
         unit.needs.retain(|need| !elsewhere.contains(&need.unit));
     }
     Ok(units)
+}
+
+/// One run of a schedule. `name`: of its unit, which is another one where several run at a time.
+pub fn run(name: &str, schedule: &Schedule, project: &Project, context: &Context) -> Result<Unit, Report> {
+    let words = context.forwarded(project)?;
+    let spec = Spec::new(helper()?).args(["schedule", "run", "--due", &schedule.name]).args(words).cwd(&project.root);
+    let restart = nixbox_config::Restart { on: RestartOn::Never, ..nixbox_config::Restart::default() };
+    Ok(Unit {
+        name: name.to_owned(),
+        spec,
+        needs: Vec::new(),
+        ready: Readiness::Started,
+        restart: self::restart(&restart, &[]),
+        health: None,
+        grace: GRACE,
+        log: Some(log(schedule.log.with_file_name(format!("{name}.log")), nixbox_config::LogLimits::default())),
+        apart: true,
+        group: None,
+        version: mark(format!("{schedule:?}").as_bytes()),
+    })
 }
 
 /// This program, wherever it is started from.

@@ -16,6 +16,7 @@ use super::places::Places;
 use super::plan::{Choice, remote_unit, units};
 use crate::context::Context;
 use crate::presence::{Presence, presences};
+use crate::schedule;
 use crate::watching::{Following, any, places_of};
 
 /// An editor that writes in place does not write all at once.
@@ -65,7 +66,9 @@ struct Reload {
 
 impl Reload {
     fn reload(&self) -> Result<(), Report> {
-        let project = self.context.project()?;
+        let loaded = self.context.load()?;
+        schedule::check(&loaded)?;
+        let project = loaded.project;
         if (&project.data_dir, &project.runtime_dir) != (&self.before.data_dir, &self.before.runtime_dir) {
             return Err(Failure::new(&codes::SUPERVISOR_NOT_RELOADED, "the configuration names other folders")
                 .why("what runs has its data and its sockets in the former ones")

@@ -22,17 +22,19 @@ use super::message::{Answer, Done, Order, State, UnitStatus};
 use super::places::Places;
 use super::plan::helper;
 use super::record::Record;
+use super::scheduled::Scheduled;
 use super::waiting::ready;
 use crate::context::Context;
 use crate::output::Tone;
 use crate::stopping;
 
 pub struct Session<'c> {
-    context: &'c Context,
-    project: Project,
+    pub(super) context: &'c Context,
+    pub(super) project: Project,
     /// Those that somebody has asked for; without, it is all that are declared.
     asked: Option<BTreeSet<String>>,
-    conductor: Conductor,
+    pub(super) conductor: Conductor,
+    pub(super) scheduled: Scheduled,
     desk: Option<Desk>,
     record: Option<Record>,
     /// Each thing that became of a unit, one a line.
@@ -78,6 +80,7 @@ impl<'c> Session<'c> {
             project: project.clone(),
             asked: Some(BTreeSet::new()),
             conductor: Conductor::new(supervisor, Some(&places.notices))?,
+            scheduled: Scheduled::default(),
             desk: None,
             record: None,
             events: None,
@@ -202,6 +205,7 @@ impl<'c> Session<'c> {
     /// begun for another reason.
     pub fn end(&mut self, grace: Option<Duration>) -> Result<(), Report> {
         self.is_ending = true;
+        self.leave_schedules();
         self.stop_all(grace)?;
         while self.is_busy() {
             if matches!(self.turn(None)?, Turn::Signal(_)) && self.signals > 1 {
@@ -220,7 +224,7 @@ impl<'c> Session<'c> {
     }
 
     pub fn is_busy(&self) -> bool {
-        self.conductor.is_busy()
+        self.conductor.is_busy() || self.keeps_schedules()
     }
 
     /// Of which it is not known yet whether they come up.
@@ -280,7 +284,10 @@ impl<'c> Session<'c> {
                 return Ok(Turn::Signal(signal));
             }
             News::Deadline => return Ok(Turn::Deadline),
-            News::Woken => self.obey()?,
+            News::Woken => {
+                self.obey()?;
+                self.run_due();
+            }
             News::Line { unit, line } => self.line(&unit, &line),
             News::Moved { unit, phase } => self.moved(&unit, &phase)?,
             News::Unwell { unit } => self.fire(&unit, HookEvent::Unhealthy, &json!({})),
@@ -297,9 +304,7 @@ impl<'c> Session<'c> {
     fn save(&mut self) {
         if let Some(Err(report)) = self.record.as_mut().map(Record::save) {
             self.record = None;
-            if !self.is_mute() {
-                self.context.output.report(&report);
-            }
+            self.complain(&report);
         }
     }
 
@@ -317,7 +322,7 @@ impl<'c> Session<'c> {
                     if let Some(desk) = &mut self.desk {
                         desk.tell(&here);
                     }
-                    Answer::Done(Done { orders: self.orders, ..done })
+                    Answer::Done(Done { orders: self.orders, stays: self.keeps_schedules(), ..done })
                 }
                 Err(report) => Answer::refused(report.failures.first()),
             };
@@ -354,20 +359,26 @@ impl<'c> Session<'c> {
                 }
                 self.look_again();
                 let taken = self.up(units, &names, named, whole)?;
+                if whole {
+                    self.keep_schedules()?;
+                }
                 for name in &taken.changed {
                     self.note(format!("{name}: changed"));
                 }
                 for name in &taken.removed {
                     self.note(format!("{name}: no longer declared"));
                 }
-                Ok(Done { names: taken.added, changed: taken.changed, removed: taken.removed, orders: 0 })
+                Ok(Done { names: taken.added, changed: taken.changed, removed: taken.removed, ..Done::default() })
             }
             // What ends takes nothing on.
             Order::Reload { .. } if self.is_ending => Ok(done(Vec::new())),
             Order::Reload { units } => {
                 self.look_again();
                 let taken = self.reload(units)?;
-                Ok(Done { names: taken.added, changed: taken.changed, removed: taken.removed, orders: 0 })
+                if self.asked.is_none() {
+                    self.keep_schedules()?;
+                }
+                Ok(Done { names: taken.added, changed: taken.changed, removed: taken.removed, ..Done::default() })
             }
             Order::Say { text } => {
                 if let Some(desk) = &mut self.desk {
@@ -376,11 +387,15 @@ impl<'c> Session<'c> {
                 Ok(done(Vec::new()))
             }
             Order::Stop { names, grace_ms } => {
+                if names.is_empty() {
+                    self.leave_schedules();
+                }
                 let names = all(names, &self.conductor);
                 self.conductor.leave(&names, grace(grace_ms)).map(done).map_err(refused)
             }
             Order::Restart { names, grace_ms } => {
-                let names = all(names, &self.conductor);
+                let mut names = all(names, &self.conductor);
+                names.retain(|name| !self.scheduled.has(name));
                 self.conductor.again(&names, grace(grace_ms)).map_err(refused)?;
                 Ok(done(names))
             }
@@ -438,7 +453,9 @@ impl<'c> Session<'c> {
             let told = json!({ "restarts": restarts, "exit_code": code, "signal": signal });
             self.fire(name, HookEvent::Restarted, &told);
         }
+        let is_run = self.scheduled.has(name);
         match phase {
+            _ if is_run => self.run_moved(name, phase),
             _ if before.is_some_and(|before| before.paused != status.paused) && status.pid.is_some() => {
                 self.note(format!("{name}: {}", if status.paused { "paused" } else { "goes on" }));
             }
@@ -514,13 +531,20 @@ impl<'c> Session<'c> {
         self.note(format!("{} {line}", self.context.output.paint_note(tone, &format!("{unit:<width$} |"))));
     }
 
-    fn note(&self, text: String) {
+    /// Of something that all else goes on without.
+    pub(super) fn complain(&self, report: &Report) {
+        if !self.is_mute() {
+            self.context.output.report(report);
+        }
+    }
+
+    pub(super) fn note(&self, text: String) {
         if !self.is_mute() {
             self.context.output.note(text);
         }
     }
 
-    fn warn(&self, text: String) {
+    pub(super) fn warn(&self, text: String) {
         if !self.is_mute() {
             self.context.output.warn(text);
         }

@@ -82,6 +82,7 @@ pub fn run(args: Args, context: &Context) -> Result<u8, Report> {
 }
 
 fn check(loaded: &Loaded, context: &Context) -> Result<(), Report> {
+    crate::schedule::check(loaded)?;
     let project = &loaded.project;
     let (instances, enabled) = (project.instances.len(), project.enabled().count());
     let file = project.file.display().to_string();

@@ -9,7 +9,7 @@ use serde::Serialize;
 use super::DONE;
 use crate::context::Context;
 use crate::stopping::{End, Outcome, stop};
-use crate::supervise::{self, Client, Order, Places, Recorded, UnitStatus};
+use crate::supervise::{self, Client, Done, Order, Places, Recorded, UnitStatus};
 use crate::{recorded, select, served};
 
 /// Stop instances and jobs, and clear up what killed ones left
@@ -203,12 +203,13 @@ fn ask(places: &Places, names: &[String], grace: Duration, until: Instant) -> Re
         return Ok(None);
     }
     let order = Order::Stop { names: known, grace_ms: Some(grace.as_millis() as u64) };
-    let stopping = client.order(&order, &mut follow)?.names;
+    let Done { names: stopping, stays, .. } = client.order(&order, &mut follow)?;
     if !supervise::until_stopped(&mut follow, &stopping, Some(until))? {
         return Err(supervise::not_answering().into());
     }
     let stopped = follow.units.iter().filter(|unit| stopping.contains(&unit.name)).cloned().collect();
-    if !follow.units.iter().any(|unit| unit.state.is_busy()) && !follow.gone(Some(until))? {
+    let is_over = !stays && !follow.units.iter().any(|unit| unit.state.is_busy());
+    if is_over && !follow.gone(Some(until))? {
         return Err(supervise::not_answering().into());
     }
     Ok(Some(stopped))

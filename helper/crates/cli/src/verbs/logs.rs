@@ -96,7 +96,8 @@ fn chosen(project: &Project, names: &[String], follow: bool) -> Result<Vec<(Stri
     let instances = project.instances.values().map(|one| (one.name.clone(), one.paths.log.clone()));
     let jobs = project.jobs.values().map(|one| (one.name.clone(), one.log.clone()));
     let remotes = project.served().map(|(name, served)| (remote_unit(name), served.paths.log.clone()));
-    let all: Vec<_> = instances.chain(jobs).chain(remotes).collect();
+    let schedules = project.schedules.values().map(|one| (one.name.clone(), one.log.clone()));
+    let all: Vec<_> = instances.chain(jobs).chain(remotes).chain(schedules).collect();
     let mut found = Vec::new();
     for name in names {
         match all.iter().find(|(known, _)| known == name) {

@@ -44,6 +44,7 @@ pub mod remote;
 pub mod render;
 pub mod restart;
 pub mod run;
+pub mod schedule;
 pub mod schema;
 pub mod serve;
 pub mod snapshot;
@@ -97,6 +98,7 @@ pub fn run(verb: Verb, context: &Context) -> Result<u8, Report> {
         Verb::Events(args) => events::run(args, context),
         Verb::Kill(args) => kill::run(args, context),
         Verb::Job(args) => job::run(args, context),
+        Verb::Schedule(args) => schedule::run(args, context),
         Verb::Hooks(args) => hooks::run(args, context),
         Verb::Hook(args) => hook::run(args, context),
         Verb::Supervise(args) => supervise::run(args, context),

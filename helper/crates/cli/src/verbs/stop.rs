@@ -36,10 +36,12 @@ pub enum Answer {
 pub fn run(args: Args, context: &Context) -> Result<u8, Report> {
     let mut project = context.project()?;
     recorded::adopt_undeclared(&mut project);
-    let job = args
-        .name
-        .clone()
-        .filter(|name| project.jobs.contains_key(name) || supervise::served_unit(&project, name).is_some());
+    let is_no_instance = |name: &String| {
+        project.jobs.contains_key(name)
+            || project.schedules.contains_key(name)
+            || supervise::served_unit(&project, name).is_some()
+    };
+    let job = args.name.clone().filter(is_no_instance);
     let (instances, jobs) = match job {
         Some(job) => (Vec::new(), vec![job]),
         None => (vec![select::any(&project, args.name.as_deref())?], Vec::new()),

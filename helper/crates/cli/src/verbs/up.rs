@@ -21,7 +21,7 @@ use crate::supervise::{
     Choice, Client, Done, Follow, Heard, Order, Places, Session, State, Turn, UnitStatus, unit_failed, units,
 };
 use crate::view::{self, Left};
-use crate::{presence, supervise};
+use crate::{presence, schedule, supervise};
 
 /// devenv kills after five seconds; whoever stops us must find everything gone before that.
 pub const GRACE: Duration = Duration::from_millis(4800);
@@ -56,7 +56,9 @@ pub struct Args {
 }
 
 pub fn run(args: Args, context: &Context) -> Result<u8, Report> {
-    let project = context.project()?;
+    let loaded = context.load()?;
+    schedule::check(&loaded)?;
+    let project = loaded.project;
     let choice = Choice::of(&project, &args.names)?;
     let places = Places::of(&project);
     let reloads = !args.no_reload;
@@ -177,6 +179,9 @@ impl Up<'_> {
         let asked = self.choice.asked(&units);
         let is_named = !self.choice.named.is_empty();
         session.up(units, &asked, is_named, !is_named)?;
+        if !is_named {
+            session.keep_schedules()?;
+        }
         if self.reloads {
             supervise::follow_file(self.context, self.project, session.drawn())?;
         }
@@ -189,6 +194,9 @@ impl Up<'_> {
         match settled {
             Settled::Interrupted(_) => session.end(None)?,
             _ => {
+                if settled == Settled::Failed {
+                    session.leave_schedules_alone();
+                }
                 if session.is_busy() && view.is_none() {
                     self.context.output.note("Ctrl-C stops them");
                 }
@@ -302,6 +310,11 @@ impl Up<'_> {
                     // Without an answer it has ended meanwhile, and with it all that was begun.
                     let _ = client.order(&stop, &mut follow);
                     supervise::until_stopped(&mut follow, &begun, Some(Instant::now() + GRACE * 2))?;
+                }
+                // Of one that was begun for this, nothing stays.
+                if before.is_empty() && !follow.units.iter().any(|unit| unit.state.is_busy()) {
+                    let all = Order::Stop { names: Vec::new(), grace_ms: None };
+                    let _ = client.order(&all, &mut follow);
                 }
                 // With nothing left to keep up it ends, and then whoever follows it sees that.
                 if !follow.units.iter().any(|unit| unit.state.is_busy()) {

@@ -77,8 +77,10 @@ fn what_nix_makes_is_read_as_json() {
 /// Each `--json` answer against the schema that is published for it.
 #[test]
 fn answers_are_what_their_schema_says() {
-    let test =
-        Test::new().config("[instances.a]\nmount.backend = \"none\"\nhttp.port = 0\n[instances.off]\nenable = false\n");
+    let test = Test::new().config(
+        "[instances.a]\nmount.backend = \"none\"\nhttp.port = 0\n[instances.off]\nenable = false\n\
+         [schedules.nightly]\ncron = \"@yearly\"\nrun = [\"kv\", \"list\"]\n",
+    );
     owner();
     std::fs::write(test.path("key"), "5e".repeat(32)).unwrap();
     std::fs::set_permissions(test.path("key"), std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
@@ -102,6 +104,10 @@ fn answers_are_what_their_schema_says() {
         check("wait", "wait --all"),
         check("info", "info"),
         check("hooks", "hooks a"),
+        check("schedule ls", "schedule ls"),
+        check("schedule run", "schedule run nightly"),
+        check("schedule pause", "schedule pause nightly"),
+        check("schedule resume", "schedule resume nightly"),
         check("url", "url a"),
         check("port", "port a"),
         check("inspect", "inspect a"),

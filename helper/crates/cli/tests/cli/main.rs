@@ -26,6 +26,7 @@ mod readiness;
 mod reloading;
 mod reviewing;
 mod running;
+mod schedules;
 mod settling;
 mod starting;
 mod surfaces;

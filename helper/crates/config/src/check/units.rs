@@ -81,7 +81,7 @@ impl Checker<'_> {
         edges.keys().find_map(|name| walk(name, &edges, &mut Vec::new(), &mut done))
     }
 
-    fn known<'n>(&self, name: &str, all: impl Iterator<Item = &'n String> + Clone) -> String {
+    pub(super) fn known<'n>(&self, name: &str, all: impl Iterator<Item = &'n String> + Clone) -> String {
         match schema::nearest(name, all.clone().map(String::as_str)) {
             Some(near) => format!("did you mean {near:?}?"),
             None => format!("declared are {}", all.cloned().collect::<Vec<_>>().join(", ")),

@@ -123,7 +123,7 @@ impl Resolver<'_> {
         value
     }
 
-    fn program(&mut self, key: &str, written: &[At<String>]) -> Vec<String> {
+    pub(super) fn program(&mut self, key: &str, written: &[At<String>]) -> Vec<String> {
         for At { value, line } in written.iter().filter(|at| at.value.is_empty() || at.value.contains('\0')) {
             let what = format!("{value:?} is no possible word of a command");
             self.report(&codes::CONFIG_VALUE, *line, key, what, "leave it out");

@@ -182,6 +182,20 @@ exec = ["./seed"]
 restart = { on = "never" }
 health = { exec = ["true"] }
 
+[schedules.nightly]
+enable = true
+cron = "0 3 * * mon-fri"
+timezone = "UTC"
+exec = ["make", "index"]
+instance = "sandbox"
+overlap = "queue"
+jitter = "10min"
+catch_up = true
+
+[schedules.once]
+at = "2026-11-21T06:45:00Z"
+run = ["status"]
+
 [instances.fourth.hooks]
 sync = [["notify-send", "synced"], ["true"]]
 conflict = [["mail", "-s", "conflict", "me"]]
