@@ -96,7 +96,8 @@ def test_what_rivals_order_ends_well(make_project):
         for thread in threads:
             thread.join()
         assert not wrong, f"round {round_}: " + "\n".join(wrong)
-        project.helper("unpause", "one", "two", "worker", check=False)
+        for name in ("one", "two", "worker"):
+            project.helper("unpause", name, check=False)
         project.helper("up", "-d", "--timeout", "60")
         eventually(lambda: counts(project) == ALL, 20, what=f"all of it, once, in round {round_}")
         project.json("ps", "--json")

@@ -6,13 +6,14 @@ use std::path::{Component, Path, PathBuf};
 use nix::errno::Errno;
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
-use nixbox_config::{Instance, Job, Patterns, Project, RestartOn, Watch};
+use nixbox_config::{Engine, Instance, Job, Patterns, Project, RestartOn, Watch};
 use nixbox_report::{Failure, Report, codes};
 use nixbox_supervisor::{Ended, Notice};
 
 use super::exec::Inside;
+use crate::asking::Asked;
 use crate::context::Context;
-use crate::watching::{Change, Following, Place, any};
+use crate::watching::{Change, Following, Place, any, follow_verbs};
 
 /// What editors and version control keep beside the files.
 const NEVER: [&str; 6] = [".git", ".hg", "*~", "*.sw?", ".#*", "#*#"];
@@ -33,6 +34,7 @@ impl Watched<'_> {
         let places = places(self.inside.project, self.inside.instance, self.watch);
         let (name, output) = (self.job.name.clone(), context.output);
         let full = move |why| output.report(&blind(&name, why).into());
+        let inside = places.first().cloned();
         let mut following = match Following::begin(places, self.watch.debounce.0, full.clone()) {
             Ok(following) => following,
             // It is kept up all the same.
@@ -41,6 +43,11 @@ impl Watched<'_> {
                 return self.inside.run_to_the_end(context);
             }
         };
+        // Upstream's engine answers no requests while it serves.
+        if let (Some(inside), Engine::Builtin) = (inside, self.inside.instance.engine) {
+            let asked = Asked::of(self.inside.instance, context.forwarded(self.inside.project)?);
+            follow_verbs(&asked, inside, following.teller())?;
+        }
         loop {
             // What it finds when it starts is not news.
             following.forget();
@@ -95,7 +102,7 @@ impl Watched<'_> {
     }
 }
 
-/// The instance as the job sees it, and the folder that it lies over: what is changed there is seen in the instance, but
+/// First the instance as the job sees it, then the folder that it lies over: what is changed there is seen in the instance, but
 /// the kernel does not tell of it there.
 fn places(project: &Project, instance: &Instance, watch: &Watch) -> Vec<Place> {
     let paths = match watch.paths.is_empty() {

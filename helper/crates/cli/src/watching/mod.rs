@@ -1,5 +1,6 @@
 //! Following what changes: a thread that sleeps until something does, and says so when it has been quiet again.
 
+mod told;
 mod tree;
 
 use std::io::{self, PipeReader, PipeWriter, Read, Write};
@@ -12,11 +13,14 @@ use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
+pub use told::follow as follow_verbs;
 pub use tree::Place;
 use tree::Tree;
 
 /// What never is quiet is told of after so many times the time that it was to be.
 const AT_MOST: u32 = 10;
+/// So many are remembered, to be counted.
+const MOST: usize = 1000;
 const STACK: usize = 256 * 1024;
 
 /// Files that have changed.
@@ -56,6 +60,24 @@ struct State {
 pub struct Following {
     state: Arc<Mutex<State>>,
     bell: PipeReader,
+    nudge: Arc<PipeWriter>,
+}
+
+/// For changes that somebody else has heard of.
+#[derive(Debug, Clone)]
+pub struct Teller {
+    state: Arc<Mutex<State>>,
+    nudge: Arc<PipeWriter>,
+}
+
+impl Teller {
+    pub fn tell(&self, changed: Vec<PathBuf>) {
+        if !changed.is_empty() {
+            note(&mut lock(&self.state), changed);
+            // A full pipe wakes as well as a fuller one.
+            let _ = (&*self.nudge).write(&[1]);
+        }
+    }
 }
 
 impl Following {
@@ -68,14 +90,18 @@ impl Following {
         let (tree, why) = Tree::watch(places)?;
         let mut full: Option<Full> = Some(Box::new(full));
         tell(&mut full, why);
-        let (bell, ring) = io::pipe()?;
-        for end in [bell.as_fd(), ring.as_fd()] {
+        let ((bell, ring), (nudged, nudge)) = (io::pipe()?, io::pipe()?);
+        for end in [bell.as_fd(), ring.as_fd(), nudged.as_fd(), nudge.as_fd()] {
             fcntl(end, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
         }
         let state = Arc::<Mutex<State>>::default();
-        let watcher = Watcher { tree, state: state.clone(), ring, debounce, full };
+        let watcher = Watcher { tree, state: state.clone(), ring, nudged, debounce, full };
         std::thread::Builder::new().name("watch".into()).stack_size(STACK).spawn(move || watcher.run())?;
-        Ok(Self { state, bell })
+        Ok(Self { state, bell, nudge: Arc::new(nudge) })
+    }
+
+    pub fn teller(&self) -> Teller {
+        Teller { state: self.state.clone(), nudge: self.nudge.clone() }
     }
 
     /// What was told of, if anything was.
@@ -93,8 +119,7 @@ impl Following {
     }
 
     fn silence(&self) {
-        let mut sink = [0; 16];
-        while matches!((&self.bell).read(&mut sink), Ok(1..)) {}
+        drain(&self.bell);
     }
 }
 
@@ -106,6 +131,22 @@ impl AsFd for Following {
 
 fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
     state.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn drain(mut pipe: &PipeReader) {
+    let mut sink = [0; 64];
+    while matches!(pipe.read(&mut sink), Ok(1..)) {}
+}
+
+fn note(state: &mut State, changed: Vec<PathBuf>) {
+    let now = Instant::now();
+    let pending = state.pending.get_or_insert_with(|| Pending { paths: Vec::new(), since: now, last: now });
+    pending.last = now;
+    for path in changed {
+        if pending.paths.len() < MOST && !pending.paths.contains(&path) {
+            pending.paths.push(path);
+        }
+    }
 }
 
 type Full = Box<dyn FnOnce(Errno) + Send>;
@@ -121,6 +162,7 @@ struct Watcher {
     tree: Tree,
     state: Arc<Mutex<State>>,
     ring: PipeWriter,
+    nudged: PipeReader,
     debounce: Duration,
 }
 
@@ -132,8 +174,11 @@ impl Watcher {
             let left = due.map(|at| at.saturating_duration_since(Instant::now()).as_millis() + 1);
             let timeout = left.and_then(|left| PollTimeout::try_from(left).ok()).unwrap_or(PollTimeout::NONE);
             // The other end of the bell is closed with whoever listens.
-            let mut fds =
-                [PollFd::new(self.tree.as_fd(), PollFlags::POLLIN), PollFd::new(self.ring.as_fd(), PollFlags::empty())];
+            let mut fds = [
+                PollFd::new(self.tree.as_fd(), PollFlags::POLLIN),
+                PollFd::new(self.ring.as_fd(), PollFlags::empty()),
+                PollFd::new(self.nudged.as_fd(), PollFlags::POLLIN),
+            ];
             match poll(&mut fds, timeout) {
                 Ok(_) | Err(Errno::EINTR) => {}
                 Err(_) => return,
@@ -141,22 +186,17 @@ impl Watcher {
             if fds[1].any().unwrap_or(true) {
                 return;
             }
+            drain(&self.nudged);
             let Ok((changed, full)) = self.tree.changed() else { return };
             tell(&mut self.full, full);
-            self.note(changed);
+            self.look(changed);
         }
     }
 
-    fn note(&mut self, changed: Vec<PathBuf>) {
+    fn look(&mut self, changed: Vec<PathBuf>) {
         let (now, mut state) = (Instant::now(), lock(&self.state));
         if !changed.is_empty() {
-            let pending = state.pending.get_or_insert_with(|| Pending { paths: Vec::new(), since: now, last: now });
-            pending.last = now;
-            for path in changed {
-                if !pending.paths.contains(&path) && pending.paths.len() < 1000 {
-                    pending.paths.push(path);
-                }
-            }
+            note(&mut state, changed);
         }
         let Some(paths) = state.pending.take_if(|pending| self.when(pending) <= now).map(|pending| pending.paths)
         else {

@@ -26,7 +26,7 @@ pub struct Place {
 }
 
 impl Place {
-    fn matters(&self, path: &Path) -> bool {
+    pub fn matters(&self, path: &Path) -> bool {
         self.paths.iter().any(|wanted| path.starts_with(wanted)) && !self.is_ignored(path)
     }
 
