@@ -30,7 +30,7 @@ pub enum News {
         unit: String,
         line: String,
     },
-    /// It is at something else now.
+    /// It is at something else now, or not as well as it was.
     Moved {
         unit: String,
         phase: Phase,
@@ -66,7 +66,7 @@ pub struct Conductor {
     rested: Vec<Id>,
     asides: Vec<Id>,
     /// What was told of each last.
-    told: Vec<Phase>,
+    told: Vec<(Phase, Option<Health>)>,
     news: VecDeque<News>,
     socket: Option<PathBuf>,
     /// Where units' commands make their control groups.
@@ -408,14 +408,20 @@ impl Conductor {
             let member = self.roster.at(at);
             match self.told.get_mut(at) {
                 None => {
-                    self.told.push(Phase::Idle);
+                    self.told.push((member.phase.clone(), member.health));
                     if member.phase == Phase::Idle {
                         continue;
                     }
-                    self.told[at] = member.phase.clone();
                 }
-                Some(told) if *told == member.phase => continue,
-                Some(told) => *told = member.phase.clone(),
+                Some((phase, health)) => {
+                    // That it is not known yet is no news.
+                    let is_same = *health == member.health || matches!(member.health, None | Some(Health::Unknown));
+                    *health = member.health;
+                    if *phase == member.phase && is_same {
+                        continue;
+                    }
+                    *phase = member.phase.clone();
+                }
             }
             self.news.push_back(News::Moved { unit: member.unit.name.clone(), phase: member.phase.clone() });
         }

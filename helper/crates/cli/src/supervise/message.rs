@@ -266,6 +266,12 @@ impl UnitStatus {
         Self { since: other.since, wait_ms: other.wait_ms, ..self.clone() } == *other
     }
 
+    /// The same process, ready before and after.
+    pub fn differs_in_health(&self, other: &Self) -> bool {
+        let is_same = (self.state, self.pid, self.starts) == (other.state, other.pid, other.starts);
+        is_same && self.health != other.health
+    }
+
     pub fn process(&self) -> Option<Process> {
         Some(Process { pid: self.pid?, start_time: self.start_time? })
     }

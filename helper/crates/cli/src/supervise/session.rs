@@ -18,7 +18,7 @@ use serde_json::json;
 
 use super::desk::Desk;
 use super::failure::{not_limited, plan_refused, unit_failed};
-use super::message::{Answer, Done, Order, State, UnitStatus};
+use super::message::{Answer, Done, Health, Order, State, UnitStatus};
 use super::places::Places;
 use super::plan::helper;
 use super::record::Record;
@@ -456,8 +456,15 @@ impl<'c> Session<'c> {
         let is_run = self.scheduled.has(name);
         match phase {
             _ if is_run => self.run_moved(name, phase),
-            _ if before.is_some_and(|before| before.paused != status.paused) && status.pid.is_some() => {
+            _ if before.as_ref().is_some_and(|before| before.paused != status.paused) && status.pid.is_some() => {
                 self.note(format!("{name}: {}", if status.paused { "paused" } else { "goes on" }));
+            }
+            Phase::Ready { .. } if before.as_ref().is_some_and(|before| before.differs_in_health(&status)) => {
+                match (before.and_then(|before| before.health), status.health) {
+                    (_, Some(Health::Unhealthy)) => self.warn(format!("{name}: unhealthy")),
+                    (Some(Health::Unhealthy), Some(Health::Healthy)) => self.note(format!("{name}: healthy again")),
+                    _ => {}
+                }
             }
             // What it has to say of that comes from itself.
             Phase::Ready { .. } if status.state == State::Resting => {}

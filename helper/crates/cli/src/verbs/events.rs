@@ -7,7 +7,7 @@ use super::DONE;
 use crate::context::{Context, io_failure};
 use crate::logs::{Chain, Said, Watched, merged};
 use crate::output::Tone;
-use crate::supervise::{Places, State, UnitStatus};
+use crate::supervise::{Health, Places, State, UnitStatus};
 use crate::times::{self, Moment};
 
 /// Show what has become of instances and jobs
@@ -80,6 +80,7 @@ fn shown(event: Event, context: &Context) -> io::Result<bool> {
     } else {
         let unit = &event.unit;
         let tone = match unit.state {
+            State::Ready if unit.health == Some(Health::Unhealthy) => Tone::Bad,
             State::Ready => Tone::Good,
             State::Failed | State::BackingOff => Tone::Bad,
             _ => Tone::Strong,
@@ -87,7 +88,12 @@ fn shown(event: Event, context: &Context) -> io::Result<bool> {
         let why = unit.why.as_ref().map(|why| format!(": {why}")).unwrap_or_default();
         let process = unit.pid.map(|pid| format!(" (process {pid})")).unwrap_or_default();
         let state = output.paint(tone, unit.state.word());
-        format!("{} {} {state}{process}{why}\n", output.paint(Tone::Dim, &event.time), unit.name)
+        let health = match unit.health.filter(|_| unit.state == State::Ready) {
+            Some(Health::Healthy) => ", healthy",
+            Some(Health::Unhealthy) => ", unhealthy",
+            Some(Health::Unknown) | None => "",
+        };
+        format!("{} {} {state}{process}{health}{why}\n", output.paint(Tone::Dim, &event.time), unit.name)
     };
     output.open_data(text).map_err(|_| io::ErrorKind::WriteZero.into())
 }

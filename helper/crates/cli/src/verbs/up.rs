@@ -134,8 +134,9 @@ impl Up<'_> {
         for (instance, presence) in asked.iter().zip(presences(asked, Duration::from_secs(2))) {
             match presence? {
                 Presence::Nobody => {}
-                // One that stands still does not answer, and is ours all the same.
-                Presence::Here(_) | Presence::Silent(_) if is_ours(instance) => {}
+                Presence::Here(_) if is_ours(instance) => {}
+                // Who was told to stand still does not answer.
+                Presence::Silent(_) if ours.iter().any(|unit| unit.name == instance.name && unit.paused) => {}
                 Presence::Here(status) => {
                     let text = format!("{}: already running (process {})", instance.name, status.pid);
                     self.context.output.note(text + "; it is not ours and stays when we stop");

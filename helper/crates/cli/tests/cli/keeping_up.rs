@@ -234,6 +234,40 @@ fn a_health_check_says_when_a_job_is_ready_and_restarts_it() {
     test.run("down").success();
 }
 
+/// What follows from it is for `restart` to say; here nothing does.
+#[test]
+fn the_health_of_an_instance_and_of_a_job_is_shown_and_told() {
+    let health =
+        "health = { exec = [\"test\", \"-e\", \"well\"], interval = \"100ms\", retries = 1 }\nrestart.on = \"never\"\n";
+    owner();
+    if !fuse() {
+        return;
+    }
+    let test = Test::new().config(&format!(
+        "[instances.box]\nbase = \".\"\nexclude = [\"run\", \"tmp\"]\nmount.path = \"mnt\"\n{health}[jobs.a]\nexec = [\"sleep\", \"1000\"]\n{health}"
+    ));
+    std::fs::write(test.path("well"), "").unwrap();
+    test.run("up -d").success();
+    let healths = || {
+        let told = test.run("ps --format {{.Name}}={{.Health}}").success().stdout;
+        told.lines().map(str::to_owned).collect::<Vec<_>>()
+    };
+    until("both are well", || healths() == ["box=healthy", "a=healthy"]);
+    test.run("ps").stdout_has("HEALTH").success();
+    std::fs::remove_file(test.path("well")).unwrap();
+    until("neither is well", || healths() == ["box=unhealthy", "a=unhealthy"]);
+    assert_eq!(test.run("ps --filter health=healthy --format name").success().stdout, "");
+    std::fs::write(test.path("well"), "").unwrap();
+    until("both are well again", || healths() == ["box=healthy", "a=healthy"]);
+    for name in ["box", "a"] {
+        let events = test.run(&format!("events {name}")).success().stdout;
+        let told: Vec<_> =
+            events.lines().filter_map(|line| line.rsplit_once("), ")).map(|(_, health)| health).collect();
+        assert_eq!(told, ["healthy", "unhealthy", "healthy"], "{events}");
+    }
+    test.run("down").success();
+}
+
 #[test]
 fn what_was_said_and_what_became_of_all_can_be_read() {
     let jobs = "[jobs.a]\nexec = [\"sh\", \"-c\", \"for i in $(seq 300); do echo line $i; done; exec sleep 1000\"]\n\

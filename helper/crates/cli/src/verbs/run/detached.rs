@@ -134,7 +134,7 @@ fn unit(args: &Args, words: Vec<OsString>, found: &Found, context: &Context) -> 
 /// Has it begun, and answers how it is once that is known.
 fn order(unit: Unit, found: &Found, context: &Context) -> Result<UnitStatus, Report> {
     let name = unit.name.clone();
-    let (client, mut follow) = Client::reach_or_begin(&found.project, false, context)?;
+    let (client, mut follow) = Client::reach_or_begin(&found.project, true, context)?;
     client
         .order(&Order::Up { units: vec![unit], names: vec![name.clone()], named: true, whole: false }, &mut follow)?;
     let until = Instant::now() + PATIENCE;
