@@ -2,7 +2,7 @@ use std::path::PathBuf;
 
 use jiff::Timestamp;
 use nixbox_calendar::look;
-use nixbox_config::{Overlap, Project, Schedule, What, When};
+use nixbox_config::{Project, Schedule, What, When};
 use nixbox_report::{Failure, Report, codes};
 use nixbox_state::Lock;
 use schemars::JsonSchema;
@@ -253,7 +253,6 @@ fn change(names: &[String], is_paused: bool, context: &Context) -> Result<u8, Re
 fn running(schedule: &Schedule, record: &Recorded) -> Failure {
     let run = record.last.as_ref().filter(|run| run.is_running());
     let process = run.map(|run| format!(" (process {})", run.process.pid)).unwrap_or_default();
-    debug_assert_eq!(schedule.overlap, Overlap::Skip);
     Failure::new(&codes::SCHEDULE_RUNNING, format!("`{}` runs already{process}", schedule.name))
         .why("its `overlap` is `skip`, so there is one at a time")
         .help("wait for its end, or set `overlap` to `queue` or `allow`")
