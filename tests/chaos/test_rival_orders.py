@@ -99,7 +99,11 @@ def test_what_rivals_order_ends_well(make_project):
         for name in ("one", "two", "worker"):
             project.helper("unpause", name, check=False)
         project.helper("up", "-d", "--timeout", "60")
-        eventually(lambda: counts(project) == ALL, 20, what=f"all of it, once, in round {round_}")
+        try:
+            eventually(lambda: counts(project) == ALL, 20)
+        except AssertionError:
+            now = project.helper("ps").stdout + project.helper("events", "--tail", "40").stdout
+            raise AssertionError(f"round {round_}: {counts(project)} and not {ALL}\n{now}") from None
         project.json("ps", "--json")
         if round_ % 3 == 2:
             project.helper("down")

@@ -163,7 +163,21 @@ fn up_serves_what_its_instances_sync_with_and_down_ends_it() {
     host.test.run("sync push").success();
     host.test.run("up -d").success();
     assert_eq!(host.status()["pid"], pid);
-    host.test.run("down").stderr("team.remote: stopped").success();
+    // It is kept up like anything else, and the instance stays meanwhile.
+    let row = || host.test.run("ps --json").success().json()["remotes"][0].clone();
+    assert_eq!((&row()["unit"], &row()["state"], &row()["pid"]), (&"team.remote".into(), &"ready".into(), &pid.into()));
+    let owner = host.test.pid("a");
+    nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), Signal::SIGKILL).unwrap();
+    until("it is served again", || row()["state"] == "ready" && row()["restarts"] == 1);
+    assert_eq!(host.test.pid("a"), owner);
+    write(&host.test, "y", "1");
+    host.test.run("sync push").success();
+    host.test.run("logs team.remote").success();
+    host.test.run("restart team.remote").stderr("team.remote: ready").success();
+    let pid = host.status()["pid"].as_i64().unwrap() as i32;
+    let down = host.test.run("down").stderr("team.remote: stopped").success();
+    let [first, last] = ["a: stopped", "team.remote: stopped"].map(|said| down.stderr.find(said).unwrap());
+    assert!(first < last, "{}", down.stderr);
     until("it is reaped", || !alive(pid));
     assert!(!host.test.path("run/team.remote.sock").exists());
     let up = host.test.spawn("up");
