@@ -23,6 +23,7 @@ mod recorded;
 mod reference;
 mod render;
 mod review;
+mod room;
 mod schedule;
 mod select;
 mod served;

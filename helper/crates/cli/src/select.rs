@@ -1,7 +1,47 @@
 //! From the names on a command line to instances.
 
+use std::collections::BTreeSet;
+
 use nixbox_config::{Instance, Project};
 use nixbox_report::{Failure, Report, codes};
+
+use crate::supervise::served_unit;
+
+/// The name that a word means: one, the id of an instance, or what only one of them begins with. A word that means nothing
+/// stays as it is, for whoever looks it up to say so.
+pub fn full(project: &Project, word: &str) -> Result<String, Report> {
+    let ids: Vec<_> = project.instances.values().map(|instance| (instance.id(), &instance.name)).collect();
+    let names = || project.instances.keys().chain(project.jobs.keys()).chain(project.schedules.keys());
+    if names().any(|name| name == word) || served_unit(project, word).is_some() || word.is_empty() {
+        return Ok(word.to_owned());
+    }
+    let by_id = ids.iter().filter(|(id, _)| id.starts_with(word)).map(|(_, name)| *name);
+    let found: BTreeSet<&String> = names().filter(|name| name.starts_with(word)).chain(by_id).collect();
+    let mut all = found.iter();
+    match (all.next(), all.next()) {
+        (Some(only), None) => Ok((*only).clone()),
+        (Some(_), Some(_)) => {
+            let all: Vec<_> = found.iter().map(|name| format!("`{name}`")).collect();
+            Err(Failure::new(&codes::INSTANCE_AMBIGUOUS, format!("`{word}` can mean {}", all.join(" or ")))
+                .why("more than one name or id begins so")
+                .help("write more of it")
+                .into())
+        }
+        _ => Ok(word.to_owned()),
+    }
+}
+
+/// All of them, or everything that is wrong with them.
+pub fn all_full(project: &Project, words: &[String]) -> Result<Vec<String>, Report> {
+    let (mut names, mut failures) = (Vec::new(), Vec::new());
+    for word in words {
+        match full(project, word) {
+            Ok(name) => names.push(name),
+            Err(report) => failures.extend(report.failures),
+        }
+    }
+    if failures.is_empty() { Ok(names) } else { Err(failures.into()) }
+}
 
 /// What no name at all means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,7 +77,8 @@ pub fn any<'p>(project: &'p Project, name: Option<&str>) -> Result<&'p Instance,
     let Some(name) = name.or(project.default_instance.as_deref()) else {
         return Err(none(project));
     };
-    project.instances.get(name).ok_or_else(|| unknown(project, name).into())
+    let name = full(project, name)?;
+    project.instances.get(&name).ok_or_else(|| unknown(project, &name).into())
 }
 
 /// Like `many`; no name means every declared instance, disabled ones too.
@@ -66,6 +107,8 @@ fn collect<'p>(
 }
 
 fn enabled<'p>(project: &'p Project, name: &str) -> Result<&'p Instance, Report> {
+    let name = full(project, name)?;
+    let name = name.as_str();
     match project.instances.get(name) {
         Some(instance) if instance.enable => Ok(instance),
         Some(_) => Err(Failure::new(&codes::INSTANCE_DISABLED, format!("instance `{name}` is disabled"))

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use crate::address::Address;
 use crate::made;
+use crate::paths::short_hash;
 use crate::schedule::Schedule;
 use crate::size::Size;
 use crate::span::Span;
@@ -286,6 +287,11 @@ impl Project {
 }
 
 impl Instance {
+    /// Eight hex digits that stand for its database's place, whatever it is called elsewhere.
+    pub fn id(&self) -> String {
+        short_hash(&[&self.paths.db])
+    }
+
     /// What it is synced with.
     pub fn remote(&self) -> Option<&str> {
         self.sync.as_ref().map(|sync| sync.remote.as_str())

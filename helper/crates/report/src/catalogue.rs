@@ -70,6 +70,7 @@ catalogue! {
     CONFIG_SCHEDULE = "nixbox::config::schedule", Usage, "A schedule has no time or two, is never due, names no verb, or does not fit the rest.";
     CONFIG_JOB = "nixbox::config::job", Usage, "A job, or what it or an instance depends on, does not fit the rest: no such instance or job, one name for two, or some that wait for each other.";
 
+    INSTANCE_AMBIGUOUS = "nixbox::instance::ambiguous", NotFound, "More than one name or id begins like the word that was given. The message lists them.";
     INSTANCE_CHANGED = "nixbox::instance::changed", Conflict, "What is in the instance is nowhere else, so it is not removed without `--force`. Nothing was removed.";
     INSTANCE_DECLARED = "nixbox::instance::declared", Refused, "The configuration declares the instance, so it is changed there and not by a verb.";
     INSTANCE_EXISTS = "nixbox::instance::exists", Conflict, "An instance or a job of that name is there already.";

@@ -4,6 +4,7 @@
 mod hold;
 mod name;
 mod remove;
+mod rename;
 mod work;
 
 use std::collections::BTreeMap;
@@ -15,7 +16,8 @@ use nixbox_config::{Base, Instance, Made, Project, UNDECLARED, made_to_toml};
 use nixbox_mounts::mount_at;
 use nixbox_report::{Failure, Report, codes};
 
-pub use self::remove::{owner_log, remove, tidy};
+pub use self::remove::{of_instance, owner_log, remove, tidy};
+pub use self::rename::{rename, rewrite};
 pub use self::work::Work;
 
 use self::hold::Hold;
@@ -70,9 +72,9 @@ fn find_or_make_in(project: Project, wanted: Wanted, context: &Context) -> Resul
         usable(instance, &wanted, &project)?;
         return Ok(Found { project, name, is_old: true });
     }
-    let is_taken = |name: &str| project.instances.contains_key(name) || project.jobs.contains_key(name);
+    let is_taken = |name: &str| is_taken(&project, name);
     let name = match &wanted.name {
-        Some(name) if is_taken(name) => return Err(taken(name, "a job is called so").into()),
+        Some(name) if is_taken(name) => return Err(taken(name, "a job or a schedule is called so").into()),
         Some(name) => name.clone(),
         None => name::free(is_taken)?,
     };
@@ -181,6 +183,11 @@ fn usable(instance: &Instance, wanted: &Wanted, project: &Project) -> Result<(),
             .into()),
         _ => Ok(()),
     }
+}
+
+fn is_taken(project: &Project, name: &str) -> bool {
+    let is_other = project.jobs.contains_key(name) || project.schedules.contains_key(name);
+    is_other || project.instances.contains_key(name)
 }
 
 fn taken(name: &str, why: &str) -> Failure {

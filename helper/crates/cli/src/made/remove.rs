@@ -42,7 +42,7 @@ pub fn remove(project: &Project, instance: &Instance) -> Result<(), Report> {
 }
 
 /// The files that one has beside its folder: its database with what belongs to that, and what it has of the runtime folder.
-fn of_instance(instance: &Instance) -> Vec<PathBuf> {
+pub fn of_instance(instance: &Instance) -> Vec<PathBuf> {
     let paths = &instance.paths;
     let of = |file: &Path, is_own: &dyn Fn(&str) -> bool| -> Vec<PathBuf> {
         let Some((folder, name)) = file.parent().zip(file.file_name()) else { return Vec::new() };

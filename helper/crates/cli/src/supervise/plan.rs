@@ -43,6 +43,7 @@ impl<'p> Choice<'p> {
             let remotes = served(project, |name| instances.iter().any(|one| one.remote() == Some(name)));
             return Ok(Self { instances, jobs, remotes, named: Vec::new() });
         }
+        let names = &select::all_full(project, names)?;
         let (mut chosen, mut failures) = (BTreeSet::new(), Vec::new());
         let mut next: Vec<&str> = names.iter().map(String::as_str).collect();
         while let Some(name) = next.pop() {

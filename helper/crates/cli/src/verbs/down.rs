@@ -92,6 +92,7 @@ pub fn run(args: Args, context: &Context) -> Result<u8, Report> {
 
 fn chosen<'p>(project: &'p Project, names: &[String]) -> Result<(Vec<&'p Instance>, Vec<String>), Report> {
     // What serves a remote is stopped as a job is.
+    let names = &select::all_full(project, names)?;
     let is_job = |name: &String| project.jobs.contains_key(name) || supervise::served_unit(project, name).is_some();
     let (jobs, others): (Vec<_>, Vec<_>) = names.iter().cloned().partition(is_job);
     Ok(match names.is_empty() {

@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use super::{DONE, config, ps};
 use crate::context::Context;
+use crate::select;
 use crate::supervise::{UnitStatus, unknown};
 
 /// Tell everything of an instance or job, as JSON
@@ -53,7 +54,7 @@ pub struct Paths {
 
 pub fn run(args: Args, context: &Context) -> Result<u8, Report> {
     let Loaded { project, origins } = context.load()?;
-    let name = args.name;
+    let name = select::full(&project, &args.name)?;
     let (instance, job) = (project.instances.get(&name), project.jobs.get(&name));
     let (table, paths) = match (instance, job) {
         (Some(instance), _) => ("instances", of_instance(&instance.paths)),

@@ -7,6 +7,7 @@ use serde::Serialize;
 use super::DONE;
 use crate::context::Context;
 use crate::presence::{self, Presence};
+use crate::select;
 use crate::supervise::{self, Client, Order, Places};
 use std::time::Duration;
 
@@ -40,6 +41,7 @@ fn signal(word: &str) -> Result<Signal, String> {
 
 pub fn run(args: Args, context: &Context) -> Result<u8, Report> {
     let project = context.project()?;
+    let args = Args { names: select::all_full(&project, &args.names)?, ..args };
     let mut kept_up = Client::reach(&Places::of(&project))?;
     for name in &args.names {
         let by_another = kept_up.as_mut().filter(|(_, follow)| follow.unit(name).is_some());

@@ -10,6 +10,7 @@ use super::DONE;
 use crate::context::{Context, io_failure};
 use crate::logs::{Chain, Said, Watched, merged};
 use crate::output::Tone;
+use crate::select;
 use crate::supervise::{remote_unit, unknown};
 use crate::times::{self, Moment};
 
@@ -47,7 +48,7 @@ struct Line<'l> {
 
 pub fn run(args: Args, context: &Context) -> Result<u8, Report> {
     let project = context.project()?;
-    let logs = chosen(&project, &args.names, args.follow)?;
+    let logs = chosen(&project, &select::all_full(&project, &args.names)?, args.follow)?;
     let teller =
         Teller { names: logs.iter().map(|(name, _)| name.clone()).collect(), timestamps: args.timestamps, context };
     let failed = |error: io::Error| io_failure("read the logs in", &project.runtime_dir, error);

@@ -5,6 +5,7 @@ pub mod attach;
 pub mod completions;
 pub mod config;
 pub mod cp;
+pub mod df;
 pub mod diff;
 pub mod docs;
 pub mod doctor;
@@ -26,6 +27,7 @@ pub mod job;
 mod job_watched;
 pub mod kill;
 pub mod kv;
+pub mod label;
 pub mod logs;
 pub mod man;
 pub mod mcp;
@@ -33,6 +35,7 @@ pub mod migrate;
 pub mod new;
 pub mod pause;
 pub mod port;
+pub mod prune;
 pub mod ps;
 mod ps_filter;
 mod ps_format;
@@ -41,6 +44,7 @@ pub mod quickstart;
 pub mod ready;
 pub mod rekey;
 pub mod remote;
+pub mod rename;
 pub mod render;
 pub mod restart;
 pub mod run;
@@ -112,6 +116,10 @@ pub fn run(verb: Verb, context: &Context) -> Result<u8, Report> {
         Verb::Status(args) => status::run(args, context),
         Verb::Diff(args) => diff::run(args, context),
         Verb::Cp(args) => cp::run(args, context),
+        Verb::Label(args) => label::run(args, context),
+        Verb::Rename(args) => rename::run(args, context),
+        Verb::Prune(args) => prune::run(args, context),
+        Verb::Df(args) => df::run(args, context),
         Verb::Fs(args) => fs::run(args, context),
         Verb::Instance(args) => instance::run(args, context),
         Verb::Kv(args) => kv::run(args, context),

@@ -4,6 +4,7 @@ use serde::Serialize;
 
 use super::DONE;
 use crate::context::Context;
+use crate::select;
 use crate::supervise::{self, Client, Order, Places};
 
 /// Have instances and jobs stand still
@@ -30,6 +31,7 @@ pub fn run(args: Args, context: &Context) -> Result<u8, Report> {
 
 pub fn change(names: Vec<String>, is_paused: bool, context: &Context) -> Result<u8, Report> {
     let project = context.project()?;
+    let names = select::all_full(&project, &names)?;
     let (client, mut follow) = Client::needed(&Places::of(&project))?;
     for name in &names {
         if follow.unit(name).is_none_or(|unit| unit.pid.is_none()) {

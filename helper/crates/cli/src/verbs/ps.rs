@@ -81,6 +81,8 @@ pub struct JobRow {
 #[derive(Serialize, JsonSchema)]
 pub struct Row {
     pub instance: String,
+    /// What it can be named by as well, or by the first digits of it
+    pub id: String,
     pub state: State,
     pub ready: bool,
     pub pid: Option<i32>,
@@ -175,6 +177,7 @@ fn chosen<'p>(project: &'p Project, names: &[String]) -> Result<Selected<'p>, Re
         let remotes = project.served().map(|(name, served)| (name.as_str(), served)).collect();
         return Ok((select::any_of(project, &[])?, project.jobs.values().collect(), remotes));
     }
+    let names = &select::all_full(project, names)?;
     let remotes = names.iter().filter_map(|name| supervise::served_unit(project, name)).collect();
     let is_else = |name: &&String| project.jobs.contains_key(*name) || supervise::served_unit(project, name).is_some();
     let others: Vec<_> = names.iter().filter(|name| !is_else(name)).cloned().collect();
@@ -251,6 +254,7 @@ fn row(instance: &Instance, presence: Presence) -> Result<Row, Report> {
     let of_another = there.as_ref().and_then(MountEntry::database).is_some_and(|db| !same(db, &instance.paths.db));
     let mut row = Row {
         instance: instance.name.clone(),
+        id: instance.id(),
         state: State::Stopped,
         ready: false,
         pid: None,

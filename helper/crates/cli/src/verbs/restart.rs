@@ -7,6 +7,7 @@ use serde::Serialize;
 use super::DONE;
 use crate::context::Context;
 use crate::presence::deadline;
+use crate::select;
 use crate::supervise::{self, Client, Order, Places};
 
 /// Stop instances and jobs and start them again
@@ -36,7 +37,8 @@ pub fn run(args: Args, context: &Context) -> Result<u8, Report> {
     let (client, mut follow) = Client::needed(&Places::of(&project))?;
     let starts: Vec<_> = follow.units.iter().map(|unit| (unit.name.clone(), unit.starts)).collect();
     let grace_ms = args.timeout.map(|seconds| Duration::from_secs_f64(seconds).as_millis() as u64);
-    let names = client.order(&Order::Restart { names: args.names, grace_ms }, &mut follow)?.names;
+    let names =
+        client.order(&Order::Restart { names: select::all_full(&project, &args.names)?, grace_ms }, &mut follow)?.names;
     let before = |name: &str| starts.iter().find(|(known, _)| known == name).map_or(0, |(_, starts)| *starts);
     supervise::until_up(&mut follow, &names, &before, &project, deadline(args.ready), context)?;
     if context.output.json {

@@ -8,6 +8,7 @@ use serde::Serialize;
 use super::DONE;
 use crate::context::Context;
 use crate::output::Cell;
+use crate::select;
 use crate::supervise::{self, Client, Heard, Places, UnitStatus};
 use crate::usage::Usage;
 
@@ -71,6 +72,7 @@ const BETWEEN: Duration = Duration::from_secs(1);
 
 pub fn run(args: Args, context: &Context) -> Result<u8, Report> {
     let project = context.project()?;
+    let args = Args { names: select::all_full(&project, &args.names)?, ..args };
     if let Some(name) =
         args.names.iter().find(|name| !project.instances.contains_key(*name) && !project.jobs.contains_key(*name))
     {

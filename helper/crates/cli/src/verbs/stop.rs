@@ -36,6 +36,8 @@ pub enum Answer {
 pub fn run(args: Args, context: &Context) -> Result<u8, Report> {
     let mut project = context.project()?;
     recorded::adopt_undeclared(&mut project);
+    let name = args.name.as_deref().map(|name| select::full(&project, name)).transpose()?;
+    let args = Args { name, ..args };
     let is_no_instance = |name: &String| {
         project.jobs.contains_key(name)
             || project.schedules.contains_key(name)

@@ -64,7 +64,13 @@ pub fn run(args: Args, context: &Context) -> Result<u8, Report> {
     let project = context.project()?;
     let unnamed = if args.all { Unnamed::AllEnabled } else { Unnamed::Default };
     let (begun, until) = (Instant::now(), deadline(args.timeout));
-    let (jobs, names): (Vec<_>, Vec<_>) = args.names.iter().cloned().partition(|name| project.jobs.contains_key(name));
+    let named = select::all_full(&project, &args.names)?;
+    // The command that a made instance was left with has an end as a job has.
+    let is_job = |name: &String| {
+        let is_made = || project.instances.get(name).is_some_and(|instance| instance.made.is_some());
+        project.jobs.contains_key(name) || args.exit && is_made()
+    };
+    let (jobs, names): (Vec<_>, Vec<_>) = named.into_iter().partition(is_job);
     if args.exit {
         return until_ended(&project, &jobs, &names, until, context);
     }

@@ -148,7 +148,20 @@ fn answers_are_what_their_schema_says() {
         check("new", "new plain made"),
     ];
     // These need FUSE, a base or a remote, and have tests of their own.
-    let others = ["cp", "exec", "instance relocate", "instance rm", "quickstart", "run", "unmount", "update"];
+    let others = [
+        "cp",
+        "df",
+        "exec",
+        "instance relocate",
+        "instance rm",
+        "label",
+        "prune",
+        "quickstart",
+        "rename",
+        "run",
+        "unmount",
+        "update",
+    ];
     checked.extend(others.map(String::from));
     checked.extend(crate::syncing::ANSWERS.map(String::from));
     checked.extend(crate::far_content::ANSWERS.map(String::from));

@@ -18,6 +18,7 @@ mod files;
 mod help;
 mod hooks;
 mod hosting;
+mod housekeeping;
 mod keeping_up;
 mod kv;
 mod leftovers;

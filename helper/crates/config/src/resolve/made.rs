@@ -28,7 +28,9 @@ impl Resolver<'_> {
             let file_name = entry.file_name();
             let Some(name) = file_name.to_str().and_then(|name| name.strip_suffix(EXTENSION)) else { continue };
             // One that is just being written has a name that begins with a dot.
-            let is_declared = document.instances.contains_key(name) || document.jobs.contains_key(name);
+            let is_declared = document.instances.contains_key(name)
+                || document.jobs.contains_key(name)
+                || document.schedules.contains_key(name);
             if name.starts_with('.') || is_declared {
                 continue;
             }
