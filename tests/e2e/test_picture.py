@@ -78,3 +78,19 @@ def test_leaving_it_changes_nothing(project, terminal):
     eventually(lambda: "code=0" in screen("capture-pane", "-p", "-t", "t"), 5, what="the end of attach")
     assert jobs(project)["talker"]["pid"] == before
     project.helper("down")
+
+
+def test_what_takes_most_is_sorted_as_keys_say(project, terminal):
+    project.helper("up", "-d")
+    screen = terminal("top")
+    eventually(lambda: "%" in row(screen, "talker") and "%" in row(screen, "sandbox"), 10, what="both in their rows")
+    eventually(lambda: row(screen, "NAME") and "CPU▾" in row(screen, "NAME"), 5, what="that processors come first")
+    (project.root / ".agentfs/mnt/big").write_bytes(b"x" * 3_000_000)
+    # A file that is written has been asked for, and its bytes are in the database.
+    eventually(lambda: "MiB" in row(screen, "sandbox")[-1], 10, what="how large the database is")
+    screen("send-keys", "-t", "t", "n")
+    first = lambda: [line.split()[0] for line in screen("capture-pane", "-p", "-t", "t").splitlines()[1:3]]
+    eventually(lambda: first() == ["sandbox", "talker"], 5, what="the order of the names")
+    screen("send-keys", "-t", "t", "q")
+    eventually(lambda: "code=0" in screen("capture-pane", "-p", "-t", "t"), 5, what="the end of top")
+    project.helper("down")

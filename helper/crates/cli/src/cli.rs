@@ -79,6 +79,7 @@ pub enum Verb {
     Hooks(hooks::Args),
     Schedule(schedule::Args),
     Stats(stats::Args),
+    Top(top::Args),
     Unmount(unmount::Args),
     Config(config::Args),
     Render(render::Args),

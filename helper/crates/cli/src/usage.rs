@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::fs;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use nix::unistd::{SysconfVar, sysconf};
 use nixbox_config::Project;
@@ -10,6 +10,7 @@ use nixbox_state::Process;
 use nixbox_supervisor::{Group, Limits, tree_of};
 
 use crate::confine;
+use crate::presence::connect;
 use crate::supervise::UnitStatus;
 
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
@@ -23,13 +24,30 @@ pub struct Taken {
     pub pids: Option<u64>,
     /// What it may take, as the kernel has it.
     pub limits: Limits,
+    /// Of an instance, as far as its owner was asked.
+    pub files: Option<Files>,
 }
+
+/// What is asked of an instance's files.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct Files {
+    pub so_far: nixbox_control::Usage,
+    /// In a second, since the last look.
+    pub operations: f64,
+    pub read: f64,
+    pub written: f64,
+}
+
+/// How long an owner may take to say what it has counted.
+const PATIENCE: Duration = Duration::from_millis(300);
 
 #[derive(Debug, Default)]
 pub struct Usage {
     taken: HashMap<String, Taken>,
     /// Clock ticks of each process when it was looked at last.
     ticks: HashMap<(i32, u64), u64>,
+    /// What each owner had counted, and when that was.
+    counted: HashMap<String, (nixbox_control::Usage, Instant)>,
     /// Microseconds that each control group had spent.
     spent: HashMap<String, u64>,
     at: Option<Instant>,
@@ -38,6 +56,29 @@ pub struct Usage {
 impl Usage {
     pub fn of(&self, name: &str) -> Option<Taken> {
         self.taken.get(name).copied()
+    }
+
+    /// The same, and what is asked of the files of instances.
+    pub fn look_into(&mut self, units: &[UnitStatus], project: &Project) {
+        self.look(units, project);
+        let now = Instant::now();
+        let before = std::mem::take(&mut self.counted);
+        for (name, so_far) in asked(units, project) {
+            let rate = |now_: u64, of: fn(&nixbox_control::Usage) -> u64| {
+                let Some((then, at)) = before.get(&name) else { return 0.0 };
+                now_.saturating_sub(of(then)) as f64 / now.duration_since(*at).as_secs_f64().max(0.001)
+            };
+            let files = Files {
+                operations: rate(so_far.operations, |then| then.operations),
+                read: rate(so_far.read_bytes, |then| then.read_bytes),
+                written: rate(so_far.written_bytes, |then| then.written_bytes),
+                so_far,
+            };
+            if let Some(taken) = self.taken.get_mut(&name) {
+                taken.files = Some(files);
+            }
+            self.counted.insert(name, (so_far, now));
+        }
     }
 
     pub fn look(&mut self, units: &[UnitStatus], project: &Project) {
@@ -77,6 +118,17 @@ impl Usage {
     }
 }
 
+/// Each asked at once, and none waited for long: it may stand still.
+fn asked(units: &[UnitStatus], project: &Project) -> Vec<(String, nixbox_control::Usage)> {
+    let instances = units.iter().filter(|unit| unit.pid.is_some() && !unit.paused);
+    let instances: Vec<_> = instances.filter_map(|unit| project.instances.get(&unit.name)).collect();
+    std::thread::scope(|scope| {
+        let ask = |instance| move || connect(instance).and_then(|client| client.usage(Some(PATIENCE)));
+        let threads: Vec<_> = instances.iter().map(|one| (one.name.clone(), scope.spawn(ask(*one)))).collect();
+        threads.into_iter().filter_map(|(name, thread)| Some((name, thread.join().ok()?.ok()?))).collect()
+    })
+}
+
 /// The one that a job's command is in; whoever started that is not.
 fn group_of(tree: &[Process], project: &Project, unit: &str) -> Option<Group> {
     project.jobs.get(unit)?;
@@ -102,7 +154,7 @@ mod tests {
         let me = Process::current().unwrap();
         let (before, pages) = stat(me).unwrap();
         assert!(pages > 10);
-        let until = Instant::now() + std::time::Duration::from_millis(100);
+        let until = Instant::now() + Duration::from_millis(100);
         while Instant::now() < until {}
         assert!(stat(me).unwrap().0 > before);
     }

@@ -11,6 +11,7 @@ use serde::de::DeserializeOwned;
 
 use crate::body::{Frame, frame_header, read_frame, write_frame};
 use crate::message::{Refusal, Request, Response, Status};
+use crate::usage::Usage;
 use crate::wire::{MAX_LINE, decode, encode};
 
 #[derive(Debug, thiserror::Error)]
@@ -79,6 +80,15 @@ impl Client {
         let deadline = within.map(|d| Instant::now() + d);
         self.send(&Request::Status, deadline)?;
         self.next_status(deadline)
+    }
+
+    pub fn usage(mut self, within: Option<Duration>) -> Result<Usage, Error> {
+        let deadline = within.map(|d| Instant::now() + d);
+        self.send(&Request::Usage, deadline)?;
+        match self.receive(deadline)? {
+            Response::Usage(usage) => Ok(usage),
+            other => Err(Error::Protocol(format!("unexpected answer {other:?}"))),
+        }
     }
 
     /// Returns once the owner has begun to stop; `wait_closed` then waits until it is gone.

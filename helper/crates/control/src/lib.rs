@@ -2,7 +2,7 @@
 //!
 //! A connection carries one request.
 //!
-//! - `status` and `stop` get one answer; `subscribe` gets the status now and again after every change, until either
+//! - `status`, `usage` and `stop` get one answer; `subscribe` gets the status now and again after every change, until either
 //!   side closes.
 //! - `kv`, `tool`, `timeline`, `files`, `review`, `snapshot` and `sync` get one answer. A request that brings a body ([`Request::has_body`]) is first
 //!   answered with `go`; only then the body is sent, so a refusal costs nothing and can be tried again elsewhere.
@@ -31,6 +31,7 @@ mod review;
 mod snapshot;
 mod sync;
 mod upkeep;
+mod usage;
 mod wire;
 
 pub use apply::{Applied, FileOperation, MAX_OPERATIONS, MAX_OPERATIONS_BYTES, Permissions};
@@ -50,4 +51,5 @@ pub use sync::{
     SyncRequest, SyncSide, SyncSizes, SyncState, SyncSuccess,
 };
 pub use upkeep::{Checked, Finding, Migrated};
+pub use usage::Usage;
 pub use wire::{MAX_LINE, decode, encode};

@@ -8,11 +8,14 @@ use crate::operation::{FilesRequest, KvRequest, TimelineRequest, ToolRequest};
 use crate::review::ReviewRequest;
 use crate::snapshot::SnapshotRequest;
 use crate::sync::SyncRequest;
+use crate::usage::Usage;
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "request", rename_all = "kebab-case", deny_unknown_fields)]
 pub enum Request {
     Status,
+    /// What was asked of its files so far.
+    Usage,
     /// The status now, then again after every change.
     Subscribe,
     /// Stop serving; the answer comes when the owner has begun, the connection closes when it is gone. `keep`: an
@@ -48,6 +51,7 @@ impl Request {
 #[serde(tag = "response", rename_all = "kebab-case")]
 pub enum Response {
     Status(Status),
+    Usage(Usage),
     Stopping,
     /// The request's body may come.
     Go,

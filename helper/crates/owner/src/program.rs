@@ -99,7 +99,7 @@ fn watch(spec: Spec, said: impl Fn(&str), started: impl FnOnce(io::Result<Handle
     started(handle);
     loop {
         match supervisor.next(None) {
-            Ok(Event::Line { line, .. }) => said(&line),
+            Ok(Event::Output { text, .. }) => text.lines().for_each(&said),
             Ok(Event::Ended { ended, .. }) => return is_started.then_some(ended),
             Ok(_) => {}
             Err(error) => {

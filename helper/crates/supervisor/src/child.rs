@@ -156,7 +156,7 @@ impl Child {
     }
 
     /// Reaps it if it has ended.
-    pub(crate) fn reap(&mut self) -> io::Result<Option<(Ended, Vec<String>)>> {
+    pub(crate) fn reap(&mut self) -> io::Result<Option<(Ended, String)>> {
         let tied = self.spec.placement == Placement::Tied;
         let Some(running) = self.running_mut() else { return Ok(None) };
         if !running.handle.wait(Some(Instant::now()))? {
@@ -168,7 +168,7 @@ impl Child {
         }
         let status = running.child.wait()?;
         let rest = running.lines.as_mut().map(|lines| lines.read(true)).unwrap_or_default();
-        let last = running.lines.as_ref().map(|lines| lines.last.iter().cloned().collect()).unwrap_or_default();
+        let last = running.lines.as_ref().map(Lines::last).unwrap_or_default();
         let ended = Ended { status, asked: running.kill_at.is_some(), last };
         let since = running.since;
         self.state = State::Finished { ended: ended.clone(), since, until: Instant::now() };

@@ -25,10 +25,10 @@ use crate::unit::{Readiness, Unit};
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum News {
-    /// A line of a unit's output.
-    Line {
+    /// Lines of a unit's output, each with a newline.
+    Output {
         unit: String,
-        line: String,
+        text: String,
     },
     /// It is at something else now, or not as well as it was.
     Moved {
@@ -262,10 +262,10 @@ impl Conductor {
             Event::Signal(signal) => self.news.push_back(News::Signal(signal)),
             Event::Woken => self.news.push_back(News::Woken),
             Event::Deadline => {}
-            Event::Line { child, line } => {
+            Event::Output { child, text } => {
                 let Some(&at) = self.units.get(&child) else { return };
-                self.keep(at, &line);
-                self.news.push_back(News::Line { unit: self.name(at), line });
+                self.keep(at, &text);
+                self.news.push_back(News::Output { unit: self.name(at), text });
             }
             Event::Said { child, notice } => {
                 if let Some(&at) = self.units.get(&child) {
@@ -378,9 +378,9 @@ impl Conductor {
         }
     }
 
-    fn keep(&mut self, at: usize, line: &str) {
+    fn keep(&mut self, at: usize, text: &str) {
         let Some(log) = self.logs.get_mut(&at) else { return };
-        if let Err(error) = log.add(line) {
+        if let Err(error) = log.add(text) {
             self.not_kept(at, &error);
         }
     }

@@ -9,10 +9,10 @@ pub struct Id(pub usize);
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Event {
-    /// A line of a child's output, without its newline.
-    Line {
+    /// Lines of a child's output, each with a newline.
+    Output {
         child: Id,
-        line: String,
+        text: String,
     },
     /// It did not stop within its grace and was killed, with everything in its group. `Ended` follows.
     GraceOver {

@@ -20,7 +20,7 @@ pub struct Log {
 }
 
 /// So much is written at once.
-const MOST_PENDING: usize = 64 * 1024;
+const MOST_PENDING: usize = 256 * 1024;
 
 /// The one that was put aside that many times ago.
 pub fn aside(path: &Path, number: u32) -> PathBuf {
@@ -36,19 +36,22 @@ impl Log {
         Ok(Self { to, file, length, pending: Vec::new(), since: None })
     }
 
-    /// To be written with what comes at the same moment, at the latest by `flush`. Lines that came together have one time.
-    pub fn add(&mut self, line: &str) -> io::Result<()> {
-        let now = self.since.get_or_insert_with(|| format!("{:.3}", jiff::Timestamp::now()));
-        let length = now.len() + line.len() + 2;
-        let is_full = self.length + (self.pending.len() + length) as u64 > self.to.max_size;
-        if !self.pending.is_empty() && (is_full || self.pending.len() > MOST_PENDING) {
-            self.flush()?;
-            return self.add(line);
+    /// Lines, each with a newline, to be written with what comes at the same moment, at the latest by `flush`. Those that came
+    /// together have one time.
+    pub fn add(&mut self, mut text: &str) -> io::Result<()> {
+        while !text.is_empty() {
+            let (line, rest) = text.split_at(text.find('\n').map_or(text.len(), |at| at + 1));
+            let now = self.since.get_or_insert_with(|| format!("{:.3} ", jiff::Timestamp::now()));
+            let length = now.len() + line.len();
+            let is_full = self.length + (self.pending.len() + length) as u64 > self.to.max_size;
+            if !self.pending.is_empty() && (is_full || self.pending.len() > MOST_PENDING) {
+                self.flush()?;
+                continue;
+            }
+            self.pending.extend_from_slice(now.as_bytes());
+            self.pending.extend_from_slice(line.as_bytes());
+            text = rest;
         }
-        self.pending.extend_from_slice(now.as_bytes());
-        self.pending.push(b' ');
-        self.pending.extend_from_slice(line.as_bytes());
-        self.pending.push(b'\n');
         Ok(())
     }
 
@@ -71,7 +74,7 @@ impl Log {
 
     /// Now.
     pub fn write(&mut self, line: &str) -> io::Result<()> {
-        self.add(line)?;
+        self.add(&format!("{line}\n"))?;
         self.flush()
     }
 

@@ -264,11 +264,11 @@ impl Supervisor {
             Source::Output(index) => {
                 let lines = self.children[index].running_mut().and_then(|running| running.lines.as_mut());
                 let lines = lines.map(|lines| lines.read(false)).unwrap_or_default();
-                self.push_lines(index, lines);
+                self.push(index, lines);
             }
             Source::End(index) => {
                 if let Some((ended, rest)) = self.children[index].reap()? {
-                    self.push_lines(index, rest);
+                    self.push(index, rest);
                     self.queue.push_back(Event::Ended { child: Id(index), ended });
                 }
             }
@@ -276,7 +276,9 @@ impl Supervisor {
         Ok(())
     }
 
-    fn push_lines(&mut self, index: usize, lines: Vec<String>) {
-        self.queue.extend(lines.into_iter().map(|line| Event::Line { child: Id(index), line }));
+    fn push(&mut self, index: usize, text: String) {
+        if !text.is_empty() {
+            self.queue.push_back(Event::Output { child: Id(index), text });
+        }
     }
 }

@@ -29,7 +29,7 @@ fn until_ended(supervisor: &mut Supervisor, id: Id) -> (Vec<Event>, Ended) {
 fn line(supervisor: &mut Supervisor) -> String {
     loop {
         match supervisor.next(Some(Instant::now() + LONG)).unwrap() {
-            Event::Line { line, .. } => return line,
+            Event::Output { text, .. } => return text.trim_end().to_owned(),
             Event::Deadline => panic!("no line came"),
             _ => {}
         }
@@ -65,7 +65,7 @@ fn a_polite_child_is_never_killed() {
     assert_eq!(line(&mut supervisor), "up");
     supervisor.stop(id, LONG).unwrap();
     let (seen, ended) = until_ended(&mut supervisor, id);
-    assert_eq!(seen, [Event::Line { child: id, line: "bye".into() }]);
+    assert_eq!(seen, [Event::Output { child: id, text: "bye\n".into() }]);
     assert!(ended.success() && ended.asked);
 }
 

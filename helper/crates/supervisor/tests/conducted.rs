@@ -57,7 +57,7 @@ fn moved<'n>(unit: &'n str, phase: impl Fn(&Phase) -> bool + 'n) -> impl Fn(&New
 }
 
 fn line<'n>(wanted: &'n str) -> impl Fn(&News) -> bool + 'n {
-    move |news| matches!(news, News::Line { line, .. } if line == wanted)
+    move |news| matches!(news, News::Output { text, .. } if text.lines().any(|line| line == wanted))
 }
 
 fn stop(conductor: &mut Conductor, names: &[&str]) {

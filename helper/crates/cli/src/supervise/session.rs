@@ -288,7 +288,7 @@ impl<'c> Session<'c> {
                 self.obey()?;
                 self.run_due();
             }
-            News::Line { unit, line } => self.line(&unit, &line),
+            News::Output { unit, text } => self.said(&unit, &text),
             News::Moved { unit, phase } => self.moved(&unit, &phase)?,
             News::Unwell { unit } => self.fire(&unit, HookEvent::Unhealthy, &json!({})),
             News::GraceOver { unit } => {
@@ -527,7 +527,7 @@ impl<'c> Session<'c> {
         }
     }
 
-    fn line(&self, unit: &str, line: &str) {
+    fn said(&self, unit: &str, text: &str) {
         if self.is_mute() || self.is_short {
             return;
         }
@@ -535,7 +535,8 @@ impl<'c> Session<'c> {
         let Some(index) = names().position(|name| name == unit) else { return };
         let width = names().map(str::len).max().unwrap_or_default();
         let tone = [Tone::Strong, Tone::Good, Tone::Odd][index % 3];
-        self.note(format!("{} {line}", self.context.output.paint_note(tone, &format!("{unit:<width$} |"))));
+        let name = self.context.output.paint_note(tone, &format!("{unit:<width$} |"));
+        text.lines().for_each(|line| self.note(format!("{name} {line}")));
     }
 
     /// Of something that all else goes on without.

@@ -60,6 +60,7 @@ pub mod supervise;
 pub mod sync;
 pub mod timeline;
 pub mod tool;
+pub mod top;
 pub mod unmount;
 pub mod unpause;
 pub mod up;
@@ -96,6 +97,7 @@ pub fn run(verb: Verb, context: &Context) -> Result<u8, Report> {
         Verb::Update(args) => update::run(args, context),
         Verb::Unpause(args) => unpause::run(args, context),
         Verb::Stats(args) => stats::run(args, context),
+        Verb::Top(args) => top::run(args, context),
         Verb::Inspect(args) => inspect::run(args, context),
         Verb::Port(args) => port::run(args, context),
         Verb::Logs(args) => logs::run(args, context),

@@ -98,6 +98,7 @@ pub const ANSWERS: &[(&str, Make)] = &[
     ("tool finish", || schema_for!(Versioned<tool::Answer>)),
     ("tool record", || schema_for!(Versioned<tool::Answer>)),
     ("tool start", || schema_for!(Versioned<tool::Answer>)),
+    ("top", || schema_for!(Versioned<stats::Answer>)),
     ("unmount", || schema_for!(Versioned<unmount::Answer>)),
     ("unpause", || schema_for!(Versioned<pause::Answer>)),
     ("up", || schema_for!(Versioned<ps::Answer>)),

@@ -1,6 +1,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use nixbox_config::Project;
 use nixbox_report::Report;
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -8,14 +9,16 @@ use serde::Serialize;
 use super::DONE;
 use crate::context::Context;
 use crate::output::Cell;
+use crate::progress::size;
 use crate::select;
-use crate::supervise::{self, Client, Heard, Places, UnitStatus};
+use crate::supervise::{self, Client, Follow, Heard, Places, UnitStatus};
 use crate::usage::Usage;
 
-/// Show what instances and jobs take of processors and memory
+/// Show what instances and jobs take of the machine, and what is asked of their files
 ///
-/// Each with all that it has started, and again every second until Ctrl-C, or once with --no-stream. With --json each look
-/// is an object on a line of its own; once, it is one answer. For what `up` keeps up.
+/// Processors and memory of each with all that it has started, of how much where it is held to something, and for instances
+/// what is read and written, by whomever, and how large the database is. Again every second until Ctrl-C, or once with
+/// --no-stream. With --json each look is an object on a line of its own; once, it is one answer. For what `up` keeps up.
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Examples:\n  nixbox-helper stats --no-stream\n  nixbox-helper stats --no-stream --json | jq '.units[] | select(.cpu_percent > 50)'"
@@ -33,7 +36,7 @@ pub struct Answer {
     pub units: Vec<Row>,
 }
 
-#[derive(Serialize, JsonSchema)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct Row {
     pub name: String,
     pub pid: i32,
@@ -47,9 +50,11 @@ pub struct Row {
     pub pids: Option<u64>,
     /// What that may take, where it is held to anything
     pub limits: Option<Limits>,
+    /// Of an instance, as its owner counts it
+    pub files: Option<Files>,
 }
 
-#[derive(Serialize, JsonSchema)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct Limits {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cpu: Option<f64>,
@@ -59,28 +64,55 @@ pub struct Limits {
     pub pids: Option<u64>,
 }
 
-impl Limits {
-    pub fn of(limits: nixbox_supervisor::Limits) -> Option<Self> {
-        let nixbox_supervisor::Limits { cpu, memory, pids } = limits;
-        let some = Self { cpu: cpu.map(|cpu| cpu as f64 / 1000.0), memory_bytes: memory, pids };
-        (!limits.is_none()).then_some(some)
-    }
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub struct Files {
+    /// What was asked of them since the owner started, by the mount, verbs and tools
+    pub operations: u64,
+    pub operations_per_second: f64,
+    pub reads: u64,
+    pub read_bytes: u64,
+    pub read_bytes_per_second: f64,
+    pub writes: u64,
+    pub written_bytes: u64,
+    pub written_bytes_per_second: f64,
+    pub open_files: u64,
+    pub database_bytes: u64,
+    /// Of its log, which is not yet in the database file
+    pub log_bytes: u64,
 }
 
 /// From one look to the next: less says little of a processor.
-const BETWEEN: Duration = Duration::from_secs(1);
+pub const BETWEEN: Duration = Duration::from_secs(1);
+pub const HEADING: [&str; 9] =
+    ["NAME", "PID", "PROCESSES", "CPU", "MEMORY", "OPERATIONS/S", "READ/S", "WRITTEN/S", "DATABASE"];
 
 pub fn run(args: Args, context: &Context) -> Result<u8, Report> {
     let project = context.project()?;
-    let args = Args { names: select::all_full(&project, &args.names)?, ..args };
-    if let Some(name) =
-        args.names.iter().find(|name| !project.instances.contains_key(*name) && !project.jobs.contains_key(*name))
-    {
-        return Err(supervise::unknown(&project, name).into());
+    let names = select::all_full(&project, &args.names)?;
+    let mut follow = begin(&names, &project)?;
+    stream(&names, args.no_stream, |_| {}, &mut follow, &project, context)
+}
+
+/// To whoever keeps them up, if these are names of what there is.
+pub fn begin(names: &[String], project: &Project) -> Result<Follow, Report> {
+    let is_known = |name: &&String| project.instances.contains_key(*name) || project.jobs.contains_key(*name);
+    if let Some(name) = names.iter().find(|name| !is_known(name)) {
+        return Err(supervise::unknown(project, name).into());
     }
-    let (_, mut follow) = Client::needed(&Places::of(&project))?;
+    Client::needed(&Places::of(project)).map(|(_, follow)| follow)
+}
+
+/// Look after look, sorted by `sort`.
+pub fn stream(
+    names: &[String],
+    once: bool,
+    sort: impl Fn(&mut Vec<Row>),
+    follow: &mut Follow,
+    project: &Project,
+    context: &Context,
+) -> Result<u8, Report> {
     let mut usage = Usage::default();
-    usage.look(&follow.units, &project);
+    usage.look_into(&follow.units, project);
     loop {
         let until = std::time::Instant::now() + BETWEEN;
         loop {
@@ -90,9 +122,11 @@ pub fn run(args: Args, context: &Context) -> Result<u8, Report> {
                 _ => {}
             }
         }
-        usage.look(&follow.units, &project);
-        let answer = answer(&follow.units, &args.names, &usage);
-        if args.no_stream {
+        usage.look_into(&follow.units, project);
+        let mut units = rows(&follow.units, names, &usage);
+        sort(&mut units);
+        let answer = Answer { units };
+        if once {
             show(answer, context)?;
             return Ok(DONE);
         }
@@ -107,33 +141,81 @@ pub fn run(args: Args, context: &Context) -> Result<u8, Report> {
     }
 }
 
-fn answer(units: &[UnitStatus], names: &[String], usage: &Usage) -> Answer {
+/// Of what runs, by name.
+pub fn rows(units: &[UnitStatus], names: &[String], usage: &Usage) -> Vec<Row> {
     let wanted = units.iter().filter(|unit| names.is_empty() || names.contains(&unit.name));
     let row = |unit: &UnitStatus| {
         let taken = usage.of(&unit.name)?;
-        let pid = unit.pid?;
-        Some((
-            unit.name.clone(),
-            Row {
-                name: unit.name.clone(),
-                pid,
-                processes: taken.processes,
-                cpu_percent: (taken.cpu * 10.0).round() / 10.0,
-                memory_bytes: taken.memory,
-                pids: taken.pids,
-                limits: Limits::of(taken.limits),
-            },
-        ))
+        let row = Row {
+            name: unit.name.clone(),
+            pid: unit.pid?,
+            processes: taken.processes,
+            cpu_percent: tenths(taken.cpu),
+            memory_bytes: taken.memory,
+            pids: taken.pids,
+            limits: Limits::of(taken.limits),
+            files: taken.files.map(|files| Files {
+                operations: files.so_far.operations,
+                operations_per_second: tenths(files.operations),
+                reads: files.so_far.reads,
+                read_bytes: files.so_far.read_bytes,
+                read_bytes_per_second: files.read.round(),
+                writes: files.so_far.writes,
+                written_bytes: files.so_far.written_bytes,
+                written_bytes_per_second: files.written.round(),
+                open_files: files.so_far.open_files,
+                database_bytes: files.so_far.database_bytes,
+                log_bytes: files.so_far.log_bytes,
+            }),
+        };
+        Some((unit.name.clone(), row))
     };
-    Answer { units: wanted.filter_map(row).collect::<BTreeMap<_, _>>().into_values().collect() }
+    wanted.filter_map(row).collect::<BTreeMap<_, _>>().into_values().collect()
 }
 
-/// And of how much.
-fn memory(row: &Row) -> String {
-    let mib = |bytes: u64| bytes as f64 / f64::from(1 << 20);
-    match row.limits.as_ref().and_then(|limits| limits.memory_bytes) {
-        Some(most) => format!("{:.1} of {:.0} MiB", mib(row.memory_bytes), mib(most)),
-        None => format!("{:.1} MiB", mib(row.memory_bytes)),
+fn tenths(number: f64) -> f64 {
+    (number * 10.0).round() / 10.0
+}
+
+impl Limits {
+    fn of(limits: nixbox_supervisor::Limits) -> Option<Self> {
+        let nixbox_supervisor::Limits { cpu, memory, pids } = limits;
+        let some = Self { cpu: cpu.map(|cpu| cpu as f64 / 1000.0), memory_bytes: memory, pids };
+        (!limits.is_none()).then_some(some)
+    }
+}
+
+impl Row {
+    /// In the order of `HEADING`.
+    pub fn cells(&self) -> [String; 9] {
+        let dash = || "-".to_owned();
+        let of = |of: fn(&Files) -> String| self.files.as_ref().map_or_else(dash, of);
+        [
+            self.name.clone(),
+            self.pid.to_string(),
+            self.processes.to_string(),
+            self.cpu(),
+            self.memory(),
+            of(|files| format!("{:.0}", files.operations_per_second)),
+            of(|files| size(files.read_bytes_per_second as u64)),
+            of(|files| size(files.written_bytes_per_second as u64)),
+            of(|files| size(files.database_bytes + files.log_bytes)),
+        ]
+    }
+
+    fn cpu(&self) -> String {
+        match self.limits.as_ref().and_then(|limits| limits.cpu) {
+            Some(most) => format!("{:.1} of {:.0} %", self.cpu_percent, most * 100.0),
+            None => format!("{:.1} %", self.cpu_percent),
+        }
+    }
+
+    /// And of how much.
+    fn memory(&self) -> String {
+        match self.limits.as_ref().and_then(|limits| limits.memory_bytes) {
+            Some(most) => format!("{} of {}", size(self.memory_bytes), size(most)),
+            None => size(self.memory_bytes),
+        }
     }
 }
 
@@ -141,15 +223,6 @@ fn show(answer: Answer, context: &Context) -> Result<(), Report> {
     if context.output.json {
         return context.output.json(answer);
     }
-    let cells = |row: Row| {
-        vec![
-            Cell::from(row.name.clone()),
-            Cell::from(row.pid.to_string()),
-            Cell::from(row.processes.to_string()),
-            Cell::from(format!("{:.1} %", row.cpu_percent)),
-            Cell::from(memory(&row)),
-        ]
-    };
-    let rows = answer.units.into_iter().map(cells).collect();
-    context.output.table(&["NAME", "PID", "PROCESSES", "CPU", "MEMORY"], rows)
+    let rows = answer.units.iter().map(|row| row.cells().into_iter().map(Cell::from).collect()).collect();
+    context.output.table(&HEADING, rows)
 }

@@ -55,11 +55,7 @@ impl<'p> Picture<'p> {
 
     pub fn draw(&self, units: &[UnitStatus], usage: &Usage, size: Size) -> String {
         let rows: Vec<_> = units.iter().map(|unit| self.row(unit, usage)).collect();
-        let widths: Vec<usize> = (0..HEADING.len() - 1)
-            .map(|at| {
-                rows.iter().map(|row| row[at].chars().count()).chain([HEADING[at].len()]).max().unwrap_or_default()
-            })
-            .collect();
+        let widths = widths(&HEADING, &rows);
         let mut lines = vec![self.summary(units), String::new()];
         lines.push(format!("\x1b[2m{}\x1b[0m", cut(&aligned(&HEADING.map(str::to_owned), &widths), size.columns)));
         for (at, (row, unit)) in rows.iter().zip(units).enumerate() {
@@ -129,7 +125,13 @@ impl<'p> Picture<'p> {
     }
 }
 
-fn aligned(cells: &[String; 8], widths: &[usize]) -> String {
+/// Of all columns but the last, which has what is left.
+pub(super) fn widths<const N: usize>(heading: &[&str; N], rows: &[[String; N]]) -> Vec<usize> {
+    let width = |at: usize| rows.iter().map(|row| row[at].chars().count()).chain([heading[at].chars().count()]).max();
+    (0..N - 1).filter_map(width).collect()
+}
+
+pub(super) fn aligned(cells: &[String], widths: &[usize]) -> String {
     let mut text = String::new();
     for (cell, width) in cells.iter().zip(widths) {
         text += &format!("{cell:<width$}  ");
@@ -152,7 +154,7 @@ fn painted(text: &str, unit: &UnitStatus, is_chosen: bool) -> String {
     }
 }
 
-fn cut(text: &str, columns: usize) -> String {
+pub(super) fn cut(text: &str, columns: usize) -> String {
     text.chars().take(columns).collect()
 }
 

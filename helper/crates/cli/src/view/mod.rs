@@ -2,6 +2,7 @@
 
 mod draw;
 mod screen;
+mod top;
 
 use std::io;
 use std::os::fd::AsFd;
@@ -15,6 +16,8 @@ use self::screen::Screen;
 use crate::output::Output;
 use crate::supervise::{Client, Follow, Heard, Order};
 use crate::usage::Usage;
+
+pub use self::top::{Sort, top};
 
 /// Processors and memory are looked up this often.
 const TICK: Duration = Duration::from_secs(1);

@@ -118,3 +118,22 @@ fn what_a_job_may_take_is_changed_while_it_runs_and_stays_so_when_it_comes_again
     test.run("down").success();
     assert_eq!(test.runtime_files(), [""; 0]);
 }
+
+#[test]
+fn what_is_asked_of_files_is_counted() {
+    let Some(test) = with_limits("", "") else { return };
+    test.run("up -d").success();
+    let files = || row(&test.run("stats --no-stream --json").success(), "box")["files"].clone();
+    let before = files();
+    std::fs::write(test.path("mnt/big"), vec![b'x'; 3 << 20]).unwrap();
+    let after = files();
+    let grown = |name: &str| after[name].as_u64().unwrap() - before[name].as_u64().unwrap();
+    assert_eq!(grown("written_bytes"), 3 << 20);
+    assert!(grown("writes") > 0 && grown("operations") > grown("writes"), "{before} {after}");
+    let size =
+        |files: &serde_json::Value| files["database_bytes"].as_u64().unwrap() + files["log_bytes"].as_u64().unwrap();
+    assert!(size(&after) >= size(&before) + (3 << 20), "{before} {after}");
+    let rows = test.run("top --no-stream --sort memory").success().stdout;
+    assert!(rows.contains("OPERATIONS/S") && rows.lines().nth(1).is_some_and(|line| line.starts_with("box")), "{rows}");
+    test.run("down").success();
+}

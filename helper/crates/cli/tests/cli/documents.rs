@@ -140,6 +140,7 @@ fn answers_are_what_their_schema_says() {
         check("pause", "pause a"),
         check("unpause", "unpause a"),
         check("stats", "stats --no-stream"),
+        check("top", "top --no-stream"),
         check("stop", "stop a"),
         check("down", "down"),
         check("fsck", "fsck a"),

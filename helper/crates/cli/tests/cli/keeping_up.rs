@@ -177,12 +177,15 @@ fn one_can_be_stopped_started_restarted_and_signalled() {
     test.run("restart a").stderr("nixbox::supervisor::not-running").code(3);
     test.run("up -d").success();
     let (a, b, box_) = (pid(&test, "a"), pid(&test, "b"), test.pid("box"));
+    let log = test.path("run/a.log");
+    let is_up = |times| std::fs::read_to_string(&log).is_ok_and(|log| log.matches("up").count() == times);
+    // Stopped before, it would never say it.
+    until("it is up", || is_up(1));
     test.run("stop a").stderr("a: stopped").success();
     assert!(!alive(a) && alive(b));
     test.run("stop a").stderr("nixbox::unit::not-running").code(3);
     test.run("start a").stderr("a: ready").success();
-    let log = test.path("run/a.log");
-    until("it is up", || std::fs::read_to_string(&log).is_ok_and(|log| log.matches("up").count() == 2));
+    until("it is up", || is_up(2));
     test.run("restart b").stderr("b: ready").success();
     assert!(!alive(b));
     test.run("kill -s HUP a").success();

@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use nix::errno::Errno;
+use nixbox_control::Usage;
 use nixbox_engine::{
     Allocate, Attr, AttrChange, Caller, Entry, FileSystem, Ino, Listing, NewNode, Opened, Rename, Result, StatFs,
     Witness,
@@ -112,6 +113,22 @@ impl Operations {
         registry.register("written_bytes", "Bytes written to files", operations.written_bytes.clone());
         registry.register("open_files", "Files that are open", operations.open_files.clone());
         operations
+    }
+
+    pub fn usage(&self) -> Usage {
+        let Self { lookup, getattr, setattr, readlink, create, symlink, link, unlink, rmdir, .. } = self;
+        let Self { rename, open, read, write, allocate, fsync, readdir, statfs, .. } = self;
+        let names = [lookup, getattr, setattr, readlink, create, symlink, link, unlink, rmdir, rename, readdir, statfs];
+        let content = [open, read, write, allocate, fsync];
+        Usage {
+            operations: names.into_iter().chain(content).map(Counter::get).sum(),
+            reads: read.get(),
+            read_bytes: self.read_bytes.get(),
+            writes: write.get(),
+            written_bytes: self.written_bytes.get(),
+            open_files: u64::try_from(self.open_files.get()).unwrap_or_default(),
+            ..Usage::default()
+        }
     }
 
     fn error(&self, operation: &'static str, errno: i32) {

@@ -5,9 +5,10 @@ mod counted;
 mod database;
 mod sync;
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Instant;
 
+use nixbox_control::Usage;
 use nixbox_engine::{FileSystem, Gauges};
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
@@ -28,6 +29,7 @@ type Label = (&'static str, String);
 pub(crate) struct Metrics {
     registry: Mutex<Registry>,
     operations: Arc<Operations>,
+    gauges: OnceLock<Gauges>,
     tool_calls: Family<[Label; 1], Counter>,
     requests: Family<[Label; 1], Counter>,
     http_requests: Family<[Label; 2], Counter>,
@@ -43,6 +45,7 @@ impl Metrics {
         registry.register("build", "The program that serves", Info::new([("version", env!("CARGO_PKG_VERSION"))]));
         let metrics = Self {
             operations: Arc::new(Operations::registered(&mut registry)),
+            gauges: OnceLock::new(),
             tool_calls: Family::default(),
             requests: Family::default(),
             http_requests: Family::default(),
@@ -67,6 +70,7 @@ impl Metrics {
 
     /// From here on the database is measured, too.
     pub(crate) fn measure(&self, gauges: Gauges) {
+        let _ = self.gauges.set(gauges.clone());
         let measured = Box::new(Measured { gauges, since: Instant::now() });
         self.registry.lock().unwrap_or_else(PoisonError::into_inner).register_collector(measured);
     }
@@ -74,6 +78,13 @@ impl Metrics {
     /// And how it stands to its remote.
     pub(crate) fn measure_sync(&self, syncing: Arc<Syncing>) {
         self.registry.lock().unwrap_or_else(PoisonError::into_inner).register_collector(Box::new(Synced(syncing)));
+    }
+
+    /// The numbers that people look at while it serves. May wait for the database's lock.
+    pub(crate) fn usage(&self) -> Usage {
+        let sizes = self.gauges.get().map(|gauges| (gauges.file_bytes(), gauges.load().log_bytes));
+        let (database_bytes, log_bytes) = sizes.unwrap_or_default();
+        Usage { database_bytes, log_bytes, ..self.operations.usage() }
     }
 
     pub(crate) fn changes(&self) -> &Changes {

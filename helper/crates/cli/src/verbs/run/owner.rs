@@ -82,7 +82,7 @@ impl Owner {
                     owner.end()?;
                     return Err(not_ready(&instance.name, NotReady::Starting, &log).into());
                 }
-                Event::Said { .. } | Event::Line { .. } | Event::GraceOver { .. } | Event::Woken => {}
+                Event::Said { .. } | Event::Output { .. } | Event::GraceOver { .. } | Event::Woken => {}
             }
         }
     }

@@ -98,6 +98,8 @@ async fn serve(peer: UnixStream, instance: &Arc<Instance>, board: &Board, desk: 
             let status = board.watch().borrow().clone();
             talk.say(&Response::Status(status)).await
         }
+        // A look at a few numbers, and at the size of two files.
+        Request::Usage => talk.say(&Response::Usage(desk.metrics().usage())).await,
         Request::Subscribe => tell(board.watch(), &mut talk).await,
         Request::Stop { keep } => {
             if keep && let Err(report) = stop.keep() {
@@ -151,7 +153,7 @@ impl Conversation {
     ) -> io::Result<()> {
         let Self { request, mut talk } = self;
         let nobody_serves = match &request {
-            Request::Status | Request::Subscribe | Request::Stop { .. } => true,
+            Request::Status | Request::Usage | Request::Subscribe | Request::Stop { .. } => true,
             Request::Timeline(timeline) => timeline.follow,
             // Whatever was taken would be given back at once.
             Request::Sync(SyncRequest::Watch | SyncRequest::Take { .. }) => true,
@@ -188,6 +190,7 @@ async fn hear(talk: &mut Talk) -> io::Result<Option<Request>> {
 fn kind(request: &Request) -> &'static str {
     match request {
         Request::Status => "status",
+        Request::Usage => "usage",
         Request::Subscribe => "subscribe",
         Request::Stop { .. } => "stop",
         Request::Kv(_) => "kv",
@@ -214,7 +217,7 @@ async fn work(asked: Request, talk: &mut Talk, desk: &Desk, stop: &Stop) -> io::
             Request::Snapshot(asked) => snapshot::answer(asked, talk, &request).await,
             Request::Sync(asked) => sync::answer(asked, talk, &request).await,
             // Answered before they come here.
-            Request::Status | Request::Subscribe | Request::Stop { .. } | Request::Mcp => Ok(()),
+            Request::Status | Request::Usage | Request::Subscribe | Request::Stop { .. } | Request::Mcp => Ok(()),
         },
     };
     match done {
