@@ -112,7 +112,8 @@ fn push(lines: &[u8], found: &mut String) {
         for line in text.lines() {
             let mut line = line.trim_end_matches('\r');
             while line.len() > LONGEST {
-                let (piece, rest) = line.split_at(line.floor_char_boundary(LONGEST));
+                let end = (0..=LONGEST).rev().find(|&at| line.is_char_boundary(at)).unwrap_or(line.len());
+                let (piece, rest) = line.split_at(end);
                 found.push_str(piece);
                 found.push('\n');
                 line = rest;
