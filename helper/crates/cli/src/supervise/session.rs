@@ -52,6 +52,7 @@ pub struct Session<'c> {
     interrupted: Option<Signal>,
     orders: u64,
     is_ending: bool,
+    has_rested: bool,
     mute: bool,
     is_short: bool,
     /// While this is set a picture shows what happens, and nothing is printed into it.
@@ -94,6 +95,7 @@ impl<'c> Session<'c> {
             interrupted: None,
             orders: 0,
             is_ending: false,
+            has_rested: false,
             mute: false,
             is_short: false,
             is_drawn: Arc::default(),
@@ -276,6 +278,7 @@ impl<'c> Session<'c> {
     pub fn turn(&mut self, deadline: Option<Instant>) -> Result<Turn, Report> {
         if !self.conductor.has_news() {
             self.save();
+            self.rest();
         }
         match self.conductor.next(deadline)? {
             News::Signal(signal) => {
@@ -298,6 +301,14 @@ impl<'c> Session<'c> {
             News::LogFailed { unit, why } => self.warn(format!("{unit}: its output is not kept: {why}")),
         }
         Ok(Turn::Went)
+    }
+
+    /// When all is up for the first time: from here on little is to be done.
+    fn rest(&mut self) {
+        if !self.has_rested && self.is_busy() && self.unsettled().is_empty() {
+            self.has_rested = true;
+            nixbox_supervisor::give_back();
+        }
     }
 
     /// What cannot be written down is said once: all goes on without.
