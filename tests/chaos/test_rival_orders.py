@@ -26,9 +26,9 @@ env.ROUND = "0"
 watch = {{ paths = ["src"], debounce = "20ms" }}
 {BACKOFF}
 [jobs.seed]
-instance = "two"
+instance = "one"
 exec = ["true"]
-depends_on.worker = "ready"
+depends_on = {{ two = "ready", worker = "ready" }}
 """
 ALL = {"nixbox-owner serve": 2, "nixbox-helper job": 1, "sleep 5001": 2}
 # Not running, stopping just now, interrupted by another's `down`, late: what somebody else's order does to one's own.
@@ -96,7 +96,7 @@ def test_what_rivals_order_ends_well(make_project):
         for thread in threads:
             thread.join()
         assert not wrong, f"round {round_}: " + "\n".join(wrong)
-        for name in ("one", "two", "worker"):
+        for name in ("one", "two", "worker", "seed"):
             project.helper("unpause", name, check=False)
         project.helper("up", "-d", "--timeout", "60")
         try:
