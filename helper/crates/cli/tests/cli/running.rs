@@ -85,7 +85,8 @@ fn one_that_stayed_is_used_again() {
     test.run("run --name try -- true").stderr("it is running").code(125);
     test.run("instance rm try --force").stderr("nixbox::owner::held").code(4);
     test.run("down").success();
-    // Refused, and the command's own code all the same.
+    // Refused is a failure, but the command's own code says more.
+    test.args(["run", "--rm", "--name", "try", "--", "true"]).stderr("nixbox::instance::changed").code(125);
     test.args(["run", "--rm", "--name", "try", "--", "sh", "-c", "exit 3"]).stderr("nixbox::instance::changed").code(3);
     test.args(["run", "--rm", "--force", "--name", "try", "--", "cat", "new"]).stdout("x\n").success();
     test.run("ps try").code(3);

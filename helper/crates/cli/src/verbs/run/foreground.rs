@@ -32,7 +32,11 @@ pub fn run(args: Args, context: &Context) -> Result<u8, Report> {
         return Ok(128 + signal as u8);
     }
     let Some(answer) = served.answer else { return Ok(exec::FAILED) };
-    let code = answer.exit_code;
+    // What was to go and did not is a failure, too, where the command was none.
+    let code = match answer.exit_code {
+        0 if args.rm && left.is_kept => exec::FAILED,
+        code => code,
+    };
     match (context.output.json, answer.timed_out, args.timeout) {
         (true, ..) => {
             let (changes, values) = left.work.map(|work| (work.changes, work.values)).unzip();

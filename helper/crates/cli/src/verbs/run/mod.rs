@@ -28,7 +28,8 @@ mod told;
 /// `status` and `diff` like any other, until `instance rm` or `prune` removes it. The name of one that stayed can be given
 /// again.
 ///
-/// Its exit code is the command's own, as with `exec`; 125 is a failure of this program. Ctrl-C and TERM go to the command.
+/// Its exit code is the command's own, as with `exec`; 125 is a failure of this program, such as
+/// that --rm was refused. Ctrl-C and TERM go to the command.
 /// There is no network of its own: the command listens on the machine's ports.
 #[derive(Debug, Clone, clap::Args)]
 #[command(
