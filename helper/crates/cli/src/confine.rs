@@ -53,6 +53,11 @@ pub fn group_of(project: &Project, job: &str) -> String {
     format!("{}.{job}", family(project))
 }
 
+/// Of jobs whose supervisor was killed. For who has the lock that a supervisor needs.
+pub fn clear(project: &Project) {
+    nixbox_supervisor::remove_left(project.jobs.keys().map(|job| group_of(project, job)));
+}
+
 /// That of a command that this process runs.
 pub fn own_group(project: &Project) -> String {
     format!("{}.exec.{}", family(project), std::process::id())

@@ -30,7 +30,7 @@ pub use conductor::{Conductor, News};
 pub use descendants::{end_tree, tree_of};
 pub use event::{Event, Id};
 pub use foreground::{Account, Bind, Captured, Ending, Foreground, MOST, Outlet, PASSED_ON, View};
-pub use group::{Group, Load};
+pub use group::{Group, Load, remove_left};
 pub use guardian::{Guarded, guard};
 pub use hooks::{HookFailure, Hooks};
 pub use limits::{Confinement, Limit, Limits, Unheld};

@@ -5,6 +5,7 @@ use nixbox_config::Project;
 use nixbox_report::{Failure, Report, codes};
 use nixbox_state::{Holder, Lock, LockError};
 
+use crate::confine;
 use crate::context::io_failure;
 use crate::presence::now;
 
@@ -78,10 +79,11 @@ impl Places {
     }
 
     /// What a killed one has left, where nobody has come after it.
-    pub fn clear(&self) {
+    pub fn clear(&self, project: &Project) {
         let Ok(Some(_lock)) = Holder::clearing(now()).map_err(Report::from).and_then(|me| self.lock_as(&me)) else {
             return;
         };
+        confine::clear(project);
         for path in [&self.socket, &self.notices] {
             let _ = std::fs::remove_file(path);
         }

@@ -24,6 +24,7 @@ use super::plan::helper;
 use super::record::Record;
 use super::scheduled::Scheduled;
 use super::waiting::ready;
+use crate::confine;
 use crate::context::Context;
 use crate::output::Tone;
 use crate::stopping;
@@ -110,6 +111,7 @@ impl<'c> Session<'c> {
                 self.note(format!("{name}: ended what was left of it"));
             }
         }
+        confine::clear(&self.project);
         self.record = Some(Record::begin(places, processes.clone())?);
         self.processes = processes;
         self.events = Log::open(LogFile { path: places.events.clone(), max_size: 1 << 20, keep: 2 }).ok();

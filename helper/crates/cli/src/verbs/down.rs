@@ -177,8 +177,8 @@ fn kept_up(places: &Places, names: &[String], grace: Duration, project: &Project
         }
         if let Some(found) = Recorded::load(places) {
             found.processes.iter().for_each(|process| end_tree(*process));
-            places.clear();
             let orphans = found.end_orphans(project);
+            places.clear(project);
             let ended = |unit: &UnitStatus| orphans.contains(&unit.name);
             return Ok(found.units.into_values().filter(ended).collect());
         }

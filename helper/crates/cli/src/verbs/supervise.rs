@@ -38,7 +38,7 @@ pub fn run(args: Args, context: &Context) -> Result<u8, Report> {
     let places = Places::of(&project);
     if let Guarded::Over { code } = guard(GRACE)? {
         if code >= 128 {
-            places.clear();
+            places.clear(&project);
         }
         return Ok(code);
     }

@@ -67,7 +67,7 @@ pub fn run(args: Args, context: &Context) -> Result<u8, Report> {
         let guarded = guard(GRACE);
         if let Ok(Guarded::Over { code }) = guarded {
             if code >= 128 {
-                places.clear();
+                places.clear(&project);
             }
             return Ok(code);
         }

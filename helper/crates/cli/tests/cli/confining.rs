@@ -1,5 +1,9 @@
 //! What jobs and commands may take of the machine: declared, on the command line, changed while they run.
 
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+use crate::keeping_up::supervisors;
 use crate::support::{Done, Test, fuse, owner, until};
 
 /// One instance, with what commands in it may take, and these jobs.
@@ -117,6 +121,19 @@ fn what_a_job_may_take_is_changed_while_it_runs_and_stays_so_when_it_comes_again
     test.run("update a --cpu 0").code(2);
     test.run("down").success();
     assert_eq!(test.runtime_files(), [""; 0]);
+}
+
+#[test]
+fn a_killed_supervisor_leaves_no_group() {
+    let Some(test) = with_limits("", "[jobs.a]\nexec = [\"sleep\", \"1000\"]\n") else { return };
+    test.run("up -d").success();
+    if groups(&test).is_empty() {
+        return println!("skipped: no group can be made here");
+    }
+    // By who looks after it.
+    kill(Pid::from_raw(supervisors(&test)[0]), Signal::SIGKILL).unwrap();
+    until("it has been cleared up", || test.runtime_files().is_empty());
+    assert_eq!(groups(&test), [""; 0]);
 }
 
 #[test]

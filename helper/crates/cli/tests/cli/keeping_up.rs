@@ -136,7 +136,7 @@ fn what_a_job_has_left_behind_ends_with_it() {
 }
 
 /// Whoever keeps the project up, and the process that looks after it.
-fn supervisors(test: &Test) -> Vec<i32> {
+pub fn supervisors(test: &Test) -> Vec<i32> {
     let state: serde_json::Value =
         serde_json::from_slice(&std::fs::read(test.path(".agentfs/.units/state.json")).unwrap()).unwrap();
     state["processes"].as_array().unwrap().iter().map(|process| process["pid"].as_i64().unwrap() as i32).collect()

@@ -157,6 +157,14 @@ fn remove(folder: &Path) -> io::Result<()> {
     }
 }
 
+/// Those of these names that nothing is in, left by who was killed. To be called while nobody makes them.
+pub fn remove_left(names: impl Iterator<Item = String>) {
+    let Some(ground) = Ground::mine() else { return };
+    for group in names.filter_map(|name| ground.find(&name)) {
+        let _ = group.remove_empty();
+    }
+}
+
 /// In the child, between fork and exec: the one that writes is moved.
 pub(crate) fn enter(doors: &[File]) -> io::Result<()> {
     doors.iter().try_for_each(|mut door| door.write_all(b"0"))
