@@ -49,7 +49,12 @@ fn output_comes_before_the_end_and_the_last_lines_stay() {
     let mut supervisor = Supervisor::new(&[]).unwrap();
     let id = supervisor.start(sh("echo out; echo err >&2; printf last; exit 3")).unwrap();
     let (seen, ended) = until_ended(&mut supervisor, id);
-    assert_eq!(seen.len(), 3, "{seen:?}");
+    // In as many pieces as it came in.
+    let text = |event: &Event| match event {
+        Event::Output { text, .. } => text.clone(),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(seen.iter().map(text).collect::<String>(), "out\nerr\nlast\n");
     assert_eq!(ended.last, ["out", "err", "last"]);
     assert_eq!(ended.status.code(), Some(3));
     assert_eq!(ended.describe(), "exit code 3");
