@@ -282,7 +282,7 @@ concatMap perInstance names
     ;
   inherit (nixbox) literalSecrets;
 }
-++ import ./schedules-fit.nix { inherit lib; } {
+++ import ./schedules-fit.nix {
   inherit
     document
     enabled

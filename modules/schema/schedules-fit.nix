@@ -1,5 +1,4 @@
 # What schedules must fit: assertions, as crates/config says it.
-{ lib }:
 {
   document,
   enabled, # the instances
