@@ -23,19 +23,7 @@ impl Target<'_> {
         if let Some(missing) = source.absent.get(&from.ino) {
             return Ok(self.absent.put(ino, from.size, missing)?);
         }
-        let mut offset = 0;
-        while offset < from.size {
-            if source.company.is_called_off() {
-                return Err(Error::CalledOff);
-            }
-            let piece = source.tree.read(from.ino, offset, PIECE)?;
-            if piece.is_empty() {
-                return Err(Error::Moved);
-            }
-            self.write(ino, offset, &piece)?;
-            offset += piece.len() as u64;
-        }
-        Ok(())
+        pieces(&from, source, |offset, piece| self.write(ino, offset, piece))
     }
 
     /// Only what differs is written.
@@ -45,20 +33,10 @@ impl Target<'_> {
             self.tree.setattr(there.ino, AttrChange { size: Some(0), ..AttrChange::default() })?;
             return self.fill(there.ino, path, source);
         }
-        let mut offset = 0;
-        while offset < from.size {
-            if source.company.is_called_off() {
-                return Err(Error::CalledOff);
-            }
-            let piece = source.tree.read(from.ino, offset, PIECE)?;
-            if piece.is_empty() {
-                return Err(Error::Moved);
-            }
-            if self.tree.read(there.ino, offset, PIECE)? != piece {
-                self.write(there.ino, offset, &piece)?;
-            }
-            offset += piece.len() as u64;
-        }
+        pieces(&from, source, |offset, piece| match self.tree.read(there.ino, offset, PIECE)? == piece {
+            true => Ok(()),
+            false => self.write(there.ino, offset, piece),
+        })?;
         if there.size > from.size {
             self.tree.setattr(there.ino, AttrChange { size: Some(from.size), ..AttrChange::default() })?;
         }
@@ -74,4 +52,21 @@ impl Target<'_> {
         }
         Ok(())
     }
+}
+
+/// All that a file of the other side holds, until it is called off.
+fn pieces(from: &Attr, source: &Source<'_>, mut take: impl FnMut(u64, &[u8]) -> Result<()>) -> Result<()> {
+    let mut offset = 0;
+    while offset < from.size {
+        if source.company.is_called_off() {
+            return Err(Error::CalledOff);
+        }
+        let piece = source.tree.read(from.ino, offset, PIECE)?;
+        if piece.is_empty() {
+            return Err(Error::Moved);
+        }
+        take(offset, &piece)?;
+        offset += piece.len() as u64;
+    }
+    Ok(())
 }
