@@ -6,10 +6,12 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use nixbox_config::{Instance, Job, Limits, Probe, Project, Remote, RestartOn, Schedule, Served, Share};
+use nixbox_control::Hosted;
 use nixbox_report::{Failure, Report, codes};
 use nixbox_supervisor::{Backoff, Condition, HealthCheck, LogFile, Need, On, Readiness, Restart, Spec, Unit};
 
 use super::failure::unknown;
+use super::message::UnitStatus;
 use super::places::{Places, mark};
 use crate::confine;
 use crate::context::Context;
@@ -75,6 +77,14 @@ impl<'p> Choice<'p> {
         });
         let jobs = project.jobs.values().filter(|one| chosen.contains(one.name.as_str())).collect();
         Ok(Self { instances, jobs, remotes, named: names.to_vec() })
+    }
+
+    /// Remotes that somebody else serves, as units. `ours` are kept up here.
+    pub fn remotes_elsewhere(&self, ours: &[UnitStatus]) -> Vec<String> {
+        let is_ours = |name: &str| ours.iter().any(|unit| unit.name == name && unit.state.is_busy());
+        let served = self.remotes.iter().map(|(name, served)| (remote_unit(name), served));
+        let others = served.filter(|(unit, served)| !is_ours(unit) && Hosted::connect(&served.paths.socket).is_ok());
+        others.map(|(unit, _)| unit).collect()
     }
 
     /// Which of these units somebody has asked for; what they need comes with them.

@@ -7,13 +7,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use nixbox_config::Project;
-use nixbox_control::Hosted;
 use nixbox_report::{Failure, Report, codes};
 
 use super::client::Client;
 use super::message::{Order, UnitStatus};
 use super::places::Places;
-use super::plan::{Choice, remote_unit, units};
+use super::plan::{Choice, units};
 use crate::context::Context;
 use crate::presence::{Presence, presences};
 use crate::schedule;
@@ -119,11 +118,6 @@ fn elsewhere(choice: &Choice<'_>, ours: &[UnitStatus]) -> Result<Vec<String>, Re
             found.push(instance.name.clone());
         }
     }
-    for (name, served) in &choice.remotes {
-        let unit = remote_unit(name);
-        if !is_ours(&unit) && Hosted::connect(&served.paths.socket).is_ok() {
-            found.push(unit);
-        }
-    }
+    found.extend(choice.remotes_elsewhere(ours));
     Ok(found)
 }

@@ -7,7 +7,6 @@ use nix::sys::signal::{SigSet, Signal, kill};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::unistd::Pid;
 use nixbox_config::{Instance, Project};
-use nixbox_control::Hosted;
 use nixbox_report::{Report, codes};
 use nixbox_state::{Holder, Lock, Process};
 use nixbox_supervisor::{Guarded, Handle, Supervisor, guard};
@@ -146,13 +145,9 @@ impl Up<'_> {
             }
         }
         let mut names: Vec<_> = found.iter().map(|instance| instance.name.clone()).collect();
-        for (name, served) in &self.choice.remotes {
-            let unit = supervise::remote_unit(name);
-            let is_ours = ours.iter().any(|one| one.name == unit && one.state.is_busy());
-            if !is_ours && Hosted::connect(&served.paths.socket).is_ok() {
-                self.context.output.note(format!("{unit}: already running; it is not ours and stays when we stop"));
-                names.push(unit);
-            }
+        for unit in self.choice.remotes_elsewhere(ours) {
+            self.context.output.note(format!("{unit}: already running; it is not ours and stays when we stop"));
+            names.push(unit);
         }
         if !found.is_empty() {
             let changes = Changes::new(self.project, &found, Place::Here)?;

@@ -33,7 +33,7 @@ mod told;
 /// There is no network of its own: the command listens on the machine's ports.
 #[derive(Debug, Clone, clap::Args)]
 #[command(
-    after_help = "Examples:\n  nixbox-helper run -- make test\n  nixbox-helper run --rm --force -it -- bash     # whatever happens in it is dropped\n  nixbox-helper run --name try --keep -- ./agent && nixbox-helper diff try\n  nixbox-helper run --name try --on-failure restore -- npm install\n  nixbox-helper run -d --name web -p 8000 --restart on-failure -- sh -c 'exec ./server --port $PORT'\n  nixbox-helper run -v ~/.cache/pip:/root/.cache/pip -v ./data:data:ro -- ./train"
+    after_help = "Examples:\n  nixbox-helper run -- make test\n  nixbox-helper run --rm --force -it -- bash     # whatever happens in it is dropped\n  nixbox-helper run --name try --keep -- ./agent && nixbox-helper diff try\n  nixbox-helper run --name try --on-failure restore -- npm install\n  nixbox-helper run -d --name web -p 8000 --restart on-failure -- sh -c 'exec ./server --port $PORT'\n  nixbox-helper run -v /srv/models:models:ro -v ./data:data -- ./train"
 )]
 pub struct Args {
     /// What the instance is called; one that stayed is used again [default: a free name]
