@@ -22,7 +22,7 @@ fn job(done: &Done, name: &str) -> serde_json::Value {
     rows.into_iter().find(|row| row["job"] == name).unwrap()
 }
 
-fn pid(test: &Test, name: &str) -> i32 {
+pub fn pid(test: &Test, name: &str) -> i32 {
     job(&test.run("ps --json").success(), name)["pid"].as_i64().unwrap() as i32
 }
 
