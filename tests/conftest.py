@@ -89,8 +89,15 @@ def pytest_runtest_logreport(report):
         _record(f"skip {name}: {_reason(report)}")
     elif report.failed:
         _record(f"not ok {name}" + ("" if report.when == "call" else f" ({report.when})"))
+        for line in _last_words(report):
+            _record(f"| {line[:300]}")
     elif report.when == "call":
         _record(f"ok {name}")
+
+
+def _last_words(report):
+    """What failed and where, in a few lines."""
+    return [line for line in str(report.longrepr).splitlines() if line.strip()][-12:]
 
 
 def pytest_collectreport(report):

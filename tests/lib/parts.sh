@@ -67,20 +67,51 @@ part_clippy() { check 'clippy' in_helper cargo clippy --workspace --all-targets 
 
 # `test result: ok. 3 passed; 0 failed; …`, a line for each test program, and one for each test that failed.
 part_rust() {
-  local log status passed ignored name
+  local log status passed ignored program name failed=()
   log=$(mktemp)
   in_helper cargo test --workspace --no-fail-fast 2>&1 | tee "$log"
   status=${PIPESTATUS[0]}
   passed=$(awk '/^test result: /{p+=$4} END{print p+0}' "$log")
   count "$passed" 0 0
   ((passed > 0)) || fail 'cargo test ran no test'
-  while IFS= read -r name; do fail "$name"; done < <(sed -nE 's/^test (.*) \.\.\. FAILED$/\1/p' "$log")
+  mapfile -t failed < <(failed_in_rust "$log")
+  for name in "${failed[@]}"; do
+    program=${name%% *} name=${name#* }
+    if few ${#failed[@]} && [[ $program != - ]]; then
+      again "$name" "$(said_in_rust "$log" "$name")" one_in_rust "$program" "$name"
+    else
+      fail "$name" "$(said_in_rust "$log" "$name")"
+    fi
+  done
   # A test program that does not compile, or dies, names no test.
-  ((status == 0)) || grep -q '^not ok ' "$NIXBOX_RESULTS" || fail "cargo test ended with $status"
+  ((status == 0)) || ((${#failed[@]})) || fail "cargo test ended with $status"
   # What another test runs in a process of its own is not a test that is missing.
   ignored=$(grep -E '^test .* \.\.\. ignored' "$log" | grep -cvE 'ignored, (run|started) by ')
   ((ignored == 0)) || skip "$ignored Rust tests" 'marked #[ignore]'
   rm -f "$log"
+}
+
+# A line for each: the test program (`-` for an example in the documentation), and the test.
+failed_in_rust() {
+  awk '
+    /^ +Running unittests /{program = "lib"}
+    /^ +Running tests\//{program = $NF; sub(/.*\//, "", program); sub(/-[0-9a-f]+\)$/, "", program)}
+    /^ +Doc-tests /{program = "-"}
+    /^test .* \.\.\. FAILED$/{sub(/^test /, ""); sub(/ \.\.\. FAILED$/, ""); print program, $0}' "$1"
+}
+
+# Its own words, without the way through the runtime to them.
+said_in_rust() {
+  awk -v name="---- $2 stdout ----" '
+    $0 == name { on = 1; next }
+    on && (/^---- / || /^failures:$/ || /^stack backtrace:/) { exit }
+    on && NF' "$1" | head -n 12
+}
+
+one_in_rust() {
+  local which=(--test "$1") out
+  [[ $1 != lib ]] || which=(--lib --bins)
+  out=$(in_helper cargo test --workspace "${which[@]}" -- --exact "$2" 2>&1) && [[ $out == *'ok. 1 passed'* ]]
 }
 
 # options.md is made by Nix, and checked with it (part nix).
@@ -123,15 +154,32 @@ skip_of_nix() {
 
 # tests/conftest.py reports each test itself; a crash of pytest would leave no line at all.
 python_tests() {
-  local before after status
+  local all=$NIXBOX_RESULTS mine status
   python3 -c 'import pytest, pytest_timeout' 2>/dev/null || { skip pytest 'not installed (tests/setup)'; return; }
-  before=$(wc -l <"$NIXBOX_RESULTS")
-  (cd "$tests_dir" && python3 -m pytest -p no:cacheprovider "$@")
+  mine=$(mktemp)
+  NIXBOX_RESULTS=$mine in_tests "$@"
   status=$?
-  after=$(wc -l <"$NIXBOX_RESULTS")
   ((status == 0 || status == 1)) || fail "pytest ended with $status"
-  ((after > before)) || fail "pytest $* ran no test"
+  [[ -s $mine ]] || fail "pytest $* ran no test"
+  if few "$(grep -c '^not ok ' "$mine")"; then
+    failed_in_python "$mine"
+    sed -i '/^not ok /d; /^| /d' "$mine"
+  fi
+  cat "$mine" >>"$all" && rm -f "$mine"
 }
+
+in_tests() { (cd "$tests_dir" && python3 -m pytest -p no:cacheprovider "$@"); }
+
+# Each of them again. A test that also left something behind has two lines and is one test.
+failed_in_python() {
+  local name said
+  sed -nE 's/^not ok (.*)$/\1/p' "$1" | sed -E 's/ \((setup|teardown)\)$//' | sort -u | while IFS= read -r name; do
+    said=$(awk -v one="not ok $name" '/^[^|]/{on = index($0, one) == 1} on && /^\| /{print substr($0, 3)}' "$1")
+    again "$name" "$said" one_in_python "$name" </dev/null
+  done
+}
+
+one_in_python() { NIXBOX_RESULTS='' in_tests -q "$1"; }
 
 part_templates() { python_tests e2e/test_templates.py; }
 part_e2e() { python_tests e2e --ignore=e2e/test_templates.py; }
