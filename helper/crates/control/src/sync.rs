@@ -17,7 +17,7 @@ pub enum SyncRequest {
     /// The same, and then what is here goes there.
     Push,
     /// The remote's lease is taken, and kept until it is released or the owner ends. `force`: from whoever has it.
-    /// Answered with a body of one [`SyncLine::State`].
+    /// Answered with a body of one [`SyncLine::State`], and a [`SyncLine::Done`] of what was synced with it.
     Take {
         #[serde(default)]
         force: bool,
@@ -165,7 +165,7 @@ pub struct SyncDone {
     /// Of content that came, and of all that went.
     pub bytes_in: u64,
     pub bytes_out: u64,
-    /// What was here before, where something that was changed here has given way.
+    /// What was here before, where something was changed here and something has given way.
     #[serde(default)]
     pub snapshot: Option<String>,
 }
@@ -201,7 +201,7 @@ pub enum SyncPhase {
 pub struct SyncEntry {
     /// Seconds since 1970.
     pub at: f64,
-    /// `pull`, `push`, `resolve`, `enable`, `disable`, `hook`, `noticed`.
+    /// `pull`, `push`, `take`, `resolve`, `enable`, `disable`, `hook`, `noticed`.
     pub did: String,
     pub remote: String,
     /// Seconds.

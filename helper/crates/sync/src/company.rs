@@ -44,8 +44,8 @@ pub trait Company: Send + Sync {
         false
     }
 
-    /// What was changed here is about to be given up for what the remote has. Where this fails, nothing is changed;
-    /// it says so with [`Error::NotKept`].
+    /// Where something was changed here, something here is about to give way to what the remote has. Where this fails,
+    /// nothing is changed; it says so with [`Error::NotKept`].
     fn keep(&self) -> Result<()> {
         Ok(())
     }

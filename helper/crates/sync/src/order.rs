@@ -73,6 +73,12 @@ impl Order {
         self
     }
 
+    /// Something that the target has is another afterwards, or gone. `now`: the target.
+    pub(crate) fn replaces(&self, now: &Scan) -> bool {
+        let mut there = self.keys().filter_map(|key| now.looks.get(key));
+        there.any(|look| !look.only_leads())
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.remove.is_empty() && self.put.is_empty()
     }

@@ -238,7 +238,7 @@ impl Room {
         }
         let wanted = looks(&merged);
         let order = Order::of(&scene.local, &wanted).with(&merged.beside);
-        if merged.gives_up_ours && !order.is_empty() {
+        if (merged.gives_up_ours && !order.is_empty()) || (scene.is_changed_here() && order.replaces(&scene.local)) {
             self.company.keep()?;
         }
         let left = Order::of(&scene.theirs, &wanted).with(&merged.beside).len();
@@ -460,6 +460,11 @@ const CANDIDATE: &str = "candidate.db";
 const BATCH: &str = "batch.json";
 
 impl Scene {
+    /// Something here is not as it was when both had the same.
+    fn is_changed_here(&self) -> bool {
+        self.local.looks != self.agreed
+    }
+
     fn merged(&self, settled: &dyn Fn(&Conflict) -> Option<Settled>) -> Merged {
         merge(&self.agreed, &self.local.looks, &self.theirs.looks, settled)
     }

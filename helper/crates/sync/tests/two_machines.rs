@@ -510,6 +510,42 @@ fn nothing_gives_way_that_could_not_be_kept() {
     assert_eq!(b.tree(), before);
 }
 
+#[test]
+fn where_both_sides_moved_on_what_is_here_is_kept_before_a_merge_takes_any_of_it() {
+    let Some(server) = Server::start() else { return };
+    let (a, b) = two(&server.url());
+    let full = || b.room().in_company(Arc::new(Watching { told: Mutex::default(), off_at: None, keeps: false }));
+    let mut round = 0;
+    let mut refused = |change: &dyn Fn(&Machine)| {
+        round += 1;
+        a.write("/x", format!("{round}"));
+        a.write("/gone", format!("{round}"));
+        a.database().kv().set("k", &format!("{round}")).unwrap();
+        a.push().unwrap();
+        b.pull().unwrap();
+        change(&a);
+        a.push().unwrap();
+        // What was only brought here, and then moved on there, gives way to nothing of ours.
+        b.write("/mine", format!("{round}"));
+        let before = b.tree();
+        let done = full().pull(&b.local(), &|_| None);
+        let is_refused = matches!(done, Err(Error::NotKept(_)));
+        assert_eq!(is_refused, done.is_err(), "{done:?}");
+        assert_eq!(is_refused, b.tree() == before);
+        b.push().unwrap();
+        a.pull().unwrap();
+        is_refused
+    };
+    assert!(refused(&|a| a.write("/x", b"changed")));
+    assert!(refused(&|a| a.files().remove(OsStr::new("/gone"), false).unwrap()));
+    assert!(refused(&|a| a.database().kv().set("k", "\"changed\"").unwrap()));
+    assert!(!refused(&|a| a.write("/new", b"beside all that is here")));
+    // Nothing was changed here.
+    a.write("/x", b"changed once more");
+    a.push().unwrap();
+    assert_eq!(full().pull(&b.local(), &|_| None).unwrap().pulled, 1);
+}
+
 /// 1,000 at night.
 #[test]
 fn what_is_kept_of_it_does_not_grow_with_the_number_of_syncs() {

@@ -88,7 +88,7 @@ pub enum What {
     /// Become the one that writes to the remote, until `sync release` or the owner's end
     ///
     /// Takes the remote's lease, then what the remote has. A follower, or an instance that lost its lease, may be written again
-    /// from then on. Needs an owner that serves the instance, which keeps the lease. Exit 4 where another machine has it.
+    /// from then on. Where something was changed here, it is kept as a snapshot before anything here gives way. Needs an owner that serves the instance, which keeps the lease. Exit 4 where another machine has it.
     #[command(after_help = "Examples:\n  nixbox-helper sync take\n  nixbox-helper sync take -i notes --force")]
     Take {
         #[command(flatten)]
@@ -283,7 +283,7 @@ pub struct Done {
     pub bytes_in: u64,
     /// Bytes that went, as they are sent
     pub bytes_out: u64,
-    /// What was here before, where something that was changed here gave way
+    /// What was here before, where something was changed here and something gave way
     pub snapshot: Option<String>,
 }
 
@@ -440,7 +440,12 @@ fn told(done: &Done, pushes: bool, name: &str, output: &Output) {
     };
     let (pull, push) = (part(done.pulled, "pull", done.bytes_in), part(done.pushed, "push", done.bytes_out));
     output.note(if pushes { format!("{pull}, {push}") } else { pull });
-    if let Some(id) = &done.snapshot {
+    kept(done.snapshot.as_deref(), name, output);
+}
+
+/// The snapshot that was made first, if one was.
+fn kept(snapshot: Option<&str>, name: &str, output: &Output) {
+    if let Some(id) = snapshot {
         output.note(format!(
             "What was here before is snapshot {id}; `nixbox-helper snapshot restore {id} -i {name}` goes back to it"
         ));

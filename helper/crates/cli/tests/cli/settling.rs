@@ -62,6 +62,53 @@ fn what_gives_way_is_a_snapshot_and_can_be_had_back() {
 }
 
 #[test]
+fn a_merge_that_takes_something_away_keeps_what_was_here_whichever_verb_it_is() {
+    let Some(server) = Server::start() else { return };
+    let (ada, bob) = (project(&server.url(), ""), project(&server.url(), ""));
+    let write = |test: &Test, path: &str, content: &str| {
+        test.args(["fs", "write", path]).stdin(content.to_owned()).success();
+    };
+    // What both sides do, in one way each; what bob then says is its snapshot is one, and on record.
+    let is_kept = |call: &str, number: u32| {
+        write(&ada, "x.md", &format!("ada's {number}"));
+        ada.run("sync push").success();
+        write(&bob, "mine.md", &format!("bob's {number}"));
+        let was = bob.run("fs cat x.md").success().stdout;
+        let done = answer(&bob, call);
+        let id = done["snapshot"].as_str().unwrap_or_else(|| panic!("{call}: {done}")).to_owned();
+        bob.run("fs cat x.md").stdout(&format!("ada's {number}")).success();
+        bob.run("fs cat mine.md").stdout(&format!("bob's {number}")).success();
+        let newest = answer(&bob, "sync log")["entries"][0].clone();
+        let verb = call.split(' ').nth(1).unwrap();
+        assert_eq!((&newest["did"], &newest["snapshot"]), (&verb.into(), &id.as_str().into()), "{newest}");
+        bob.run("sync log --limit 1").stdout_has(&format!("before: snapshot {id}")).success();
+        assert!(answer(&bob, "snapshot ls")["snapshots"].as_array().unwrap().iter().any(|kept| kept["id"] == id.as_str()));
+        (id, was)
+    };
+    write(&ada, "x.md", "0");
+    ada.run("sync push").success();
+    bob.run("sync pull").success();
+    // Only there something was changed: there is nothing of ours to keep.
+    write(&ada, "x.md", "1");
+    ada.run("sync push").success();
+    assert!(answer(&bob, "sync pull")["snapshot"].is_null());
+    is_kept("sync pull", 2);
+    is_kept("sync push", 3);
+    bob.run("up -d").success();
+    let (id, was) = is_kept("sync take", 4);
+    bob.run("sync push").success();
+    bob.run("sync release").success();
+    write(&ada, "x.md", "5");
+    ada.run("sync push").success();
+    write(&bob, "mine.md", "5");
+    bob.run("sync take").stderr("has the lease of team").stderr("What was here before is snapshot").success();
+    bob.run("down").success();
+    bob.run(&format!("snapshot restore {id}")).success();
+    bob.run("fs cat x.md").stdout(&was).success();
+    bob.run("fs cat mine.md").stdout("bob's 4").success();
+}
+
+#[test]
 fn both_are_kept_and_what_was_done_is_on_record() {
     let Some(server) = Server::start() else { return };
     let (ada, bob) = apart(&server.url());

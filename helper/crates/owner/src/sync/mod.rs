@@ -335,7 +335,11 @@ impl Syncing {
                 Ok(told::done(done, snapshot.clone()))
             }
             Err(trouble) => {
-                let report = self.said(trouble);
+                let mut report = self.said(trouble);
+                if let (Some(id), Some(failure)) = (&snapshot, report.failures.first_mut()) {
+                    let help = failure.help.take().map(|help| format!("{help}; ")).unwrap_or_default();
+                    failure.help = Some(format!("{help}what was here before is snapshot {id}"));
+                }
                 let failure = report.failures.first();
                 entry.code = failure.map(|failure| failure.code.id.to_owned());
                 entry.message = failure.map(|failure| failure.what.clone());

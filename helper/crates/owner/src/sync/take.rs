@@ -14,7 +14,7 @@ use super::{Duty, Errand, Syncing, holder};
 
 impl Syncing {
     /// From here on this is the one that writes.
-    pub(crate) fn take(&self, local: &Local, force: bool) -> Result<SyncLine, Report> {
+    pub(crate) fn take(&self, local: &Local, force: bool) -> Result<Vec<SyncLine>, Report> {
         let taken = self.on_record("take", &self.along(local, Errand::default()), |room, settled| {
             let still = self.hold().map(|hold| hold.renew());
             match still {
@@ -31,9 +31,9 @@ impl Syncing {
             self.pull_in(room, local, settled)
         });
         match taken {
-            Ok(_) => {
+            Ok(done) => {
                 self.is_due_now();
-                Ok(self.state_line())
+                Ok(vec![self.state_line(), done])
             }
             Err(report) => {
                 if self.hold().is_some() {
@@ -45,7 +45,7 @@ impl Syncing {
     }
 
     /// What is here goes there first; where that cannot be, it is pending, and said to be.
-    pub(crate) fn release(&self, local: &Local) -> Result<SyncLine, Report> {
+    pub(crate) fn release(&self, local: &Local) -> Result<Vec<SyncLine>, Report> {
         let Some(hold) = self.hold() else { return self.release_what_is_left(local) };
         if self.settings.mode != SyncMode::Manual {
             self.settle();
@@ -53,21 +53,22 @@ impl Syncing {
         }
         let along = self.along(local, Errand::default());
         let pushed = match self.pending() {
-            Some(0) => Ok(()),
-            _ => self.on_record("push", &along, |room, settled| self.push_in(room, local, settled)).map(drop),
+            Some(0) => Ok(None),
+            _ => self.on_record("push", &along, |room, settled| self.push_in(room, local, settled)).map(Some),
         };
-        let released = match pushed {
+        let done = match pushed {
             Err(report) if is(&report, &codes::SYNC_UNREACHABLE) => Err(report),
-            _ => self.remote().and_then(|remote| hold.give_back(&remote).map_err(|error| self.failed(error.into()))),
+            // What it came to otherwise is on record, and pending.
+            pushed => self
+                .remote()
+                .and_then(|remote| hold.give_back(&remote).map_err(|error| self.failed(error.into())))
+                .map(|()| pushed.ok().flatten()),
         };
-        if let Err(report) = released {
-            // It is ours still.
-            self.is_renewed(hold.left());
-            return Err(report);
-        }
+        // It is ours still where it could not be given back.
+        let done = done.inspect_err(|_| self.is_renewed(hold.left()))?;
         self.stand_back();
         tracing::info!(remote = self.name, "the lease is given back");
-        Ok(self.state_line())
+        Ok([self.state_line()].into_iter().chain(done).collect())
     }
 
     fn stand_back(&self) {
@@ -80,17 +81,17 @@ impl Syncing {
     }
 
     /// Of one that was lost, or that a killed owner has left at the remote.
-    fn release_what_is_left(&self, local: &Local) -> Result<SyncLine, Report> {
+    fn release_what_is_left(&self, local: &Local) -> Result<Vec<SyncLine>, Report> {
         let was_lost = matches!(*self.place(), Place::Reader(Why::Lost(_)));
         if was_lost {
             self.stand_back();
-            return Ok(self.state_line());
+            return Ok(vec![self.state_line()]);
         }
         let standing = self.remote().map(|remote| Standing::of(&remote))?.map_err(|error| self.failed(error.into()))?;
         let ours = holder::id(&self.folder)?;
         match standing.filter(|standing| standing.left.is_some() && standing.holder == ours) {
             // A push takes it, and gives it back.
-            Some(_) => self.push(local, Errand::default()).map(|_| self.state_line()),
+            Some(_) => self.push(local, Errand::default()).map(|done| vec![self.state_line(), done]),
             None => Err(Failure::new(&codes::SYNC_NOT_HELD, format!("the lease of `{}` is not held here", self.name))
                 .why("nothing was taken, or it was given back already")
                 .help("`nixbox-helper sync status` says whose it is")

@@ -19,7 +19,7 @@ pub struct Log {
 pub struct Entry {
     /// RFC 3339; of a failure that came again, the last time
     pub at: String,
-    /// `pull`, `push`, `resolve`, `enable`, `disable`, or `noticed` of a database that was restored
+    /// `pull`, `push`, `take`, `resolve`, `enable`, `disable`, or `noticed` of a database that was restored
     pub did: String,
     pub remote: String,
     /// Seconds
@@ -32,7 +32,7 @@ pub struct Entry {
     /// The names of the first 20
     pub conflicts: Vec<String>,
     pub of_conflicts: u64,
-    /// What was here before, where something that was changed here gave way
+    /// What was here before, where something was changed here and something gave way
     pub snapshot: Option<String>,
     /// Of the failure, where it failed
     pub code: Option<String>,
@@ -92,7 +92,8 @@ impl Entry {
             true => self.message.clone().unwrap_or_default(),
             false => self.names(),
         };
-        format!("{code}{times}: {why}")
+        let kept = self.kept().map(|kept| format!("; {kept}")).unwrap_or_default();
+        format!("{code}{times}: {why}{kept}")
     }
 
     fn done(&self) -> String {
@@ -105,10 +106,13 @@ impl Entry {
             return message.clone();
         }
         let settled = (!self.conflicts.is_empty()).then(|| format!("settled {}", self.names()));
-        let kept = self.snapshot.as_ref().map(|id| format!("before: snapshot {id}"));
         let moved = [part(self.pulled, "pulled", self.bytes_in), part(self.pushed, "pushed", self.bytes_out)];
-        let parts: Vec<_> = settled.into_iter().chain(moved.into_iter().flatten()).chain(kept).collect();
+        let parts: Vec<_> = settled.into_iter().chain(moved.into_iter().flatten()).chain(self.kept()).collect();
         if parts.is_empty() { "done".into() } else { parts.join(", ") }
+    }
+
+    fn kept(&self) -> Option<String> {
+        self.snapshot.as_ref().map(|id| format!("before: snapshot {id}"))
     }
 
     fn names(&self) -> String {

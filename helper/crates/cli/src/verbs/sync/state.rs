@@ -3,7 +3,7 @@
 use std::io::IsTerminal;
 
 use nixbox_control::{Request, SyncFailure, SyncLine, SyncRequest, SyncState, SyncSuccess};
-use nixbox_report::{Failure, Report, codes};
+use nixbox_report::Report;
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -18,6 +18,15 @@ pub struct Stand {
     pub remote: String,
     #[serde(flatten)]
     pub state: State,
+}
+
+/// How it stands with the lease taken or given back.
+#[derive(Serialize, JsonSchema)]
+pub struct Handed {
+    #[serde(flatten)]
+    pub stand: Stand,
+    /// What was here before, where something was changed here and something gave way
+    pub snapshot: Option<String>,
 }
 
 #[derive(Serialize, JsonSchema)]
@@ -157,36 +166,39 @@ pub fn watch(asked: &Asked, output: &Output) -> Result<(), Report> {
 }
 
 pub fn take(asked: &Asked, force: bool, output: &Output) -> Result<(), Report> {
-    let state = said(asked, SyncRequest::Take { force })?;
-    if output.json {
-        return output.json(stand(asked, &state));
-    }
     let (instance, remote) = (asked.name(), remote(asked));
-    output.note(format!("{instance} has the lease of {remote} until it is released, or its owner ends"));
-    Ok(())
+    handed(asked, SyncRequest::Take { force }, output, |_| {
+        format!("{instance} has the lease of {remote} until it is released, or its owner ends")
+    })
 }
 
 pub fn release(asked: &Asked, output: &Output) -> Result<(), Report> {
-    let state = said(asked, SyncRequest::Release)?;
-    if output.json {
-        return output.json(stand(asked, &state));
-    }
     let (instance, remote) = (asked.name(), remote(asked));
-    output.note(match state.pending {
+    handed(asked, SyncRequest::Release, output, |state| match state.pending {
         None | Some(0) => format!("{instance} has given the lease of {remote} back"),
         Some(pending) => format!(
             "{instance} has given the lease of {remote} back; {pending} changes were not pushed, and are kept: `nixbox-helper sync status` says why"
         ),
-    });
-    Ok(())
+    })
 }
 
-fn said(asked: &Asked, request: SyncRequest) -> Result<SyncState, Report> {
-    let mut said = None;
-    super::lines(asked, request, |line| {
-        if let SyncLine::State(state) = line {
-            said = Some(state);
-        }
+fn handed(
+    asked: &Asked,
+    request: SyncRequest,
+    output: &Output,
+    text: impl FnOnce(&SyncState) -> String,
+) -> Result<(), Report> {
+    let (mut said, mut snapshot) = (None, None);
+    super::lines(asked, request, |line| match line {
+        SyncLine::State(state) => said = Some(state),
+        SyncLine::Done(done) => snapshot = done.snapshot,
+        _ => {}
     })?;
-    said.ok_or_else(|| Failure::new(&codes::UNEXPECTED, "the owner did not say what came of it").into())
+    let state = said.ok_or_else(super::unsaid)?;
+    if output.json {
+        return output.json(Handed { stand: stand(asked, &state), snapshot });
+    }
+    output.note(text(&state));
+    super::kept(snapshot.as_deref(), asked.name(), output);
+    Ok(())
 }
