@@ -82,7 +82,9 @@ fn a_merge_that_takes_something_away_keeps_what_was_here_whichever_verb_it_is() 
         let verb = call.split(' ').nth(1).unwrap();
         assert_eq!((&newest["did"], &newest["snapshot"]), (&verb.into(), &id.as_str().into()), "{newest}");
         bob.run("sync log --limit 1").stdout_has(&format!("before: snapshot {id}")).success();
-        assert!(answer(&bob, "snapshot ls")["snapshots"].as_array().unwrap().iter().any(|kept| kept["id"] == id.as_str()));
+        assert!(
+            answer(&bob, "snapshot ls")["snapshots"].as_array().unwrap().iter().any(|kept| kept["id"] == id.as_str())
+        );
         (id, was)
     };
     write(&ada, "x.md", "0");

@@ -33,9 +33,7 @@ pub(super) async fn answer(asked: SyncRequest, talk: &mut Talk, request: &Reques
         }
         SyncRequest::Look => return look(talk, request).await,
         SyncRequest::Watch => return watch(talk, request).await,
-        SyncRequest::Take { force } => {
-            aside(request, move |open| sync::on(open)?.take(&open.local, force)).await?
-        }
+        SyncRequest::Take { force } => aside(request, move |open| sync::on(open)?.take(&open.local, force)).await?,
         SyncRequest::Release => aside(request, |open| sync::on(open)?.release(&open.local)).await?,
         SyncRequest::Resolve { name, take } => {
             aside(request, move |open| sync::on(open)?.resolve(&open.local, name.as_deref(), take)).await?
