@@ -24,4 +24,6 @@ pub use plan::{Choice, helper, remote_unit, served_unit, units};
 pub use record::Recorded;
 pub use reload::follow_file;
 pub use session::{Session, Turn};
-pub use waiting::{job_not_running, late, not_answering, tell_ready, until_stopped, until_up};
+pub use waiting::{
+    job_not_running, late, not_answering, still_ending, still_stopping, tell_ready, until_stopped, until_up,
+};

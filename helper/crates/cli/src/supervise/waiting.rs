@@ -113,6 +113,22 @@ pub fn not_answering() -> Failure {
         .help("try again")
 }
 
+/// They were killed and are not gone: who waits for a slow disk cannot be ended before it has answered.
+pub fn still_stopping(follow: &Follow, names: &[String]) -> Failure {
+    let busy = names.iter().filter(|name| follow.unit(name).is_some_and(|unit| unit.state.is_busy()));
+    let names: Vec<_> = busy.map(|name| format!("`{name}`")).collect();
+    let what = if names.len() == 1 { "has not ended yet" } else { "have not ended yet" };
+    Failure::new(&codes::SUPERVISOR_SILENT, format!("{} {what}", names.join(", ")))
+        .why("the time to stop in is over, and the machine has not let go of its processes")
+        .help("what keeps the project up goes on ending them; see `nixbox-helper ps`")
+}
+
+pub fn still_ending() -> Failure {
+    Failure::new(&codes::SUPERVISOR_SILENT, "what keeps this project up has not ended yet")
+        .why("all that it kept up has stopped, and the machine has not let go of its process")
+        .help("it ends by itself; see `nixbox-helper ps`")
+}
+
 pub fn not_started(places: &Places) -> Failure {
     Failure::new(&codes::SUPERVISOR_SILENT, "what is to keep this project up did not come")
         .why(format_args!("nobody answers at {}", places.socket.display()))

@@ -206,12 +206,12 @@ fn ask(places: &Places, names: &[String], grace: Duration, until: Instant) -> Re
     let order = Order::Stop { names: known, grace_ms: Some(grace.as_millis() as u64) };
     let Done { names: stopping, stays, .. } = client.order(&order, &mut follow)?;
     if !supervise::until_stopped(&mut follow, &stopping, Some(until))? {
-        return Err(supervise::not_answering().into());
+        return Err(supervise::still_stopping(&follow, &stopping).into());
     }
     let stopped = follow.units.iter().filter(|unit| stopping.contains(&unit.name)).cloned().collect();
     let is_over = !stays && !follow.units.iter().any(|unit| unit.state.is_busy());
     if is_over && !follow.gone(Some(until))? {
-        return Err(supervise::not_answering().into());
+        return Err(supervise::still_ending().into());
     }
     Ok(Some(stopped))
 }
