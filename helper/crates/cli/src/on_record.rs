@@ -30,8 +30,9 @@ impl Call {
         self.end(&ToolDetails { result: Some(result.to_string()), ..ToolDetails::default() }, context);
     }
 
-    pub fn fail(self, why: &str, context: &Context) {
-        self.end(&ToolDetails { error: Some(why.into()), ..ToolDetails::default() }, context);
+    pub fn fail(self, why: &str, result: Option<&Value>, context: &Context) {
+        let result = result.map(Value::to_string);
+        self.end(&ToolDetails { result, error: Some(why.into()), ..ToolDetails::default() }, context);
     }
 
     /// What was done is done, on record or not.

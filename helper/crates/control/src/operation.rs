@@ -51,7 +51,8 @@ pub enum ToolRequest {
     },
 }
 
-/// `parameters` and `result` are JSON. A call that has an error has failed.
+/// `parameters` and `result` are JSON. A call that has an error has failed: what it came to all the same is told to
+/// hooks, and the log, whose format has one of the two, keeps the error.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct ToolDetails {
     pub parameters: Option<String>,

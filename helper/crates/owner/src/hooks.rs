@@ -51,15 +51,14 @@ pub(crate) fn stopped(hooks: &Hooks, database: &Path, why: Option<&Reason>) {
     hooks.fire(HookEvent::Stopped.as_str(), json!({ "database": database, "reason": reason }));
 }
 
-/// Of a call that is over, where it was a command.
-pub(crate) fn exec(hooks: &Hooks, call: &ToolCall) {
+/// Of a call that is over, where it was a command. `result`: what it came to, also where it failed.
+pub(crate) fn exec(hooks: &Hooks, call: &ToolCall, result: Option<&str>) {
     if call.name != "exec" {
         return;
     }
-    let read = |text: &Option<String>| -> Value {
-        text.as_deref().and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default()
-    };
-    let (parameters, result) = (read(&call.parameters), read(&call.result));
+    let read =
+        |text: Option<&str>| -> Value { text.and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default() };
+    let (parameters, result) = (read(call.parameters.as_deref()), read(result));
     let told = json!({
         "call": call.id,
         "command": parameters["command"],

@@ -286,7 +286,7 @@ impl Inside<'_> {
 fn failed(program: &OsString, error: &std::io::Error, call: Option<Call>, context: &Context) -> Failure {
     let failure = not_run(program, error);
     if let Some(call) = call {
-        call.fail(&failure.what, context);
+        call.fail(&failure.what, None, context);
     }
     failure
 }
@@ -296,10 +296,12 @@ fn recorded(call: Option<Call>, ending: &Ending, context: &Context) {
     let result = serde_json::json!({ "exit_code": ending.code(), "in_place": ending.without_view.is_none() });
     match (ending.timed_out, ending.code()) {
         _ if ending.recalled => call.succeed(&result, context),
-        (true, _) => call.fail("it took too long and was ended", context),
-        (false, 1..) if ending.out_of_memory => call.fail("it needed more memory than it may take", context),
+        (true, _) => call.fail("it took too long and was ended", Some(&result), context),
+        (false, 1..) if ending.out_of_memory => {
+            call.fail("it needed more memory than it may take", Some(&result), context)
+        }
         (false, 0) => call.succeed(&result, context),
-        (false, code) => call.fail(&format!("exit code {code}"), context),
+        (false, code) => call.fail(&format!("exit code {code}"), Some(&result), context),
     }
 }
 
@@ -372,13 +374,15 @@ impl Place {
 
     /// Where to begin: as asked for, else where we are, if that is seen inside.
     fn folder(&self, asked: Option<&Path>) -> Result<PathBuf, Report> {
+        // Without the slash that joining nothing leaves at the end.
+        let folder = |below: &Path| self.root.join(below).components().collect();
         if let Some(asked) = asked {
-            return Ok(self.root.join(asked));
+            return Ok(folder(asked));
         }
         let here = here()?;
         let below = here.strip_prefix(&self.root).or_else(|_| here.strip_prefix(&self.mount));
         Ok(match below {
-            Ok(below) if self.mount.join(below).is_dir() => self.root.join(below),
+            Ok(below) if self.mount.join(below).is_dir() => folder(below),
             _ => self.root.clone(),
         })
     }

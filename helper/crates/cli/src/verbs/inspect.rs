@@ -18,8 +18,8 @@ use crate::supervise::{UnitStatus, unknown};
     after_help = "Examples:\n  nixbox-helper inspect sandbox | jq .paths.database\n  nixbox-helper inspect worker | jq '.unit.last_lines'"
 )]
 pub struct Args {
-    /// The instance or job
-    pub name: String,
+    /// The instance or job [default: the default instance]
+    pub name: Option<String>,
 }
 
 #[derive(Serialize, JsonSchema)]
@@ -54,7 +54,10 @@ pub struct Paths {
 
 pub fn run(args: Args, context: &Context) -> Result<u8, Report> {
     let Loaded { project, origins } = context.load()?;
-    let name = select::full(&project, &args.name)?;
+    let name = match &args.name {
+        Some(name) => select::full(&project, name)?,
+        None => select::any(&project, None)?.name.clone(),
+    };
     let (instance, job) = (project.instances.get(&name), project.jobs.get(&name));
     let (table, paths) = match (instance, job) {
         (Some(instance), _) => ("instances", of_instance(&instance.paths)),

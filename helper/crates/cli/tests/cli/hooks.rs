@@ -100,8 +100,8 @@ fn an_owner_tells_of_its_life_and_of_commands() {
     until("it hears of the command", || events(&test).len() == 3);
     let exec = &heard(&test)[2];
     assert_eq!(
-        (&exec["event"], &exec["status"], &exec["error"]),
-        (&"exec".into(), &"error".into(), &"exit code 3".into())
+        (&exec["event"], &exec["status"], &exec["error"], &exec["exit_code"]),
+        (&"exec".into(), &"error".into(), &"exit code 3".into(), &3.into())
     );
     assert_eq!((&exec["command"][2], &exec["call"]), (&"exit 3".into(), &1.into()));
 

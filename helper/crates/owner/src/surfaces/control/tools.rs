@@ -41,7 +41,7 @@ pub(super) async fn answer(asked: ToolRequest, talk: &mut Talk, request: &Reques
             if kind != "pending"
                 && let Some(call) = open.calls.get(id).map_err(failure::working)?
             {
-                hooks::exec(&open.hooks, &call);
+                hooks::exec(&open.hooks, &call, result.as_deref());
             }
             Ok(id)
         })
