@@ -15,6 +15,7 @@ mod logging;
 mod mcp;
 mod metrics;
 mod moment;
+mod observed;
 mod panics;
 mod plan;
 mod program;

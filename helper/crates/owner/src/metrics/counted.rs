@@ -1,18 +1,11 @@
-//! The tree as everybody here sees it, with a count of what is asked of it.
+//! What is asked of a tree, counted.
 
-use std::ffi::{OsStr, OsString};
-use std::fs::File;
-use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
 
 use nix::errno::Errno;
 use nixbox_control::Usage;
-use nixbox_engine::{
-    Allocate, Attr, AttrChange, Caller, Entry, FileSystem, Ino, Listing, NewNode, Opened, Rename, Result, StatFs,
-    Witness,
-};
+use nixbox_engine::Error;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
@@ -20,25 +13,40 @@ use prometheus_client::registry::Registry;
 use tokio::sync::Notify;
 
 use super::Label;
+use crate::observed::{Asked, Observer};
+
+/// What is counted, and under which name: the first ones of [`Asked`], in their order. The rest is a part of something else.
+const COUNTED: [(Asked, &str); 17] = [
+    (Asked::Lookup, "lookup"),
+    (Asked::Getattr, "getattr"),
+    (Asked::Setattr, "setattr"),
+    (Asked::Readlink, "readlink"),
+    (Asked::Create, "create"),
+    (Asked::Symlink, "symlink"),
+    (Asked::Link, "link"),
+    (Asked::Unlink, "unlink"),
+    (Asked::Rmdir, "rmdir"),
+    (Asked::Rename, "rename"),
+    (Asked::Open, "open"),
+    (Asked::Read, "read"),
+    (Asked::Write, "write"),
+    (Asked::Allocate, "allocate"),
+    (Asked::Fsync, "fsync"),
+    (Asked::Readdir, "readdir"),
+    (Asked::Statfs, "statfs"),
+];
+
+const _: () = {
+    let mut at = 0;
+    while at < COUNTED.len() {
+        assert!(COUNTED[at].0 as usize == at);
+        at += 1;
+    }
+};
 
 pub(super) struct Operations {
-    lookup: Counter,
-    getattr: Counter,
-    setattr: Counter,
-    readlink: Counter,
-    create: Counter,
-    symlink: Counter,
-    link: Counter,
-    unlink: Counter,
-    rmdir: Counter,
-    rename: Counter,
-    open: Counter,
-    read: Counter,
-    write: Counter,
-    allocate: Counter,
-    fsync: Counter,
-    readdir: Counter,
-    statfs: Counter,
+    /// As in [`COUNTED`].
+    counters: [Counter; COUNTED.len()],
     errors: Family<[Label; 2], Counter>,
     read_bytes: Counter,
     written_bytes: Counter,
@@ -81,25 +89,8 @@ impl Changes {
 impl Operations {
     pub fn registered(registry: &mut Registry) -> Self {
         let counts = Family::<[Label; 1], Counter>::default();
-        let of = |name: &str| counts.get_or_create_owned(&[("operation", name.to_owned())]);
         let operations = Self {
-            lookup: of("lookup"),
-            getattr: of("getattr"),
-            setattr: of("setattr"),
-            readlink: of("readlink"),
-            create: of("create"),
-            symlink: of("symlink"),
-            link: of("link"),
-            unlink: of("unlink"),
-            rmdir: of("rmdir"),
-            rename: of("rename"),
-            open: of("open"),
-            read: of("read"),
-            write: of("write"),
-            allocate: of("allocate"),
-            fsync: of("fsync"),
-            readdir: of("readdir"),
-            statfs: of("statfs"),
+            counters: COUNTED.map(|(_, name)| counts.get_or_create_owned(&[("operation", name.to_owned())])),
             errors: Family::default(),
             read_bytes: Counter::default(),
             written_bytes: Counter::default(),
@@ -116,15 +107,12 @@ impl Operations {
     }
 
     pub fn usage(&self) -> Usage {
-        let Self { lookup, getattr, setattr, readlink, create, symlink, link, unlink, rmdir, .. } = self;
-        let Self { rename, open, read, write, allocate, fsync, readdir, statfs, .. } = self;
-        let names = [lookup, getattr, setattr, readlink, create, symlink, link, unlink, rmdir, rename, readdir, statfs];
-        let content = [open, read, write, allocate, fsync];
+        let of = |asked: Asked| self.counters.get(asked as usize).map(Counter::get).unwrap_or_default();
         Usage {
-            operations: names.into_iter().chain(content).map(Counter::get).sum(),
-            reads: read.get(),
+            operations: self.counters.iter().map(Counter::get).sum(),
+            reads: of(Asked::Read),
             read_bytes: self.read_bytes.get(),
-            writes: write.get(),
+            writes: of(Asked::Write),
             written_bytes: self.written_bytes.get(),
             open_files: u64::try_from(self.open_files.get()).unwrap_or_default(),
             ..Usage::default()
@@ -137,209 +125,23 @@ impl Operations {
     }
 }
 
-pub(super) struct Counted {
-    tree: Arc<dyn FileSystem>,
-    operations: Arc<Operations>,
-}
-
-impl Counted {
-    pub fn new(tree: Arc<dyn FileSystem>, operations: Arc<Operations>) -> Self {
-        Self { tree, operations }
-    }
-
-    fn asked<T>(&self, name: &'static str, count: &Counter, answer: Result<T>) -> Result<T> {
-        count.inc();
-        if let Err(error) = &answer {
-            self.operations.error(name, error.errno());
+impl Observer for Arc<Operations> {
+    fn after(&self, asked: Asked, answer: Result<u64, &Error>) {
+        match (asked, answer) {
+            (Asked::Open, Ok(_)) => _ = self.open_files.inc(),
+            (Asked::Release, _) => _ = self.open_files.dec(),
+            (Asked::Read, Ok(bytes)) => _ = self.read_bytes.inc_by(bytes),
+            (Asked::Write, Ok(bytes)) => _ = self.written_bytes.inc_by(bytes),
+            _ => {}
         }
-        answer
-    }
-
-    fn changed<T>(&self, name: &'static str, count: &Counter, answer: Result<T>) -> Result<T> {
-        let answer = self.asked(name, count, answer);
-        if answer.is_ok() {
-            self.operations.changes.one();
-        }
-        answer
-    }
-}
-
-/// Every method of the trait stands here, those too that have an answer of their own there: see the test below.
-impl FileSystem for Counted {
-    fn lookup(&self, parent: Ino, name: &OsStr) -> Result<Attr> {
-        self.asked("lookup", &self.operations.lookup, self.tree.lookup(parent, name))
-    }
-
-    fn lookup_all(&self, parent: Ino, listing: &Listing, some: Range<usize>) -> Vec<Option<Attr>> {
-        self.operations.lookup.inc_by(some.len() as u64);
-        self.tree.lookup_all(parent, listing, some)
-    }
-
-    fn forget(&self, ino: Ino, references: u64) {
-        self.tree.forget(ino, references);
-    }
-
-    fn getattr(&self, ino: Ino) -> Result<Attr> {
-        self.asked("getattr", &self.operations.getattr, self.tree.getattr(ino))
-    }
-
-    fn setattr(&self, ino: Ino, change: AttrChange) -> Result<Attr> {
-        self.changed("setattr", &self.operations.setattr, self.tree.setattr(ino, change))
-    }
-
-    fn readlink(&self, ino: Ino) -> Result<OsString> {
-        self.asked("readlink", &self.operations.readlink, self.tree.readlink(ino))
-    }
-
-    fn create(&self, parent: Ino, name: &OsStr, node: NewNode) -> Result<Attr> {
-        self.changed("create", &self.operations.create, self.tree.create(parent, name, node))
-    }
-
-    fn draft(&self, directory: Ino, node: NewNode) -> Result<Attr> {
-        self.tree.draft(directory, node)
-    }
-
-    fn publish(&self, draft: Ino, parent: Ino, name: &OsStr) -> Result<()> {
-        self.changed("create", &self.operations.create, self.tree.publish(draft, parent, name))
-    }
-
-    fn make_part(&self, parent: Ino, name: &OsStr, node: NewNode) -> Result<Attr> {
-        self.tree.make_part(parent, name, node)
-    }
-
-    fn symlink(&self, parent: Ino, name: &OsStr, target: &OsStr, caller: Caller) -> Result<Attr> {
-        self.changed("symlink", &self.operations.symlink, self.tree.symlink(parent, name, target, caller))
-    }
-
-    fn link(&self, ino: Ino, parent: Ino, name: &OsStr) -> Result<Attr> {
-        self.changed("link", &self.operations.link, self.tree.link(ino, parent, name))
-    }
-
-    fn unlink(&self, parent: Ino, name: &OsStr) -> Result<()> {
-        self.changed("unlink", &self.operations.unlink, self.tree.unlink(parent, name))
-    }
-
-    fn rmdir(&self, parent: Ino, name: &OsStr) -> Result<()> {
-        self.changed("rmdir", &self.operations.rmdir, self.tree.rmdir(parent, name))
-    }
-
-    fn rename(&self, from: (Ino, &OsStr), to: (Ino, &OsStr), how: Rename) -> Result<()> {
-        self.changed("rename", &self.operations.rename, self.tree.rename(from, to, how))
-    }
-
-    fn open(&self, ino: Ino) -> Result<Opened> {
-        let opened = self.asked("open", &self.operations.open, self.tree.open(ino))?;
-        self.operations.open_files.inc();
-        Ok(opened)
-    }
-
-    fn release(&self, ino: Ino) {
-        self.tree.release(ino);
-        self.operations.open_files.dec();
-    }
-
-    fn version(&self, ino: Ino) -> Option<u64> {
-        self.tree.version(ino)
-    }
-
-    fn read(&self, ino: Ino, offset: u64, size: u32) -> Result<Vec<u8>> {
-        let bytes = self.asked("read", &self.operations.read, self.tree.read(ino, offset, size))?;
-        self.operations.read_bytes.inc_by(bytes.len() as u64);
-        Ok(bytes)
-    }
-
-    fn write(&self, ino: Ino, offset: u64, data: &[u8]) -> Result<u32> {
-        let written = self.changed("write", &self.operations.write, self.tree.write(ino, offset, data))?;
-        self.operations.written_bytes.inc_by(u64::from(written));
-        Ok(written)
-    }
-
-    fn allocate(&self, ino: Ino, offset: u64, length: u64, how: Allocate) -> Result<()> {
-        self.changed("allocate", &self.operations.allocate, self.tree.allocate(ino, offset, length, how))
-    }
-
-    fn blocks(&self, attr: &Attr) -> u64 {
-        self.tree.blocks(attr)
-    }
-
-    fn may_wait(&self, ino: Ino) -> bool {
-        self.tree.may_wait(ino)
-    }
-
-    fn share(&self, from: Ino, to: Ino) -> Result<bool> {
-        self.tree.share(from, to)
-    }
-
-    fn fsync(&self, ino: Ino) -> Result<()> {
-        self.asked("fsync", &self.operations.fsync, self.tree.fsync(ino))
-    }
-
-    fn readdir(&self, ino: Ino) -> Result<Vec<Entry>> {
-        self.asked("readdir", &self.operations.readdir, self.tree.readdir(ino))
-    }
-
-    fn list(&self, ino: Ino) -> Result<Listing> {
-        self.asked("readdir", &self.operations.readdir, self.tree.list(ino))
-    }
-
-    fn parent(&self, ino: Ino) -> Result<Ino> {
-        self.tree.parent(ino)
-    }
-
-    fn statfs(&self) -> Result<StatFs> {
-        self.asked("statfs", &self.operations.statfs, self.tree.statfs())
-    }
-
-    fn backing(&self, ino: Ino) -> Option<Arc<File>> {
-        self.tree.backing(ino)
-    }
-
-    fn valid_for(&self, ino: Ino) -> Duration {
-        self.tree.valid_for(ino)
-    }
-
-    fn absence_valid_for(&self, directory: Ino) -> Duration {
-        self.tree.absence_valid_for(directory)
-    }
-
-    fn is_found_by_number(&self, ino: Ino) -> bool {
-        self.tree.is_found_by_number(ino)
-    }
-
-    fn together(&self, work: &mut dyn FnMut() -> Result<()>) -> Result<()> {
-        self.tree.together(work)
-    }
-
-    fn undoes(&self) -> bool {
-        self.tree.undoes()
-    }
-
-    fn tell(&self, witness: Arc<dyn Witness>) {
-        self.tree.tell(witness);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used)]
-
-    /// A method that has an answer of its own in the trait compiles without standing here, and would then give that
-    /// answer in place of the tree's.
-    #[test]
-    fn no_method_of_the_trait_is_left_out() {
-        let methods = |source: &str| -> Vec<String> {
-            let lines = source.lines().filter_map(|line| line.strip_prefix("    fn "));
-            lines.map(|line| line.split(['(', '<']).next().unwrap().to_owned()).collect()
+        let (Some((_, name)), Some(counter)) = (COUNTED.get(asked as usize), self.counters.get(asked as usize)) else {
+            return;
         };
-        let source = include_str!("../../../engine/src/filesystem.rs");
-        let (_, source) = source.split_once("pub trait FileSystem").unwrap();
-        let wanted = methods(source.split_once("\n}").unwrap().0);
-        let source = include_str!("counted.rs");
-        let (_, source) = source.split_once("impl FileSystem for Counted").unwrap();
-        let here = methods(source.split_once("\n}").unwrap().0);
-        assert!(wanted.len() > 15 && wanted.contains(&"valid_for".to_owned()), "{wanted:?}");
-        for method in wanted {
-            assert!(here.contains(&method), "`{method}` of FileSystem is to be passed on by Counted");
+        counter.inc_by(if asked == Asked::Lookup { answer.unwrap_or(1) } else { 1 });
+        match answer {
+            Err(error) => self.error(name, error.errno()),
+            Ok(_) if asked.changes() => self.changes.one(),
+            Ok(_) => {}
         }
     }
 }

@@ -18,10 +18,11 @@ use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::Registry;
 
 pub(crate) use counted::Changes;
-use counted::{Counted, Operations};
+use counted::Operations;
 use database::Measured;
 use sync::Synced;
 
+use crate::observed::Observed;
 use crate::sync::Syncing;
 
 type Label = (&'static str, String);
@@ -65,7 +66,7 @@ impl Metrics {
 
     /// The same tree, with everything that is asked of it counted.
     pub(crate) fn counting(&self, tree: Arc<dyn FileSystem>) -> Arc<dyn FileSystem> {
-        Arc::new(Counted::new(tree, self.operations.clone()))
+        Observed::by(self.operations.clone(), tree)
     }
 
     /// From here on the database is measured, too.

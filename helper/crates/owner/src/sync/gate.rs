@@ -9,6 +9,8 @@ use nix::time::{ClockId, clock_gettime};
 use nixbox_engine::{Error, Leave, Result};
 use tokio::sync::Notify;
 
+use crate::observed::{Asked, Observer};
+
 /// Since this machine started, with the time in which it slept or this process was stopped: a lease goes on
 /// running out then.
 pub(super) fn now() -> Duration {
@@ -105,6 +107,20 @@ impl Leave for Gate {
         self.last.store(now, Ordering::SeqCst);
         if self.first.compare_exchange(0, now, Ordering::SeqCst, Ordering::SeqCst).is_ok() {
             self.bell.notify_one();
+        }
+    }
+}
+
+/// For the tree as people see it.
+impl Observer for Arc<Gate> {
+    fn before(&self, asked: Asked) -> Result<()> {
+        if asked.changes() { self.ask() } else { Ok(()) }
+    }
+
+    fn after(&self, asked: Asked, answer: std::result::Result<u64, &Error>) {
+        // A draft changes nothing before it is published.
+        if asked.changes() && asked != Asked::Draft && answer.is_ok() {
+            self.tell();
         }
     }
 }

@@ -9,7 +9,6 @@ mod come_up;
 mod content;
 mod failure;
 mod gate;
-mod gated;
 mod go_down;
 mod hold;
 mod holder;
@@ -43,6 +42,7 @@ use zeroize::Zeroizing;
 
 use crate::desk::Open;
 use crate::moment;
+use crate::observed::Observed;
 use crate::plan::Plan;
 use crate::shelf::Shelf;
 use along::Along;
@@ -50,7 +50,6 @@ pub(crate) use along::Errand;
 use content::Bell;
 pub(crate) use content::LoadsAhead;
 use gate::Gate;
-use gated::Gated;
 pub(crate) use log::Log;
 use place::{Place, Why};
 use record::Record;
@@ -177,7 +176,7 @@ impl Syncing {
 
     /// The tree for everybody but the sync itself.
     pub(crate) fn gated(&self, tree: Arc<dyn FileSystem>) -> Arc<dyn FileSystem> {
-        Arc::new(Gated { tree, gate: self.gate.clone() })
+        Observed::by(self.gate.clone(), tree)
     }
 
     pub(crate) fn gated_values(&self, kv: Kv) -> Kv {
