@@ -37,7 +37,7 @@ impl Context {
     }
 
     pub fn project(&self) -> Result<Project, Report> {
-        Ok(self.load()?.project)
+        nixbox_config::project(&self.sources()?)
     }
 
     /// The options that make another nixbox program, started anywhere, see this project as this one does.

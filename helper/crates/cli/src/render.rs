@@ -87,7 +87,7 @@ pub(crate) mod fixture {
         let text = "version = 1\nruntime_dir = \"/tmp/nixbox-render-test\"\n[instances.a]\ndescription = \"first: \\\"a\\\" $x\"\n[instances.b]\n[instances.off]\nenable = false\n";
         std::fs::write(folder.join("nixbox.toml"), text).unwrap();
         let sources = nixbox_config::Sources { cwd: folder.clone(), ..Default::default() };
-        let project = nixbox_config::load(&sources).unwrap().project;
+        let project = nixbox_config::project(&sources).unwrap();
         let options = vec!["--config".into(), project.file.to_string_lossy().into_owned()];
         check(&Target { project: &project, program: folder.join("nixbox-helper"), options });
     }

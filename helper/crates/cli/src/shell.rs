@@ -29,7 +29,10 @@ impl Shell {
 
 /// Within single quotes everything is itself but the single quote.
 pub fn posix(value: &str) -> String {
-    ["'", &value.replace('\'', r"'\''"), "'"].concat()
+    match value.contains('\'') {
+        false => ["'", value, "'"].concat(),
+        true => ["'", &value.replace('\'', r"'\''"), "'"].concat(),
+    }
 }
 
 /// Within fish's single quotes the backslash speaks too, before itself and before a quote.

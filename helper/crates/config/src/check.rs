@@ -99,7 +99,9 @@ impl<'a> Checker<'a> {
             (self.real.of(&project.root), self.real.of(&project.data_dir), self.real.of(&project.runtime_dir));
         let config_dir = project.file.parent().map(|folder| self.real.of(folder)).filter(|dir| dir.starts_with(&root));
         points.retain(|point| {
-            let covers = |path: &Path| path.starts_with(&point.real);
+            // Most mountpoints have the longer path, which is quicker to see than what it is made of.
+            let covers =
+                |path: &Path| path.as_os_str().len() >= point.real.as_os_str().len() && path.starts_with(&point.real);
             let covered = if covers(&root) {
                 Some("the project root")
             } else if config_dir.as_deref().is_some_and(covers) {
@@ -152,6 +154,9 @@ impl<'a> Checker<'a> {
     /// A mount inside its own base is ordinary; a base inside a mount would be read through the mount.
     fn bases(&mut self) {
         let project = self.project;
+        if project.enabled().all(|instance| instance.base.is_none()) {
+            return;
+        }
         let points: Vec<_> = project
             .enabled()
             .filter_map(|instance| Some((&instance.name, self.real.of(&instance.mount.as_ref()?.path))))

@@ -33,7 +33,7 @@ mod words;
 
 pub use address::{Address, AddressError};
 pub use glob::Patterns;
-pub use load::{Loaded, load};
+pub use load::{Loaded, load, project};
 pub use locate::UNDECLARED;
 pub use made::to_toml as made_to_toml;
 pub use origin::{Origin, Origins, Setting};

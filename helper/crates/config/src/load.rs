@@ -6,7 +6,7 @@ use nixbox_report::{Failure, Place, Report, codes};
 
 use crate::check::check;
 use crate::locate::locate;
-use crate::origin::Origins;
+use crate::origin::{Origins, Setting};
 use crate::paths::RealPaths;
 use crate::problems::Problems;
 use crate::project::Project;
@@ -24,6 +24,15 @@ pub struct Loaded {
 /// Finds the configuration, reads it and settles everything. All problems are reported together. Reads the one
 /// file and those of made instances, writes nothing, and waits for no mount.
 pub fn load(sources: &Sources) -> Result<Loaded, Report> {
+    settle(sources, Some(Vec::new()))
+}
+
+/// The same for whoever does not ask where each setting came from, as no shell entry does.
+pub fn project(sources: &Sources) -> Result<Project, Report> {
+    Ok(settle(sources, None)?.project)
+}
+
+fn settle(sources: &Sources, settings: Option<Vec<Setting>>) -> Result<Loaded, Report> {
     let mut real = RealPaths::default();
     let located = locate(sources, &mut real)?;
     let bytes = read(&located.file)?;
@@ -33,7 +42,7 @@ pub fn load(sources: &Sources) -> Result<Loaded, Report> {
         return Err(problems.into_failures().into());
     };
     let document = reader::document(entries, &problems);
-    let resolved = resolve(sources, &located, &document, &mut real, &problems);
+    let resolved = resolve(sources, &located, &document, &mut real, &problems, settings);
     check(&resolved.project, &document, &mut real, &problems);
     if !problems.is_empty() {
         return Err(problems.into_failures().into());

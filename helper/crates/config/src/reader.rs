@@ -261,16 +261,17 @@ impl<'t, 'p> Table<'t, 'p> {
     where
         T: TryFrom<i128> + PartialOrd + Display,
     {
-        let range = format_args!("a whole number from {least} to {most}").to_string();
-        match self.take(name)? {
+        let entry = self.take(name)?;
+        let write = format_args!("write a whole number from {least} to {most}");
+        match entry {
             Entry { value: Value::Integer(number), line, name } => match T::try_from(number) {
                 Ok(value) if value >= least && value <= most => Some(At { value, line }),
                 _ => {
                     let what = format!("`{name}` is out of range");
-                    self.report(&codes::CONFIG_VALUE, line, &name, what, &format!("write {range}"))
+                    self.report(&codes::CONFIG_VALUE, line, &name, what, &write.to_string())
                 }
             },
-            entry => self.wrong_type(&entry, "an integer", &format!("write {range}, without quotes")),
+            entry => self.wrong_type(&entry, "an integer", &format!("{write}, without quotes")),
         }
     }
 

@@ -39,13 +39,13 @@ pub(crate) fn resolve(
     document: &Document,
     real: &mut RealPaths,
     problems: &Problems,
+    settings: Option<Vec<Setting>>,
 ) -> Loaded {
-    let mut resolver =
-        Resolver { sources, located, problems, settings: Vec::with_capacity(8 + 16 * document.instances.len()) };
+    let mut resolver = Resolver { sources, located, problems, settings };
     let data_dir = resolver.data_dir(document);
     let runtime_dir = resolver.runtime_dir(document, &data_dir, real);
     let agentfs_program = resolver.agentfs_program(document);
-    let default_at = resolver.settings.len();
+    let default_at = resolver.settings.as_ref().map_or(0, Vec::len);
     let log_level = resolver.log_level(document);
     let remotes = resolver.remotes(document, &data_dir, &runtime_dir);
     let mut instances: BTreeMap<_, _> = document
@@ -55,7 +55,9 @@ pub(crate) fn resolve(
         .collect();
     resolver.made(document, &mut instances, &data_dir, &runtime_dir);
     let (default_instance, setting) = resolver.default_instance(document, &instances);
-    resolver.settings.insert(default_at, setting);
+    if let Some(settings) = &mut resolver.settings {
+        settings.insert(default_at, setting);
+    }
     let jobs = resolver.jobs(document, default_instance.as_deref(), &runtime_dir);
     let schedules = resolver.schedules(document, default_instance.as_deref(), &runtime_dir);
 
@@ -65,7 +67,8 @@ pub(crate) fn resolve(
         let failure = Failure::new(&codes::CONFIG_VALUE, format!("The path {} is not UTF-8", path.display()));
         problems.in_text(None, None, failure.help("rename the folder, or name another"));
     }
-    let origins = Origins { file: located.file_origin, root: located.root_origin, settings: resolver.settings };
+    let settings = resolver.settings.unwrap_or_default();
+    let origins = Origins { file: located.file_origin, root: located.root_origin, settings };
     let (file, root) = (located.file.clone(), located.root.clone());
     Loaded {
         project: Project {
@@ -89,7 +92,8 @@ struct Resolver<'a> {
     sources: &'a Sources,
     located: &'a Located,
     problems: &'a Problems,
-    settings: Vec<Setting>,
+    /// `None` where nobody asks.
+    settings: Option<Vec<Setting>>,
 }
 
 impl Resolver<'_> {
@@ -107,7 +111,7 @@ impl Resolver<'_> {
         } else {
             (self.located.root.join(".agentfs"), Origin::Default)
         };
-        self.setting("data_dir", Some(path.display().to_string()), origin);
+        self.setting(|| ("data_dir", Some(path.display().to_string())), origin);
         path
     }
 
@@ -129,7 +133,7 @@ impl Resolver<'_> {
                 }
             }
         };
-        self.setting("runtime_dir", Some(path.display().to_string()), origin);
+        self.setting(|| ("runtime_dir", Some(path.display().to_string())), origin);
         path
     }
 
@@ -150,7 +154,7 @@ impl Resolver<'_> {
             (None, None, Some(At { value, line })) => (*value, Origin::File { line: *line }),
             (None, None, None) => (LogLevel::default(), Origin::Default),
         };
-        self.setting("log_level", Some(level.to_string()), origin);
+        self.setting(|| ("log_level", Some(level.to_string())), origin);
         level
     }
 
@@ -230,15 +234,12 @@ impl Resolver<'_> {
     fn base(&mut self, table: &str, written: &InstanceDocument) -> Option<Base> {
         let key = join(table, "base");
         let found = self.readable_path(&key, written.base.as_ref());
-        let (value, origin) = match &found {
-            Some((path, origin)) => (Some(path.display().to_string()), *origin),
-            None => (None, Origin::Default),
-        };
-        self.setting(key, value, origin);
+        let origin = found.as_ref().map_or(Origin::Default, |(_, origin)| *origin);
+        self.setting(|| (key, found.as_ref().map(|(path, _)| path.display().to_string())), origin);
         let key = join(table, "exclude");
         let globs: Vec<_> = written.exclude.iter().map(|at| at.value.clone()).collect();
         let origin = written.exclude.first().map_or(Origin::Default, |at| Origin::File { line: at.line });
-        self.setting(key.clone(), Some(globs.join(" ")), origin);
+        self.setting(|| (key.clone(), Some(globs.join(" "))), origin);
         for At { value, line } in &written.exclude {
             if let Err(why) = glob::check(value) {
                 let what = format!("The pattern {value:?} is not possible");
@@ -352,7 +353,7 @@ impl Resolver<'_> {
                 self.problems.at(at.line, &join(key, name), failure);
             }
             inspect(self, name, at);
-            self.setting(join(key, name), Some(at.value.clone()), Origin::File { line: at.line });
+            self.setting(|| (join(key, name), Some(at.value.clone())), Origin::File { line: at.line });
             all.insert(name.clone(), at.value.clone());
         }
         all
@@ -364,7 +365,7 @@ impl Resolver<'_> {
         let (path, origin) = self
             .path(&join(key, "path"), table.path.as_ref())
             .unwrap_or_else(|| (data_dir.join("mnt").join(name), Origin::Default));
-        self.setting(join(key, "path"), Some(path.display().to_string()), origin);
+        self.setting(|| (join(key, "path"), Some(path.display().to_string())), origin);
         let mount = Mount {
             path,
             backend: self.pick(key, "backend", table.backend.as_ref(), Backend::default()),
@@ -423,19 +424,23 @@ impl Resolver<'_> {
             Some(At { value, line }) => (value.clone(), Origin::File { line: *line }),
             None => (default, Origin::Default),
         };
-        self.setting(join(table, name), Some(value.to_string()), origin);
+        self.setting(|| (join(table, name), Some(value.to_string())), origin);
         value
     }
 
     fn optional<T: Copy + ToString>(&mut self, table: &str, name: &str, written: Option<&At<T>>) -> Option<T> {
         let origin = written.map_or(Origin::Default, |at| Origin::File { line: at.line });
         let value = written.map(|at| at.value);
-        self.setting(join(table, name), value.map(|value| value.to_string()), origin);
+        self.setting(|| (join(table, name), value.map(|value| value.to_string())), origin);
         value
     }
 
-    fn setting(&mut self, key: impl Into<String>, value: Option<String>, origin: Origin) {
-        self.settings.push(Setting { key: key.into(), value, origin });
+    /// What is said of a setting is text, which takes longer to make than the setting itself.
+    fn setting<K: Into<String>>(&mut self, said: impl FnOnce() -> (K, Option<String>), origin: Origin) {
+        if let Some(settings) = &mut self.settings {
+            let (key, value) = said();
+            settings.push(Setting { key: key.into(), value, origin });
+        }
     }
 
     fn report(&self, code: &'static Code, line: usize, key: &str, what: String, help: &str) {

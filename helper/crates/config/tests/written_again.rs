@@ -10,6 +10,7 @@ use support::{Scene, mutation};
 fn round(text: &str) {
     let scene = Scene::new(text);
     let project = scene.project();
+    assert_eq!(scene.loaded().project, project, "whether somebody asks for origins makes no difference");
     for (name, written) in [("again.toml", to_toml(&project).unwrap()), ("again.json", to_json(&project).unwrap())] {
         scene.write(name, &written);
         let mut sources = scene.sources.clone();

@@ -33,15 +33,14 @@ impl Plan {
                 .help("change into a folder that exists")
         })?;
         let Project { config, root, data_dir, log_level, .. } = target.project.clone();
-        let project = nixbox_config::load(&Sources {
+        let project = nixbox_config::project(&Sources {
             config,
             root,
             data_dir,
             log_level,
             environment: Environment::current(),
             cwd,
-        })?
-        .project;
+        })?;
         let known = project.enabled().map(|instance| instance.name.as_str()).collect::<Vec<_>>().join(", ");
         let Some(instance) = project.instances.get(&target.name) else {
             return Err(Failure::new(&codes::INSTANCE_UNKNOWN, format!("no instance is named `{}`", target.name))

@@ -230,7 +230,7 @@ impl Scratch {
         std::fs::write(&file, CONFIG).map_err(|error| io_failure("write", &file, error))?;
         // None of the caller's environment: it may belong to a real project.
         let sources = Sources { config: Some(file), cwd: self.folder.clone(), ..Sources::default() };
-        Ok(nixbox_config::load(&sources)?.project)
+        nixbox_config::project(&sources)
     }
 
     fn remove(&mut self) -> Result<(), Report> {

@@ -25,11 +25,12 @@ pub fn exports(
     only: Option<&str>,
     recorded: impl Fn(&Instance) -> Addresses,
 ) -> BTreeMap<String, String> {
-    let mut all = BTreeMap::from([
+    // Sorted once, and not at every insertion. Of two values the later one holds.
+    let mut all = vec![
         ("NIXBOX_CONFIG".to_owned(), text(&project.file)),
         ("AGENTFS_DATA_DIR".to_owned(), text(&project.data_dir)),
         ("AGENTFS_LOG_LEVEL".to_owned(), project.log_level.to_string()),
-    ]);
+    ];
     let main = project.instance(only);
     // A made one has variables where it is the only one, or the one that is meant.
     let main_made = main.filter(|main| main.made.is_some());
@@ -43,12 +44,12 @@ pub fn exports(
         }
         for (suffix, value) in variables(project, instance, addresses) {
             if is_main {
-                all.insert(["AGENTFS_", suffix].concat(), value.clone());
+                all.push((["AGENTFS_", suffix].concat(), value.clone()));
             }
-            all.insert([&prefix, suffix].concat(), value);
+            all.push(([&prefix, suffix].concat(), value));
         }
     }
-    all
+    all.into_iter().collect()
 }
 
 fn variables(

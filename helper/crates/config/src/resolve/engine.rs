@@ -21,7 +21,7 @@ impl Resolver<'_> {
             None => written,
         };
         let (program, origin) = found.map_or((None, Origin::Default), |(path, origin)| (Some(path), origin));
-        self.setting("agentfs_program", program.as_ref().map(|path| path.display().to_string()), origin);
+        self.setting(|| ("agentfs_program", program.as_ref().map(|path| path.display().to_string())), origin);
         program
     }
 

@@ -37,7 +37,7 @@ impl Resolver<'_> {
             let all: Vec<Vec<String>> = commands.iter().map(words).collect();
             if let Some(first) = commands.first() {
                 let shown: Vec<_> = all.iter().map(|command| command.join(" ")).collect();
-                self.setting(key, Some(shown.join("; ")), Origin::File { line: first.line });
+                self.setting(|| (key, Some(shown.join("; "))), Origin::File { line: first.line });
                 hooks.insert(event, all);
             }
         }

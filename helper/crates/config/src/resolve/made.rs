@@ -57,7 +57,7 @@ impl Resolver<'_> {
         let problems = Problems::new(file.to_owned());
         let written = tree::parse(&bytes, Format::Toml, &problems).and_then(|tree| reader::made(tree, &problems));
         // What it says is nothing that the configuration file says.
-        let mut resolver = Resolver { problems: &problems, settings: Vec::new(), ..*self };
+        let mut resolver = Resolver { problems: &problems, settings: None, ..*self };
         let found = match written {
             Some(MadeDocument { created, keep, command, instance: Some(at) }) => {
                 let instance = resolver.instance(name, &at, data_dir, runtime_dir);

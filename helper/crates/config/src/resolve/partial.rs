@@ -29,7 +29,7 @@ impl Resolver<'_> {
         }
         let origin = query.map_or(Origin::Default, |at| Origin::File { line: at.line });
         let query = query.map(|at| at.value.clone());
-        self.setting(join(&key, "bootstrap_query"), query.clone(), origin);
+        self.setting(|| (join(&key, "bootstrap_query"), query.clone()), origin);
         Some(Partial {
             prefetch: self.pick(&key, "prefetch", value.prefetch.as_ref(), false),
             segment_size: self.pick(&key, "segment_size", value.segment_size.as_ref(), SEGMENT),

@@ -61,7 +61,7 @@ impl Resolver<'_> {
             true => {
                 let instance = value.instance.as_ref().map(|at| at.value.clone()).or(default.map(str::to_owned));
                 let origin = value.instance.as_ref().map_or(Origin::Default, |at| Origin::File { line: at.line });
-                self.setting(join(key, "instance"), instance.clone(), origin);
+                self.setting(|| (join(key, "instance"), instance.clone()), origin);
                 if instance.is_none() && !value.exec.is_empty() {
                     let what = format!("The schedule {name} names no instance, and there is no default one");
                     let help = "write the instance that it runs in, such as instance = \"sandbox\"";
@@ -85,7 +85,7 @@ impl Resolver<'_> {
 
     fn calendar(&mut self, key: &str, name: &str, at: &At<String>, refused: Option<Refused>) {
         let key = join(key, name);
-        self.setting(key.clone(), Some(at.value.clone()), Origin::File { line: at.line });
+        self.setting(|| (key.clone(), Some(at.value.clone())), Origin::File { line: at.line });
         let Some(why) = refused else { return };
         let help = match why {
             Refused::Cron(_) => {

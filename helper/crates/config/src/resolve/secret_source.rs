@@ -70,7 +70,7 @@ impl Resolver<'_> {
             return None;
         }
         let (path, origin) = self.readable_path(key, written)?;
-        self.setting(key, Some(path.display().to_string()), origin);
+        self.setting(|| (key, Some(path.display().to_string())), origin);
         Some(KeySource::File(path))
     }
 
@@ -87,7 +87,7 @@ impl Resolver<'_> {
             }
         }
         let words: Vec<_> = written.iter().map(|at| at.value.clone()).collect();
-        self.setting(key, Some(words.join(" ")), Origin::File { line });
+        self.setting(|| (key, Some(words.join(" "))), Origin::File { line });
         Some(KeySource::Command(words))
     }
 
@@ -105,7 +105,7 @@ impl Resolver<'_> {
             self.report(&codes::CONFIG_VALUE, *line, key, what, help);
             return None;
         }
-        self.setting(key, Some(value.clone()), Origin::File { line: *line });
+        self.setting(|| (key, Some(value.clone())), Origin::File { line: *line });
         Some(KeySource::Variable(value.clone()))
     }
 

@@ -20,7 +20,7 @@ impl Resolver<'_> {
         let key = join(table, "program");
         let program = self.readable_path(&key, value.program.as_ref());
         let (program, origin) = program.map_or((None, Origin::Default), |(path, origin)| (Some(path), origin));
-        self.setting(key, program.as_ref().map(|path| path.display().to_string()), origin);
+        self.setting(|| (key, program.as_ref().map(|path| path.display().to_string())), origin);
         let hosts = self.hosts(join(table, "hosts"), &value.hosts);
         let wal_alarm = self.pick(table, "wal_alarm", value.wal_alarm.as_ref(), WAL_ALARM);
         let length = paths.socket.as_os_str().len();
@@ -36,13 +36,13 @@ impl Resolver<'_> {
     /// The address of one that has no other.
     pub(super) fn here(&mut self, key: String, served: &Served) -> Option<Address> {
         let address: Address = format!("http://127.0.0.1:{}", served.port).parse().ok()?;
-        self.setting(key, Some(address.to_string()), Origin::Default);
+        self.setting(|| (key, Some(address.to_string())), Origin::Default);
         Some(address)
     }
 
     pub(super) fn token_of_its_own(&mut self, table: &str, served: &Served) -> KeySource {
         let path = served.paths.token.clone();
-        self.setting(join(table, "token_file"), Some(path.display().to_string()), Origin::Default);
+        self.setting(|| (join(table, "token_file"), Some(path.display().to_string())), Origin::Default);
         KeySource::File(path)
     }
 }

@@ -34,7 +34,7 @@ impl Resolver<'_> {
         }
         let hosts: Vec<_> = written.iter().map(|at| at.value.clone()).collect();
         let origin = written.first().map_or(Origin::Default, |at| Origin::File { line: at.line });
-        self.setting(key, Some(hosts.join(" ")), origin);
+        self.setting(|| (key, Some(hosts.join(" "))), origin);
         hosts
     }
 
@@ -49,8 +49,8 @@ impl Resolver<'_> {
         };
         tools.sort_unstable();
         tools.dedup();
-        let names: Vec<_> = tools.iter().map(|tool| tool.as_str()).collect();
-        self.setting(join(key, "tools"), Some(names.join(" ")), origin);
+        let names = || tools.iter().map(|tool| tool.as_str()).collect::<Vec<_>>().join(" ");
+        self.setting(|| (join(key, "tools"), Some(names())), origin);
         tools
     }
 }

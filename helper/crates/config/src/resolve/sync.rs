@@ -83,7 +83,7 @@ impl Resolver<'_> {
                 return None;
             }
         };
-        self.setting(key, Some(address.to_string()), Origin::File { line: *line });
+        self.setting(|| (key, Some(address.to_string())), Origin::File { line: *line });
         if address.is_plain() && !address.is_loopback() && !insecure {
             let failure = Failure::new(&codes::CONFIG_EXPOSED, format!("{address} is on another machine"))
                 .why("over `http` everybody on the way reads the token, and can change what comes")
@@ -133,7 +133,7 @@ impl Resolver<'_> {
         }
         self.fits_its_mode(&key, value);
         let At { value: remote, line } = value.remote.as_ref()?;
-        self.setting(join(&key, "remote"), Some(remote.clone()), Origin::File { line: *line });
+        self.setting(|| (join(&key, "remote"), Some(remote.clone())), Origin::File { line: *line });
         let mode = self.pick(&key, "mode", value.mode.as_ref(), SyncMode::default());
         let writes = matches!(mode, SyncMode::Periodic | SyncMode::RealTime);
         Some(Sync {

@@ -44,7 +44,7 @@ impl Resolver<'_> {
     ) -> Job {
         let instance = value.instance.as_ref().map(|at| at.value.clone()).or(default.map(str::to_owned));
         let origin = value.instance.as_ref().map_or(Origin::Default, |at| Origin::File { line: at.line });
-        self.setting(join(key, "instance"), instance.clone(), origin);
+        self.setting(|| (join(key, "instance"), instance.clone()), origin);
         if instance.is_none() {
             let what = format!("The job {name} names no instance, and there is no default one");
             let help = "write the instance that it runs in, such as instance = \"sandbox\"";
@@ -72,11 +72,8 @@ impl Resolver<'_> {
     fn stdin(&mut self, key: &str, written: &JobDocument) -> Option<PathBuf> {
         let key = join(key, "stdin");
         let found = self.readable_path(&key, written.stdin.as_ref());
-        let (value, origin) = match &found {
-            Some((path, origin)) => (Some(path.display().to_string()), *origin),
-            None => (None, Origin::Default),
-        };
-        self.setting(key, value, origin);
+        let origin = found.as_ref().map_or(Origin::Default, |(_, origin)| *origin);
+        self.setting(|| (key, found.as_ref().map(|(path, _)| path.display().to_string())), origin);
         found.map(|(path, _)| path)
     }
 
@@ -107,7 +104,7 @@ impl Resolver<'_> {
     fn words(&mut self, key: &str, written: &[At<String>]) -> Vec<String> {
         let origin = written.first().map_or(Origin::Default, |at| Origin::File { line: at.line });
         let words: Vec<_> = written.iter().map(|at| at.value.clone()).collect();
-        self.setting(key, Some(words.join(" ")), origin);
+        self.setting(|| (key, Some(words.join(" "))), origin);
         words
     }
 
@@ -119,7 +116,7 @@ impl Resolver<'_> {
         }
         let origin = written.map_or(Origin::Default, |at| Origin::File { line: at.line });
         let value = written.map(|at| at.value.clone());
-        self.setting(key, value.clone(), origin);
+        self.setting(|| (key, value.clone()), origin);
         value
     }
 
@@ -137,7 +134,7 @@ impl Resolver<'_> {
         written: &BTreeMap<String, At<Condition>>,
     ) -> BTreeMap<String, Condition> {
         for (name, At { value, line }) in written {
-            self.setting(join(key, name), Some(value.to_string()), Origin::File { line: *line });
+            self.setting(|| (join(key, name), Some(value.to_string())), Origin::File { line: *line });
         }
         written.iter().map(|(name, at)| (name.clone(), at.value)).collect()
     }
@@ -192,7 +189,7 @@ impl Resolver<'_> {
         match &probe {
             Probe::Exec(_) => drop(self.program(&join(key, "exec"), &value.exec)),
             Probe::Http(address) => {
-                self.setting(join(key, "http"), Some(address.clone()), Origin::File { line: *line });
+                self.setting(|| (join(key, "http"), Some(address.clone())), Origin::File { line: *line });
             }
         }
         Some(Health {

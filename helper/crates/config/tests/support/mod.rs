@@ -61,7 +61,7 @@ impl Scene {
     }
 
     pub fn project(&self) -> Project {
-        self.loaded().project
+        nixbox_config::project(&self.sources).unwrap_or_else(|report| panic!("{}", nixbox_report::text(&report, false)))
     }
 
     pub fn failures(&self) -> Vec<Failure> {

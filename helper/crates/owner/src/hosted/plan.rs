@@ -19,15 +19,14 @@ pub(super) struct Plan {
 impl Plan {
     pub(super) fn read(target: &Target) -> Result<Self, Report> {
         let given = target.project.clone();
-        let project = nixbox_config::load(&Sources {
+        let project = nixbox_config::project(&Sources {
             config: given.config,
             root: given.root,
             data_dir: given.data_dir,
             log_level: given.log_level,
             environment: Environment::current(),
             cwd: std::env::current_dir()?,
-        })?
-        .project;
+        })?;
         let name = target.name.clone();
         let Some(remote) = project.remotes.get(&name) else {
             let known: Vec<_> = project.remotes.keys().map(String::as_str).collect();
