@@ -71,7 +71,7 @@ def shell(tmp_path):
         return subprocess.CompletedProcess(script, process.returncode, out, err)
 
     yield run
-    for folder in {project, place[0]}:
+    for folder in {project, place[0], *(path for path in project.iterdir() if path.is_dir())}:
         if (folder / "nixbox.toml").exists():
             subprocess.run(["nixbox-helper", "down"], cwd=folder, env=environment, capture_output=True, timeout=60)
     for group in blocks_run:
