@@ -7,16 +7,21 @@ use nixbox_report::{Failure, Report, codes};
 
 use crate::supervise::served_unit;
 
-/// The name that a word means: one, the id of an instance, or what only one of them begins with. A word that means nothing
-/// stays as it is, for whoever looks it up to say so.
+/// Of an id; with less, one word in sixteen of those that mean nothing would mean somebody's id.
+const ENOUGH_OF_AN_ID: usize = 4;
+
+/// The name that a word means: one, or what only one begins with; else the id of an instance, or enough of it. A word that
+/// means nothing stays as it is, for whoever looks it up to say so.
 pub fn full(project: &Project, word: &str) -> Result<String, Report> {
-    let ids: Vec<_> = project.instances.values().map(|instance| (instance.id(), &instance.name)).collect();
     let names = || project.instances.keys().chain(project.jobs.keys()).chain(project.schedules.keys());
     if names().any(|name| name == word) || served_unit(project, word).is_some() || word.is_empty() {
         return Ok(word.to_owned());
     }
-    let by_id = ids.iter().filter(|(id, _)| id.starts_with(word)).map(|(_, name)| *name);
-    let found: BTreeSet<&String> = names().filter(|name| name.starts_with(word)).chain(by_id).collect();
+    let mut found: BTreeSet<&String> = names().filter(|name| name.starts_with(word)).collect();
+    if found.is_empty() && word.len() >= ENOUGH_OF_AN_ID {
+        let meant = project.instances.values().filter(|instance| instance.id().starts_with(word));
+        found.extend(meant.map(|instance| &instance.name));
+    }
     let mut all = found.iter();
     match (all.next(), all.next()) {
         (Some(only), None) => Ok((*only).clone()),
