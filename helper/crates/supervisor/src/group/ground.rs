@@ -26,12 +26,23 @@ impl Ground {
     /// Where this process may. `None` where it may nowhere, or the machine has no groups.
     pub(crate) fn mine() -> Option<Self> {
         let own = Self::of(&fs::read_to_string("/proc/self/cgroup").ok()?)?;
-        let folder = own.folder.ancestors().take_while(|folder| may_make_groups(folder)).take(reach(&own.folder));
-        // The nearest that has all that there is to have, else the nearest.
-        let all: Vec<_> = folder.map(|folder| (enable(folder), folder.to_owned())).collect();
-        let best = all.iter().find(|(has_all, _)| *has_all).or(all.first())?;
+        let near = own.folder.ancestors().take_while(|folder| may_make_groups(folder)).take(reach(&own.folder));
+        let near: Vec<&Path> = near.collect();
+        // What there is to have: nearer ones may not have been handed it yet.
+        let wanted = listed(near.last()?, "cgroup.controllers");
+        let mut best: Option<(usize, &Path)> = None;
+        for folder in near.into_iter().filter(|folder| has_whole_groups(folder)) {
+            let enabled = enable(folder, &wanted);
+            if best.is_none_or(|(most, _)| enabled > most) {
+                best = Some((enabled, folder));
+            }
+            if enabled == wanted.len() {
+                break;
+            }
+        }
+        let folder = best?.1.to_owned();
         let others = own.others.into_iter().filter(|(_, folder)| may_make_groups(folder)).collect();
-        Some(Self { folder: best.1.clone(), others })
+        Some(Self { folder, others })
     }
 
     /// Where a process is, as `/proc/PID/cgroup` tells it.
@@ -145,18 +156,35 @@ fn may_make_groups(folder: &Path) -> bool {
     may(folder) && may(&folder.join("cgroup.procs"))
 }
 
-/// Whether groups in it have all controllers that it has itself. A group in which processes are hands down none.
-fn enable(folder: &Path) -> bool {
-    let words = |name: &str| fs::read_to_string(folder.join(name)).unwrap_or_default();
-    let has = |text: &str, word: &str| text.split_ascii_whitespace().any(|one| one == word);
-    let there = words("cgroup.controllers");
-    let wanted: Vec<_> = LIMITS.iter().map(|(_, word)| *word).filter(|word| has(&there, word)).collect();
-    let enabled = words("cgroup.subtree_control");
-    for word in wanted.iter().filter(|word| !has(&enabled, word)) {
-        let _ = fs::write(folder.join("cgroup.subtree_control"), format!("+{word}"));
+/// Processes can be moved into groups in it. Where a group with processes was told to hand down what threads can have
+/// (`cpu`, `pids`), the groups in it are of threads.
+fn has_whole_groups(folder: &Path) -> bool {
+    // That at the top has none.
+    fs::read_to_string(folder.join("cgroup.type")).map_or(true, |kind| kind.trim() == "domain")
+}
+
+/// Has groups in it have these controllers, and answers how many of them they have. A group in which processes are hands
+/// down none, but that at the top.
+fn enable(folder: &Path, wanted: &[&str]) -> usize {
+    let is_empty = || fs::read_to_string(folder.join("cgroup.procs")).is_ok_and(|processes| processes.is_empty());
+    if !folder.join("cgroup.type").exists() || is_empty() {
+        for word in missing(folder, wanted) {
+            let _ = fs::write(folder.join("cgroup.subtree_control"), format!("+{word}"));
+        }
     }
-    let enabled = words("cgroup.subtree_control");
-    wanted.iter().all(|word| has(&enabled, word))
+    wanted.len() - missing(folder, wanted).len()
+}
+
+fn missing<'w>(folder: &Path, wanted: &[&'w str]) -> Vec<&'w str> {
+    let enabled = listed(folder, "cgroup.subtree_control");
+    wanted.iter().copied().filter(|word| !enabled.contains(word)).collect()
+}
+
+/// Those that a file names.
+fn listed(folder: &Path, file: &str) -> Vec<&'static str> {
+    let text = fs::read_to_string(folder.join(file)).unwrap_or_default();
+    let has = |word: &str| text.split_ascii_whitespace().any(|one| one == word);
+    LIMITS.iter().map(|(_, word)| *word).filter(|word| has(word)).collect()
 }
 
 #[cfg(test)]
@@ -181,6 +209,35 @@ mod tests {
         assert_eq!(Ground::at("0::/docker/abc\n", part).unwrap().folder, Path::new("/sys/fs/cgroup"));
         assert_eq!(Ground::at("0::/elsewhere\n", part), None);
         assert_eq!(Ground::at("4:memory:/\n", hybrid), None);
+    }
+
+    /// As the kernel has it, in so far as it is looked at here.
+    fn group(processes: &str, kind: Option<&str>, handed_down: &str) -> tempfile::TempDir {
+        let dir = tempfile::tempdir().unwrap();
+        let file = |name: &str, text: &str| fs::write(dir.path().join(name), text).unwrap();
+        file("cgroup.procs", processes);
+        file("cgroup.controllers", "cpuset cpu io memory pids\n");
+        file("cgroup.subtree_control", handed_down);
+        kind.into_iter().for_each(|kind| file("cgroup.type", kind));
+        dir
+    }
+
+    #[test]
+    fn a_group_with_processes_is_told_to_hand_down_nothing() {
+        let wanted = ["cpu", "memory", "pids"];
+        let told = |dir: &tempfile::TempDir| fs::read_to_string(dir.path().join("cgroup.subtree_control")).unwrap();
+        let busy = group("17\n", Some("domain\n"), "");
+        assert_eq!((enable(busy.path(), &wanted), told(&busy)), (0, String::new()));
+        let handing = group("17\n", Some("domain\n"), "memory pids\n");
+        assert_eq!(enable(handing.path(), &wanted), 2);
+        // That at the top may.
+        for dir in [group("17\n", None, ""), group("", Some("domain\n"), "")] {
+            enable(dir.path(), &wanted);
+            assert_eq!(told(&dir), "+pids");
+        }
+        assert_eq!(listed(busy.path(), "cgroup.controllers"), wanted);
+        let kinds = [None, Some("domain\n"), Some("domain threaded\n"), Some("threaded\n")];
+        assert_eq!(kinds.map(|kind| has_whole_groups(group("", kind, "").path())), [true, true, false, false]);
     }
 
     #[test]
