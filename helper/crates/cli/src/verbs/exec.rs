@@ -4,24 +4,27 @@ use std::io::ErrorKind;
 use std::os::fd::BorrowedFd;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use nixbox_config::env::prefix;
 use nixbox_config::{Engine, Instance, Project, Share, Span};
-use nixbox_control::Status;
 use nixbox_report::{Failure, Report, codes};
 use nixbox_state::Process;
-use nixbox_supervisor::{Account, Bind, Confinement, Ending, Foreground, Outlet, View};
+use nixbox_supervisor::{Account, Bind, Confinement, Ending, Foreground, Outlet};
 use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::env::exports;
 use crate::asking::Asked;
-use crate::confine::{self, Wanted};
-use crate::context::{Context, here, io_failure};
+use crate::confine;
+use crate::context::{Context, io_failure};
 use crate::on_record::Call;
-use crate::presence::{self, Presence, presence};
 use crate::select;
+
+mod flags;
+mod place;
+
+pub use flags::Flags;
+use place::Place;
 
 /// Run a command that sees the instance in the place of its project folder
 ///
@@ -42,29 +45,11 @@ use crate::select;
 pub struct Args {
     /// The instance [default: the default one]
     pub name: Option<String>,
-    /// Set a variable for it, or with a bare NAME, pass on ours
-    #[arg(short, long, value_name = "NAME[=VALUE]")]
-    pub env: Vec<String>,
-    /// The folder to begin in; relative ones start from the project folder
-    #[arg(short, long, value_name = "DIR")]
-    pub workdir: Option<PathBuf>,
     /// Who runs it, by name or number; for root alone
     #[arg(short, long, value_name = "USER[:GROUP]")]
     pub user: Option<String>,
-    /// Pass on standard input, which is empty otherwise
-    #[arg(short, long)]
-    pub interactive: bool,
-    /// Give it a terminal of its own
-    #[arg(short, long, conflicts_with = "json")]
-    pub tty: bool,
-    /// How long it may take; after that it is told to end, and killed five seconds later
-    #[arg(long, value_name = "SECONDS", value_parser = super::wait::seconds)]
-    pub timeout: Option<f64>,
     #[command(flatten)]
-    pub wanted: Wanted,
-    /// The command and its arguments
-    #[arg(last = true, required = true, value_name = "COMMAND")]
-    pub command: Vec<OsString>,
+    pub flags: Flags,
 }
 
 #[derive(Serialize, JsonSchema)]
@@ -112,17 +97,16 @@ pub fn ended(done: Result<u8, Report>, context: &Context) -> Result<u8, Report> 
 fn exec(args: Args, context: &Context) -> Result<u8, Report> {
     let project = context.project()?;
     let instance = select::one(&project, args.name.as_deref())?;
-    let outlet = outlet(&args, context);
-    let declared = instance.limits.commands;
-    let timeout = args.timeout.map(Duration::from_secs_f64).or(declared.timeout.map(|Span(limit)| limit));
-    let share = args.wanted.over(Share { timeout: timeout.filter(|limit| !limit.is_zero()).map(Span), ..declared });
+    let Args { flags, user, .. } = args;
+    let share = flags.over(instance.limits.commands);
+    let (interactive, outlet) = (flags.interactive, flags.outlet(context));
     let inside = Inside {
         project: &project,
         instance,
-        command: args.command,
-        cwd: args.workdir,
-        env: args.env,
-        user: args.user,
+        command: flags.command,
+        cwd: flags.workdir,
+        env: flags.env,
+        user,
         stdin: None,
         is_recorded: true,
         binds: Vec::new(),
@@ -130,7 +114,7 @@ fn exec(args: Args, context: &Context) -> Result<u8, Report> {
         group: (!confine::limits(&share).is_none()).then(|| confine::own_group(&project)),
         share,
     };
-    inside.run(args.interactive, outlet, false, context)
+    inside.run(interactive, outlet, false, context)
 }
 
 /// A command in an instance.
@@ -171,7 +155,7 @@ impl Inside<'_> {
 
     /// As `run_to_the_end`, but ends as well when there is something to read from `recall`.
     pub fn run_until(&self, recall: BorrowedFd<'_>, context: &Context) -> Result<Ending, Report> {
-        let (foreground, place) = self.foreground(self.reads()?, Outlet::Ours, true)?;
+        let (foreground, place) = self.foreground(self.reads()?, Outlet::Ours, true, context)?;
         let call = self.call(&foreground.cwd, context)?;
         let foreground = self.confined(foreground, context);
         match foreground.run_until(recall) {
@@ -187,11 +171,17 @@ impl Inside<'_> {
         }
     }
 
-    fn foreground(&self, input: bool, outlet: Outlet, leaves_nothing: bool) -> Result<(Foreground, Place), Report> {
+    fn foreground(
+        &self,
+        input: bool,
+        outlet: Outlet,
+        leaves_nothing: bool,
+        context: &Context,
+    ) -> Result<(Foreground, Place), Report> {
         let instance = self.instance;
         let mut place = Place::of(instance)?;
         let cwd = place.folder(self.cwd.as_deref())?;
-        place.bind(&self.binds)?;
+        place.bind(&self.binds, instance, context)?;
         let (program, rest) = self.command.split_first().ok_or_else(|| Failure::new(&codes::USAGE, "no command"))?;
         let foreground = Foreground {
             program: program.clone(),
@@ -264,7 +254,7 @@ impl Inside<'_> {
         leaves_nothing: bool,
         context: &Context,
     ) -> Result<Answer, Report> {
-        let (foreground, place) = self.foreground(input, outlet, leaves_nothing)?;
+        let (foreground, place) = self.foreground(input, outlet, leaves_nothing, context)?;
         let call = self.call(&foreground.cwd, context)?;
         let id = call.as_ref().map(Call::id);
         let foreground = self.confined(foreground, context);
@@ -303,93 +293,6 @@ fn recorded(call: Option<Call>, ending: &Ending, context: &Context) {
         (false, 0) => call.succeed(&result, context),
         (false, code) => call.fail(&format!("exit code {code}"), Some(&result), context),
     }
-}
-
-/// Where a command finds the instance.
-struct Place {
-    mount: PathBuf,
-    /// The folder that the instance is seen at.
-    root: PathBuf,
-    view: Option<View>,
-}
-
-impl Place {
-    fn of(instance: &Instance) -> Result<Self, Report> {
-        let status = match presence(instance, Duration::from_secs(5))? {
-            Presence::Here(status) if status.is_ready() => status,
-            Presence::Here(_) => {
-                return Err(Failure::new(&codes::OWNER_NOT_READY, format!("`{}` is not ready", instance.name))
-                    .why("its owner is starting or stopping")
-                    .help(format!("wait for it with `nixbox-helper wait {}`", instance.name))
-                    .into());
-            }
-            Presence::Nobody => {
-                let name = &instance.name;
-                return Err(presence::not_running(name)
-                    .help(format!("bring it up with `nixbox-helper up -d {name}`"))
-                    .into());
-            }
-            Presence::Silent(holder) => return Err(presence::silent(&instance.name, holder.as_ref()).into()),
-        };
-        let Some(mount) = mounted(&status) else {
-            return Err(Failure::new(&codes::MOUNT_NOT_MOUNTED, format!("`{}` is not mounted", instance.name))
-                .why("a command sees an instance through its mount")
-                .help("give it a `mount` in the configuration")
-                .into());
-        };
-        let Some(base) = &instance.base else { return Ok(Self { root: mount.clone(), mount, view: None }) };
-        // As the kernel names it, which is what the command sees of itself.
-        let root = base.path.canonicalize().unwrap_or_else(|_| base.path.clone());
-        let view = Some(View { shown: mount.clone(), at: root.clone(), binds: Vec::new() });
-        Ok(Self { mount, root, view })
-    }
-
-    /// What is bound is put where something of its kind is, so that nothing has to be made for it.
-    fn bind(&mut self, binds: &[Bind]) -> Result<(), Report> {
-        for bind in binds {
-            let bind = Bind { at: self.root.join(&bind.at), ..bind.clone() };
-            let there = match bind.at.strip_prefix(&self.root) {
-                Ok(below) => self.mount.join(below),
-                Err(_) => bind.at.clone(),
-            };
-            let is_folder = bind.from.is_dir();
-            if !there.exists() || there.is_dir() != is_folder {
-                let kind = if is_folder { "folder" } else { "file" };
-                return Err(Failure::new(&codes::RUN_BIND, format!("{} cannot be seen there", bind.from.display()))
-                    .why(format_args!("the command finds no {kind} at {}", bind.at.display()))
-                    .help(format!("name a {kind} that is there; it is hidden, and stays as it is"))
-                    .into());
-            }
-            match &mut self.view {
-                Some(view) => view.binds.push(bind),
-                None => {
-                    return Err(Failure::new(&codes::RUN_BIND, "nothing can be bound without a base")
-                        .help("give the instance a `base`")
-                        .into());
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// Where to begin: as asked for, else where we are, if that is seen inside.
-    fn folder(&self, asked: Option<&Path>) -> Result<PathBuf, Report> {
-        // Without the slash that joining nothing leaves at the end.
-        let folder = |below: &Path| self.root.join(below).components().collect();
-        if let Some(asked) = asked {
-            return Ok(folder(asked));
-        }
-        let here = here()?;
-        let below = here.strip_prefix(&self.root).or_else(|_| here.strip_prefix(&self.mount));
-        Ok(match below {
-            Ok(below) if self.mount.join(below).is_dir() => folder(below),
-            _ => self.root.clone(),
-        })
-    }
-}
-
-fn mounted(status: &Status) -> Option<PathBuf> {
-    status.mount.as_ref().map(|mount| mount.path.clone())
 }
 
 fn environment(
@@ -440,14 +343,6 @@ fn account(word: Option<&str>, instance: &Instance) -> Result<Option<Account>, R
         return Err(refused(why, "set `mount.allow_other = true` for the instance").into());
     }
     Ok(Some(account))
-}
-
-fn outlet(args: &Args, context: &Context) -> Outlet {
-    match (args.tty, context.output.json) {
-        (_, true) => Outlet::Captured,
-        (true, false) => Outlet::Terminal,
-        (false, false) => Outlet::Ours,
-    }
 }
 
 fn without_view(place: &Place, why: &std::io::Error) -> String {

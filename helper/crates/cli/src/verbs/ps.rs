@@ -166,7 +166,7 @@ fn filter(answer: &mut Answer, filters: &[Filter], project: &Project) {
 }
 
 /// As it is in the answer.
-pub fn as_word(value: &impl Serialize) -> String {
+fn as_word(value: &impl Serialize) -> String {
     serde_json::to_value(value).ok().and_then(|value| value.as_str().map(str::to_owned)).unwrap_or_default()
 }
 

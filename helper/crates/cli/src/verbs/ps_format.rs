@@ -2,7 +2,10 @@
 
 use std::str::FromStr;
 
-use super::ps::{Answer, as_word};
+use serde::Serialize;
+use serde_json::Value;
+
+use super::ps::Answer;
 use crate::output::span;
 
 /// In the order in which they are told of where one is not known.
@@ -69,72 +72,48 @@ fn plain(text: &str) -> String {
     text.replace("\\t", "\t").replace("\\n", "\n")
 }
 
-/// One of whatever kind: its fields but `kind`, and that.
-struct Of(Vec<(&'static str, Option<String>)>, &'static str);
+/// One of that kind, as `--json` tells it.
+struct Of(&'static str, Value);
 
 impl Format {
     /// A line for each.
     pub fn lines(&self, answer: &Answer) -> String {
-        all(answer).iter().map(|one| self.line(one) + "\n").collect()
+        let of = of("instance", &answer.instances).chain(of("job", &answer.jobs)).chain(of("remote", &answer.remotes));
+        of.map(|one| self.line(&one) + "\n").collect()
     }
 
     fn line(&self, one: &Of) -> String {
         let text = |part: &Part| match part {
             Part::Text(text) => text.clone(),
-            Part::Field("kind") => one.1.to_owned(),
-            Part::Field(name) => {
-                one.0.iter().find(|(known, _)| known == name).and_then(|(_, value)| value.clone()).unwrap_or_default()
-            }
+            Part::Field(name) => one.field(name),
         };
         self.0.iter().map(text).collect()
     }
 }
 
-fn all(answer: &Answer) -> Vec<Of> {
-    let number = |number: Option<i32>| number.map(|number| number.to_string());
-    let instances = answer.instances.iter().map(|row| {
-        let fields = vec![
-            ("name", Some(row.instance.clone())),
-            ("state", Some(as_word(&row.state))),
-            ("health", row.health.as_ref().map(as_word)),
-            ("pid", number(row.pid)),
-            ("uptime", row.uptime_seconds.map(span)),
-            ("restarts", Some(row.restarts.to_string())),
-            ("paused", Some(row.paused.to_string())),
-            ("mount", row.mount.clone()),
-            ("url", row.url.clone()),
-            ("description", Some(row.description.clone())),
-        ];
-        Of(fields, "instance")
-    });
-    let jobs = answer.jobs.iter().map(|row| {
-        let fields = vec![
-            ("name", Some(row.job.clone())),
-            ("state", Some(as_word(&row.state))),
-            ("health", row.health.as_ref().map(as_word)),
-            ("pid", number(row.pid)),
-            ("uptime", row.uptime_seconds.map(span)),
-            ("restarts", Some(row.restarts.to_string())),
-            ("paused", Some(row.paused.to_string())),
-            ("instance", Some(row.instance.clone())),
-            ("why", row.why.clone()),
-        ];
-        Of(fields, "job")
-    });
-    let remotes = answer.remotes.iter().map(|row| {
-        let fields = vec![
-            ("name", Some(row.unit.clone())),
-            ("state", Some(as_word(&row.state))),
-            ("pid", number(row.pid)),
-            ("uptime", row.uptime_seconds.map(span)),
-            ("restarts", Some(row.restarts.to_string())),
-            ("paused", Some(row.paused.to_string())),
-            ("url", Some(row.address.clone())),
-            ("why", row.why.clone()),
-        ];
-        Of(fields, "remote")
-    });
-    instances.chain(jobs).chain(remotes).collect()
+fn of<T: Serialize>(kind: &'static str, rows: &[T]) -> impl Iterator<Item = Of> {
+    rows.iter().map(move |row| Of(kind, serde_json::to_value(row).unwrap_or_default()))
+}
+
+impl Of {
+    fn field(&self, name: &str) -> String {
+        let Self(kind, row) = self;
+        let key = match (*kind, name) {
+            (kind, "kind") => return kind.to_owned(),
+            ("remote", "name") => "unit",
+            ("remote", "url") => "address",
+            ("instance", "instance") => return String::new(),
+            (kind, "name") => kind,
+            (_, "uptime") => "uptime_seconds",
+            (_, name) => name,
+        };
+        match &row[key] {
+            Value::Null => String::new(),
+            Value::String(text) => text.clone(),
+            Value::Number(seconds) if name == "uptime" => seconds.as_u64().map(span).unwrap_or_default(),
+            other => other.to_string(),
+        }
+    }
 }
 
 #[cfg(test)]
@@ -144,11 +123,12 @@ mod tests {
 
     #[test]
     fn a_format_is_a_text_with_fields_or_only_fields() {
-        let one = Of(vec![("name", Some("a".into())), ("state", Some("ready".into())), ("pid", None)], "job");
+        let one = Of("job", serde_json::json!({ "job": "a", "state": "ready", "pid": null, "uptime_seconds": 61 }));
         let shown = |format: &str| format.parse::<Format>().unwrap().line(&one);
         assert_eq!(shown("name,state"), "a\tready");
         assert_eq!(shown(r"{{.Name}}\t{{ .State }} of {{kind}}"), "a\tready of job");
         assert_eq!(shown("[{{.Pid}}{{.Mount}}]"), "[]");
+        assert_eq!(shown("uptime"), span(61));
         for wrong in ["colour", "name,", "{{.Name", "{{.Names}}"] {
             assert!(wrong.parse::<Format>().is_err(), "{wrong}");
         }

@@ -194,10 +194,47 @@ fn folders_of_the_machine_are_seen_where_they_are_put() {
     // A folder of the base itself: as it really is, though the view is above it.
     run(format!("{0}/file:{0}/file", root.display()), "echo written >file").success();
     assert_eq!(fs::read_to_string(test.path("file")).unwrap(), "written\n");
-    run("tmp/outside:nowhere".into(), "true").stderr("nixbox::run::bind").code(125);
+    run("tmp/outside:/nowhere".into(), "true").stderr("nixbox::run::bind").code(125);
     run("tmp/outside:file".into(), "true").stderr("finds no folder").code(125);
     run("/no/such:data".into(), "true").stderr("nixbox::run::bind").code(125);
     assert_eq!(entries(&test), ["data", "file"]);
+}
+
+#[test]
+fn what_a_folder_is_put_at_is_made_in_the_instance_and_nowhere_else() {
+    let Some(test) = folder() else { return };
+    for dir in ["data", "tmp/outside"] {
+        fs::create_dir(test.path(dir)).unwrap();
+    }
+    fs::write(test.path("tmp/outside/f"), "outside\n").unwrap();
+    std::os::unix::fs::symlink(test.path("tmp/outside"), test.path("data/out")).unwrap();
+    let run = |at: &str, script: &str| {
+        let volume = format!("tmp/outside:{at}");
+        test.args(
+            ["run", "--name", "try", "--keep", "-v", &volume, "-v", "file:new/copy:ro", "--", "sh", "-c", script]
+                .map(str::to_owned),
+        )
+    };
+    let done =
+        run("new/folder", "cat new/folder/f; cmp file new/copy; echo more >new/folder/g").stdout("outside\n").success();
+    assert_eq!(done.stderr.matches("made in try").count(), 2, "{}", done.stderr);
+    assert_eq!(fs::read_to_string(test.path("tmp/outside/g")).unwrap(), "more\n");
+    assert!(!test.path("new").exists());
+    // Changes like any other; what was put there is none.
+    test.run("fs ls -i try -R /new").stdout("copy\nfolder\n").success();
+    let again = run("new/folder", "true").success();
+    assert!(!again.stderr.contains("made in"), "{}", again.stderr);
+    for at in ["data/out/made", "data/../../made"] {
+        run(at, "true").stderr("nixbox::run::bind").stderr("can be made there").code(125);
+    }
+    assert!(!test.path("tmp/outside/made").exists() && !test.root().parent().unwrap().join("made").exists());
+    // What is made in a real folder stays there.
+    let straight =
+        format!("version = 1\nkeep = true\n[instance]\nmode = \"direct\"\nbase = \"{}\"\n", test.root().display());
+    fs::write(test.path(".agentfs/.instances/straight.toml"), straight).unwrap();
+    let words = ["run", "--name", "straight", "-v", "tmp/outside:other", "--", "true"];
+    test.args(words).stderr("nixbox::run::bind").stderr("the real folder").code(125);
+    assert!(!test.path("other").exists());
 }
 
 #[test]

@@ -76,7 +76,7 @@ fn words(args: &Args, binds: &[OsString], found: &Found) -> Vec<OsString> {
     if let Some(base) = base {
         option("--base", base.path.into());
     }
-    for given in &args.env {
+    for given in &args.flags.env {
         // Ours, which whoever keeps it up does not have.
         let value = |name: &str| std::env::var_os(name).map(|value| [OsString::from(name), value].join("=".as_ref()));
         if let Some(word) = if given.contains('=') { Some(given.into()) } else { value(given) } {
@@ -90,10 +90,10 @@ fn words(args: &Args, binds: &[OsString], found: &Found) -> Vec<OsString> {
     if let Some(port) = args.port {
         option("--port", port.to_string().into());
     }
-    if let Some(folder) = &args.workdir {
+    if let Some(folder) = &args.flags.workdir {
         option("--workdir", folder.into());
     }
-    if let Some(seconds) = args.timeout {
+    if let Some(seconds) = args.flags.timeout {
         option("--timeout", seconds.to_string().into());
     }
     if args.on_failure.is_some() {
@@ -101,9 +101,9 @@ fn words(args: &Args, binds: &[OsString], found: &Found) -> Vec<OsString> {
     }
     let flags = [("--rm", args.rm), ("--force", args.force), ("--keep", args.keep), ("--checkpoint", args.checkpoint)];
     words.extend(flags.into_iter().filter(|(_, is_set)| *is_set).map(|(flag, _)| flag.into()));
-    words.extend(args.limits.words());
+    words.extend(args.flags.wanted.words());
     words.push("--".into());
-    words.extend(args.command.clone());
+    words.extend(args.flags.command.clone());
     words
 }
 

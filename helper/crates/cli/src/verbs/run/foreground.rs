@@ -1,11 +1,9 @@
 //! The command from here on, and what becomes of its instance afterwards.
 
-use std::time::Duration;
-
 use nix::sys::signal::Signal;
-use nixbox_config::{Instance, Project, Share, Span};
+use nixbox_config::{Instance, Project, Share};
 use nixbox_report::Report;
-use nixbox_supervisor::{Bind, Outlet};
+use nixbox_supervisor::Bind;
 
 use super::owner::{Begun, Owner};
 use super::told::Told;
@@ -37,7 +35,7 @@ pub fn run(args: Args, context: &Context) -> Result<u8, Report> {
         0 if args.rm && left.is_kept => exec::FAILED,
         code => code,
     };
-    match (context.output.json, answer.timed_out, args.timeout) {
+    match (context.output.json, answer.timed_out, args.flags.timeout) {
         (true, ..) => {
             let (changes, values) = left.work.map(|work| (work.changes, work.values)).unzip();
             let Served { checkpoint, restored, .. } = served;
@@ -51,7 +49,7 @@ pub fn run(args: Args, context: &Context) -> Result<u8, Report> {
             })?;
         }
         (false, true, Some(limit)) => {
-            return Err(exec::timed_out(&args.command, limit).into());
+            return Err(exec::timed_out(&args.flags.command, limit).into());
         }
         _ => {}
     }
@@ -128,19 +126,14 @@ impl Run<'_> {
         }
         told.ready()?;
         let (args, context) = (self.args, self.context);
-        let outlet = match (args.tty, context.output.json) {
-            (_, true) => Outlet::Captured,
-            (true, false) => Outlet::Terminal,
-            (false, false) => Outlet::Ours,
-        };
-        let limit = args.timeout.filter(|limit| *limit > 0.0).map(|limit| Span(Duration::from_secs_f64(limit)));
-        let share = args.limits.over(Share { timeout: limit, ..Share::default() });
+        let flags = &args.flags;
+        let share = flags.over(Share::default());
         let inside = Inside {
             project: self.project(),
             instance: &self.instance,
-            command: args.command.clone(),
-            cwd: args.workdir.clone(),
-            env: port.map(|port| format!("PORT={port}")).into_iter().chain(args.env.clone()).collect(),
+            command: flags.command.clone(),
+            cwd: flags.workdir.clone(),
+            env: port.map(|port| format!("PORT={port}")).into_iter().chain(flags.env.clone()).collect(),
             user: None,
             stdin: None,
             is_recorded: true,
@@ -149,7 +142,7 @@ impl Run<'_> {
             group: (!confine::limits(&share).is_none()).then(|| confine::own_group(self.project())),
             share,
         };
-        served.answer = Some(inside.carry_out(args.interactive, outlet, true, context)?);
+        served.answer = Some(inside.carry_out(flags.interactive, flags.outlet(context), true, context)?);
         Ok(())
     }
 

@@ -1,5 +1,4 @@
 use std::collections::BTreeMap;
-use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::ValueEnum;
@@ -9,7 +8,6 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::exec;
-use crate::confine;
 use crate::context::{Context, here};
 use crate::made::{self, Found, Wanted};
 
@@ -57,10 +55,8 @@ pub struct Args {
     /// When it is started again: never, on-failure, always or unless-stopped
     #[arg(long, value_name = "ON", requires = "detach")]
     pub restart: Option<RestartOn>,
-    /// Set a variable for it, or with a bare NAME, pass on ours
-    #[arg(short, long, value_name = "NAME[=VALUE]")]
-    pub env: Vec<String>,
-    /// Show a file or folder of the machine at a path that the instance or the machine has; what is written there is written
+    /// Show a file or folder of the machine at a path of the instance, where it is made if nothing is there, or at one that
+    /// the machine has; what is written there is written
     #[arg(short, long, value_name = "SRC:DST[:ro]")]
     pub volume: Vec<String>,
     /// What it listens on: it has to be free, and is the command's $PORT; 0 picks one
@@ -75,26 +71,11 @@ pub struct Args {
     /// What to do when the command fails: go back to what was before
     #[arg(long, value_name = "WHAT", value_enum)]
     pub on_failure: Option<OnFailure>,
-    /// The folder to begin in; relative ones start from the base
-    #[arg(short, long, value_name = "DIR")]
-    pub workdir: Option<PathBuf>,
-    /// Pass on standard input, which is empty otherwise
-    #[arg(short, long)]
-    pub interactive: bool,
-    /// Give it a terminal of its own
-    #[arg(short, long, conflicts_with = "json")]
-    pub tty: bool,
-    /// How long it may take; after that it is told to end, and killed five seconds later
-    #[arg(long, value_name = "SECONDS", value_parser = super::wait::seconds)]
-    pub timeout: Option<f64>,
-    #[command(flatten)]
-    pub limits: confine::Wanted,
     /// Whoever keeps the command up has said this, and the instance stays for it
     #[arg(long, hide = true)]
     pub kept_up: bool,
-    /// The command and its arguments
-    #[arg(last = true, required = true, value_name = "COMMAND")]
-    pub command: Vec<OsString>,
+    #[command(flatten)]
+    pub flags: exec::Flags,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -130,7 +111,7 @@ impl Args {
             base,
             labels: self.labels.iter().cloned().collect::<BTreeMap<_, _>>(),
             keep: self.keep,
-            command: self.command.iter().map(|word| word.to_string_lossy().into_owned()).collect(),
+            command: self.flags.command.iter().map(|word| word.to_string_lossy().into_owned()).collect(),
         };
         made::find_or_make(wanted, context)
     }
