@@ -22,8 +22,8 @@ in
   # what comes after `nixbox-helper`
   serve,
   ready,
-  # processes that are ready before this one starts
-  waitsFor ? [ ],
+  # processes that are there before this one starts, and how far
+  needs ? { },
   # what it needs is made first; a remote, which is none, makes it itself
   instance ? null,
   # of the rendered document, for its `restart`
@@ -54,7 +54,11 @@ lib.mkMerge [
       inherit (restart) max;
     };
     # without a suffix: process-compose refuses "@succeeded"
-    after = lib.optional (instance != null) "agentfs:init" ++ map (p: "devenv:processes:${p}") waitsFor;
+    after =
+      lib.optional (instance != null) "agentfs:init"
+      ++ lib.mapAttrsToList (
+        needed: wanted: "devenv:processes:${needed}${lib.optionalString (wanted != "ready") "@${wanted}"}"
+      ) needs;
   })
   # 2.0 to 2.2: the native manager's five seconds are enough, if need be
   (
@@ -76,10 +80,8 @@ lib.mkMerge [
         max_restarts = restart.max;
       };
     }
-    // lib.optionalAttrs (waitsFor != [ ]) {
-      depends_on = lib.genAttrs waitsFor (_: {
-        condition = "process_healthy";
-      });
+    // lib.optionalAttrs (needs != { }) {
+      depends_on = lib.mapAttrs (_: import ./condition-words.nix) needs;
     };
   })
 ]

@@ -19,35 +19,41 @@ let
 
   restartOf =
     one: import ./systemd-restart.nix { inherit lib; } (nixbox.enabled cfg).${one.instance}.restart;
-  unit = one: {
-    Unit = {
-      Description =
-        if one ? instance then "AgentFS instance ${one.instance}" else "AgentFS remote ${one.remote}";
-    }
-    // lib.optionalAttrs (one ? instance) (restartOf one).limit
-    // lib.optionalAttrs (one.waitsFor or [ ] != [ ]) rec {
-      Wants = map (name: "${name}.service") one.waitsFor;
-      After = Wants;
-    };
-    Install.WantedBy = [ "default.target" ];
-    Service =
-      service {
-        inherit (one) serve;
-        instance = if one ? instance then (nixbox.enabled cfg).${one.instance} else null;
-        helper = lib.getExe helper;
-        scope = "user";
+  unit =
+    one:
+    let
+      needs = import ./systemd-needs.nix { inherit lib; } one;
+    in
+    {
+      Unit = {
+        Description =
+          if one ? instance then "AgentFS instance ${one.instance}" else "AgentFS remote ${one.remote}";
       }
-      # fusermount3 is setuid: NixOS has it in the first, others in /usr/bin
-      // {
-        Environment = [ "PATH=/run/wrappers/bin:/usr/local/bin:/usr/bin:/bin" ];
-      }
-      // lib.optionalAttrs (cfg.runtimeDir == null) {
-        # where the helper puts its sockets by default
-        RuntimeDirectory = "nixbox";
-        RuntimeDirectoryMode = "0700";
-        RuntimeDirectoryPreserve = true;
+      // lib.optionalAttrs (one ? instance) (restartOf one).limit
+      // lib.filterAttrs (_: units: units != [ ]) {
+        Wants = needs.wants;
+        Requires = needs.requires;
+        After = needs.after;
       };
-  };
+      Install.WantedBy = [ "default.target" ];
+      Service =
+        service {
+          inherit (one) serve;
+          instance = if one ? instance then (nixbox.enabled cfg).${one.instance} else null;
+          helper = lib.getExe helper;
+          scope = "user";
+        }
+        # fusermount3 is setuid: NixOS has it in the first, others in /usr/bin
+        // {
+          Environment = [ "PATH=/run/wrappers/bin:/usr/local/bin:/usr/bin:/bin" ];
+        }
+        // lib.optionalAttrs (cfg.runtimeDir == null) {
+          # where the helper puts its sockets by default
+          RuntimeDirectory = "nixbox";
+          RuntimeDirectoryMode = "0700";
+          RuntimeDirectoryPreserve = true;
+        };
+    };
   document = nixbox.render cfg;
   schedules = nixbox.schedules document;
   scheduled =

@@ -31,14 +31,14 @@ rec {
   processName = name: if isInstance name then "agentfs-${name}" else "agentfs-job-${name}";
 
   # Each by its process, with how far it has to be. What has no probe is ready when it has started.
+  byProcess = lib.mapAttrs' (
+    name: wanted:
+    lib.nameValuePair (processName name) (
+      if wanted == "ready" && !(isInstance name) && !(jobs.${name} ? health) then "started" else wanted
+    )
+  );
   needs =
-    job:
-    lib.mapAttrs' (
-      name: wanted:
-      lib.nameValuePair (processName name) (
-        if wanted == "ready" && !(isInstance name) && !(jobs.${name} ? health) then "started" else wanted
-      )
-    ) ((job.depends_on or { }) // { ${job.instance or defaultInstance} = "ready"; });
+    job: byProcess ((job.depends_on or { }) // { ${job.instance or defaultInstance} = "ready"; });
 
   probe = helper: name: job: {
     exec.command = "${helper} job --probe ${name}";
@@ -52,15 +52,7 @@ rec {
   processCompose =
     helper: name: job:
     {
-      depends_on = lib.mapAttrs (_: wanted: {
-        condition =
-          {
-            started = "process_started";
-            ready = "process_healthy";
-            completed = "process_completed_successfully";
-          }
-          .${wanted};
-      }) (needs job);
+      depends_on = lib.mapAttrs (_: import ./condition-words.nix) (needs job);
       availability =
         let
           restart = import ./restart-words.nix job;

@@ -44,8 +44,7 @@ let
       description =
         if one ? instance then "AgentFS instance ${one.instance}" else "AgentFS remote ${one.remote}";
       wantedBy = [ "multi-user.target" ];
-      wants = map (name: "${name}.service") one.waitsFor or [ ];
-      after = map (name: "${name}.service") one.waitsFor or [ ];
+      inherit (import ./systemd-needs.nix { inherit lib; } one) wants requires after;
       unitConfig =
         lib.optionalAttrs (instance != null)
           (import ./systemd-restart.nix { inherit lib; } instance.restart).limit;

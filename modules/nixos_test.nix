@@ -136,6 +136,39 @@ in
         seed = "oneshot";
         runs = true;
       };
+  "an instance needs what it depends on, and stays while its remote is away" =
+    check.equal
+      (
+        let
+          b =
+            (of {
+              enable = true;
+              inherit package;
+              defaultInstance = "a";
+              instances.a = { };
+              instances.b = {
+                dependsOn.seed = "completed";
+                sync.remote = "team";
+              };
+              remotes.team.serve = {
+                port = 9;
+                inherit package;
+              };
+              jobs.seed.exec = [ "x" ];
+            }).systemd.services.agentfs-b;
+        in
+        {
+          inherit (b) wants requires after;
+        }
+      )
+      {
+        wants = [ "agentfs-remote-team.service" ];
+        requires = [ "agentfs-job-seed.service" ];
+        after = [
+          "agentfs-job-seed.service"
+          "agentfs-remote-team.service"
+        ];
+      };
   "systemd holds a job to its limits, and to its instance's" =
     check.equal
       (

@@ -5,8 +5,8 @@
   # what comes after `nixbox-helper`
   serve,
   ready,
-  # processes that are ready before this one starts
-  waitsFor ? [ ],
+  # processes that are there before this one starts, and how far
+  needs ? { },
   package,
   configFile,
   # of the rendered document, for its `restart`
@@ -39,8 +39,6 @@ in
   };
   shutdown.timeout_seconds = 15;
 }
-// lib.optionalAttrs (waitsFor != [ ]) {
-  depends_on = lib.genAttrs waitsFor (_: {
-    condition = "process_healthy";
-  });
+// lib.optionalAttrs (needs != { }) {
+  depends_on = lib.mapAttrs (_: import ./condition-words.nix) needs;
 }

@@ -74,6 +74,37 @@ in
         restart = "on_failure";
         max_restarts = 5;
       };
+  "an instance waits for what it needs, too, and no restart is none" =
+    check.equal
+      (
+        let
+          b =
+            (of {
+              enable = true;
+              defaultInstance = "a";
+              instances.a = { };
+              instances.b = {
+                dependsOn = {
+                  a = "ready";
+                  seed = "completed";
+                };
+                restart.max = 0;
+              };
+              jobs.seed.exec = [ "x" ];
+            }).written.processes.agentfs-b;
+        in
+        {
+          inherit (b) depends_on;
+          inherit (b.availability) restart;
+        }
+      )
+      {
+        depends_on = {
+          agentfs-a.condition = "process_healthy";
+          agentfs-job-seed.condition = "process_completed_successfully";
+        };
+        restart = "no";
+      };
   "a job waits for what it needs, and is restarted as it says" =
     check.equal
       (

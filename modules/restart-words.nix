@@ -14,7 +14,8 @@ in
     else
       "always";
   process-compose =
-    if is [ "never" ] then
+    # no number of restarts is one without end to it
+    if is [ "never" ] || restart.max or 5 == 0 then
       "no"
     else if is [ "on-failure" ] then
       "on_failure"

@@ -19,6 +19,13 @@ let
         remote = (document.instances.${name} or { }).sync.remote or null;
       in
       lib.optional (served document ? ${toString remote}) (nixbox.remoteProcess remote);
+    # With what its dependsOn says: each by its process, with how far it has to be.
+    needs =
+      document: name:
+      (import ../job-process.nix { inherit lib; } document).byProcess (
+        document.instances.${name}.depends_on or { }
+      )
+      // lib.genAttrs (nixbox.waitsFor document name) (_: "ready");
 
     # What runs, as every host says it in its own terms.
     processes =
@@ -30,6 +37,7 @@ let
         instance = name;
         kept = document.instances.${name};
         waitsFor = nixbox.waitsFor document name;
+        needs = nixbox.needs document name;
       }) (builtins.attrNames (enabled document))
       ++ map (name: {
         name = nixbox.remoteProcess name;

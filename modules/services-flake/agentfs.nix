@@ -52,7 +52,9 @@ in
           one
           // {
             inherit (config) package configFile;
-            waitsFor = map (lib.removePrefix "agentfs-") (one.waitsFor or [ ]);
+            needs = lib.mapAttrs' (name: lib.nameValuePair (lib.removePrefix "agentfs-" name)) (
+              one.needs or { }
+            );
           }
         )
       )

@@ -6,7 +6,7 @@ import signal
 import subprocess
 
 import pytest
-from support import need
+from support import OVER, eventually, need
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
@@ -103,3 +103,46 @@ def test_a_dependent_waits_for_ready(project):
     files = ("-f", project.root / "process-compose.yaml", "-f", added)
     project.command(compose, "up", *files, "-t=false", "--no-server", timeout=60)
     assert "is a mountpoint" in proof.read_text()
+
+
+JOBS = """
+[jobs.seed]
+exec = ["sh", "-c", "echo seeded > seed.txt; sleep 1000"]
+{more}
+[schedules.tick]
+cron = "* * * * * *"
+exec = ["sh", "-c", "echo tick >> ticks"]
+"""
+# Only where there is an order, and somebody who asks.
+ORDERED = """
+health.exec = ["test", "-e", "seed.txt"]
+
+[jobs.worker]
+exec = ["sh", "-c", "cp seed.txt worked.txt; exec sleep 1000"]
+depends_on.seed = "ready"
+restart.on = "always"
+"""
+
+
+def test_jobs_wait_for_their_instance_and_times_are_kept(make_project, manager):
+    ordered = manager is ProcessCompose
+    project = make_project(OVER + JOBS.format(more=ORDERED if ordered else ""))
+    project.below.mkdir()
+    managed = run(project, manager)
+    made = ["seed.txt", "ticks"] + (["worked.txt"] if ordered else [])
+    eventually(lambda: all((project.mount / name).exists() for name in made), within=30)
+    assert (project.mount / "seed.txt").read_text() == "seeded\n"
+    assert list(project.below.iterdir()) == []
+    project.stop(managed, within=20)
+    project.assert_nothing_left()
+
+
+def test_a_job_is_started_again_as_it_was_declared(make_project):
+    """Whatever its command was, it began in an instance that was ready."""
+    job = '\n[jobs.seed]\nexec = ["sh", "-c", "echo x >> began; exit 3"]\nrestart.max = 2\n'
+    project = make_project(OVER + job)
+    project.below.mkdir()
+    managed = run(project, ProcessCompose)
+    began = project.mount / "began"
+    eventually(lambda: began.exists() and began.read_text() == "x\n" * 3, within=30)
+    project.stop(managed, within=20)

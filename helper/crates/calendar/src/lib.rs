@@ -5,6 +5,8 @@
 
 mod calendar;
 mod look;
+mod on_calendar;
 
 pub use calendar::{Calendar, Due, Refused, zone};
 pub use look::{Look, look};
+pub use on_calendar::{Wordless, on_calendar, on_calendar_once};

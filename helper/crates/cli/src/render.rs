@@ -1,12 +1,16 @@
-//! The declared instances in the words of other programs that start processes.
+//! What is declared in the words of other programs that start processes.
 
+mod cannot;
 pub mod process_compose;
+mod processes;
 pub mod procfile;
 pub mod systemd;
+mod systemd_schedule;
 
 use std::path::PathBuf;
 
 use nixbox_config::Project;
+pub use processes::{Probe, Process, What};
 
 use crate::shell::posix;
 
@@ -18,46 +22,10 @@ pub struct Target<'p> {
     pub options: Vec<String>,
 }
 
-/// Seconds that an owner gets to stop in: more than it takes, less than a person waits.
-const STOP: u32 = 10;
+/// Seconds that something gets to stop in: more than an owner takes, and a job's command.
+const STOP: u32 = 15;
 
-/// One program that keeps running: an owner, or a remote that is served from here.
-pub struct Process<'p> {
-    /// `agentfs-NAME`, `agentfs-remote-NAME`
-    pub name: String,
-    /// What serves it, after the program and its options.
-    pub serve: Vec<&'p str>,
-    pub ready: Vec<&'p str>,
-    pub description: Option<&'p str>,
-    /// For people, where nobody has described it.
-    pub about: String,
-    /// The process that is ready before this one starts.
-    pub after: Option<String>,
-}
-
-impl<'p> Target<'p> {
-    pub fn processes(&self) -> Vec<Process<'p>> {
-        let remote = |name: &str| format!("agentfs-remote-{name}");
-        let remotes = self.project.served().map(|(name, _)| Process {
-            name: remote(name),
-            serve: vec!["remote", "serve", name],
-            ready: vec!["remote", "ready", name, "--timeout", "2"],
-            description: None,
-            about: format!("AgentFS remote {name}"),
-            after: None,
-        });
-        let served = |name: &str| self.project.served().any(|(served, _)| served == name);
-        let instances = self.project.enabled().map(|instance| Process {
-            name: format!("agentfs-{}", instance.name),
-            serve: vec!["serve", &instance.name],
-            ready: vec!["ready", &instance.name, "--timeout", "2"],
-            description: Some(instance.description.as_str()).filter(|text| !text.is_empty()),
-            about: format!("AgentFS instance {}", instance.name),
-            after: instance.sync.as_ref().map(|sync| sync.remote.as_str()).filter(|name| served(name)).map(remote),
-        });
-        remotes.chain(instances).collect()
-    }
-
+impl Target<'_> {
     /// The words of a call, unquoted.
     fn words(&self, verb: &[&str]) -> Vec<String> {
         let mut words = vec![self.program.to_string_lossy().into_owned()];
@@ -81,10 +49,17 @@ pub(crate) mod fixture {
 
     /// Two instances in a folder with a hostile name; the third is disabled.
     pub fn with(check: impl FnOnce(&Target<'_>)) {
+        of(
+            "[instances.a]\ndescription = \"first: \\\"a\\\" $x\"\n[instances.b]\n[instances.off]\nenable = false\n",
+            check,
+        );
+    }
+
+    pub fn of(declared: &str, check: impl FnOnce(&Target<'_>)) {
         let dir = tempfile::tempdir().unwrap();
         let folder = dir.path().canonicalize().unwrap().join("it's $HOME 100%");
         std::fs::create_dir(&folder).unwrap();
-        let text = "version = 1\nruntime_dir = \"/tmp/nixbox-render-test\"\n[instances.a]\ndescription = \"first: \\\"a\\\" $x\"\n[instances.b]\n[instances.off]\nenable = false\n";
+        let text = format!("version = 1\nruntime_dir = \"/tmp/nixbox-render-test\"\n{declared}");
         std::fs::write(folder.join("nixbox.toml"), text).unwrap();
         let sources = nixbox_config::Sources { cwd: folder.clone(), ..Default::default() };
         let project = nixbox_config::project(&sources).unwrap();

@@ -208,6 +208,8 @@ catalogue! {
 
     HOOK_FAILED = "nixbox::hook::failed", Unexpected, "A command of `hooks` failed, did not end in time, or could not be run. What it was to hear of happened all the same.";
 
+    RENDER_CANNOT = "nixbox::render::cannot", Usage, "The process manager that `render` writes for has no words for something that is declared. The message names it, and nothing is written.";
+
     RUN_BIND = "nixbox::run::bind", Usage, "What `-v` names is not there, is of another kind than what it is to cover, or cannot be shown without the right to make mount namespaces. `run` ends with 125.";
     RUN_PORT = "nixbox::run::port", Held, "Something on this machine listens on the port that `-p` names. `run` ends with 125.";
 

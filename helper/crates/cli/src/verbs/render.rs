@@ -9,10 +9,11 @@ use super::DONE;
 use crate::context::{Context, here, io_failure};
 use crate::render::{Target, process_compose, procfile, systemd};
 
-/// Write the declared instances for another process manager, or as one complete document
+/// Write what is declared for another process manager, or as one complete document
 ///
-/// Commands name this program and the configuration by absolute path, so what is written works from any folder.
-/// With `toml` and `json` no setting is left to defaults.
+/// That is each instance, each remote that is served from here, each job, and what is run at certain times. Commands name
+/// this program and the configuration by absolute path, so what is written works from any folder. What the process manager
+/// has no words for is refused. With `toml` and `json` no setting is left to defaults.
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Examples:\n  nixbox-helper render --to process-compose > process-compose.yaml\n  nixbox-helper render --to procfile > Procfile\n  nixbox-helper render --to systemd --output ~/.config/systemd/user\n  nixbox-helper --config nixbox.json render --to toml      # from what Nix made"
@@ -33,14 +34,23 @@ pub enum To {
     Toml,
     Json,
     ProcessCompose,
-    /// For honcho, foreman, overmind, hivemind
+    /// For honcho, foreman, overmind, hivemind; these know no order between jobs
     Procfile,
-    /// A unit for each instance
+    /// Services for the user's own manager, and timers
     Systemd,
 }
 
 pub fn run(args: Args, context: &Context) -> Result<u8, Report> {
-    let files = files(&args, &context.load()?, context)?;
+    let loaded = context.load()?;
+    let files = files(&args, &loaded, context)?;
+    if matches!(args.to, To::Procfile | To::Systemd) {
+        for job in loaded.project.jobs.values().filter(|job| job.enable && job.health.is_some()) {
+            context.output.warn(format!(
+                "the health of the job {} is not examined there; it is ready when it has started",
+                job.name
+            ));
+        }
+    }
     match args.output {
         Some(folder) => write(&folder, &files, context)?,
         None => context.output.data(joined(&files))?,
@@ -65,9 +75,9 @@ fn files(args: &Args, loaded: &Loaded, context: &Context) -> Result<Vec<(String,
     match args.to {
         To::Toml => one("nixbox.toml", nixbox_config::to_toml(project)?),
         To::Json => one("nixbox.json", nixbox_config::to_json(project)?),
-        To::ProcessCompose => one("process-compose.yaml", process_compose::render(&target()?)),
-        To::Procfile => one("Procfile", procfile::render(&target()?)),
-        To::Systemd => Ok(systemd::render(&target()?)),
+        To::ProcessCompose => one("process-compose.yaml", process_compose::render(&target()?)?),
+        To::Procfile => one("Procfile", procfile::render(&target()?)?),
+        To::Systemd => systemd::render(&target()?),
     }
 }
 

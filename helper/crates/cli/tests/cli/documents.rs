@@ -59,6 +59,49 @@ fn process_managers_get_commands_that_work_from_anywhere() {
     assert!(other.contains(" --data-dir /elsewhere "), "{other}");
 }
 
+/// What was declared, all of it, by each process manager's rules.
+#[test]
+fn jobs_remotes_and_schedules_are_written_for_whoever_can_say_them() {
+    let instances = "[remotes.team.serve]\nport = 9\nprogram = \"/bin/true\"\n\
+                     [instances.box]\nmount.path = \"mnt\"\nsync.remote = \"team\"\n\
+                     [instances.quiet]\nmount.backend = \"none\"\ndepends_on.box = \"ready\"\n\
+                     restart = { on = \"always\", max = 2, window = \"5min\", backoff.min = \"3s\" }\n";
+    let web = "[jobs.web]\ninstance = \"box\"\nexec = [\"./serve\"]\nhealth = { exec = [\"true\"], interval = \"1500ms\", retries = 7 }\n\
+               limits = { cpu = 1.255, memory = \"1GiB\", pids = 100 }\n[jobs.off]\nenable = false\ninstance = \"box\"\nexec = [\"no\"]\n";
+    let ordered = "[jobs.seed]\ninstance = \"box\"\nexec = [\"./seed\"]\nrestart.on = \"always\"\n\
+                   [jobs.worker]\ninstance = \"box\"\nexec = [\"./work\"]\nrestart.on = \"never\"\n\
+                   depends_on = { seed = \"completed\", web = \"ready\", quiet = \"started\" }\n";
+    let times = "[schedules.nightly]\ncron = \"30 3 * * mon-fri\"\ntimezone = \"Europe/Berlin\"\njitter = \"10min\"\ncatch_up = true\n\
+                 run = [\"status\"]\n[schedules.once]\nat = \"2036-11-21T06:45:00Z\"\ninstance = \"box\"\nexec = [\"./once\"]\n\
+                 [schedules.never]\nenable = false\ncron = \"0 0 15W * *\"\nrun = [\"status\"]\n";
+    let test = Test::new().config(&[instances, web, ordered, times].concat());
+    insta::assert_snapshot!("process-compose", test.run("render --to process-compose").success().stdout);
+    insta::assert_snapshot!("systemd", test.run("render --to systemd --program /bin/nixbox-helper").success().stdout);
+    let done = test.run("render --to procfile").stderr("nixbox::render::cannot").stderr("the job seed").code(2);
+    assert!(done.stdout.is_empty() && done.stderr.matches("nixbox::render::cannot").count() == 2, "{}", done.stderr);
+    test.run("render --to procfile --output made").code(2);
+    assert!(!test.path("made").exists());
+
+    let test = Test::new().config(&[instances, web, times].concat());
+    let done = test.run("render --to procfile").stderr("the health of the job web is not examined").success();
+    insta::assert_snapshot!(done.stdout, @r"
+    agentfs-remote-team: exec [HELPER] --config [DIR]/nixbox.toml remote serve team
+    agentfs-box: until [HELPER] --config [DIR]/nixbox.toml remote ready team --timeout 2 2>/dev/null; do sleep 1; done; exec [HELPER] --config [DIR]/nixbox.toml serve box
+    agentfs-quiet: [HELPER] --config [DIR]/nixbox.toml wait box --timeout 60 && exec [HELPER] --config [DIR]/nixbox.toml serve quiet
+    agentfs-job-web: [HELPER] --config [DIR]/nixbox.toml wait box --timeout 60 && exec [HELPER] --config [DIR]/nixbox.toml job web
+    agentfs-schedules: exec [HELPER] --config [DIR]/nixbox.toml schedule keep
+    ");
+
+    let odd = "[instances.box]\n[schedules.a]\ncron = \"@daily\"\noverlap = \"queue\"\nrun = [\"status\"]\n\
+               [schedules.b]\ncron = \"0 0 15W * *\"\nrun = [\"status\"]\n";
+    let test = Test::new().config(odd);
+    let done = test.run("render --to systemd").stderr("the overlap of the schedule a").stderr("the schedule b").code(2);
+    assert!(done.stdout.is_empty());
+    test.run("render --to process-compose").stdout_has("schedule keep").success();
+    let test = Test::new().config("[instances.a]\n[instances.job-b]\n[jobs.b]\ninstance = \"a\"\nexec = [\"x\"]\n");
+    test.run("render --to systemd").stderr("two processes would be called agentfs-job-b").code(2);
+}
+
 #[test]
 fn what_nix_makes_is_read_as_json() {
     let test = Test::new();
