@@ -1,5 +1,6 @@
 """A virtual machine: a kernel of its own, these programs, a shell, and nothing of the machine that it runs on."""
 
+import contextlib
 import os
 import re
 import shutil
@@ -101,8 +102,10 @@ def run(script, within=600):
         machine = ["-accel", "tcg,thread=multi", "-cpu", "max", "-smp", "2", "-m", "3072", "-nographic", "-net", "none"]
         boot = ["-no-reboot", "-kernel", image, "-initrd", memory, "-append", "console=ttyS0 panic=-1 quiet mitigations=off"]
         command = [need("qemu-system-x86_64"), *machine, *boot]
-        done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, timeout=within, check=False)
-    said = done.stdout.decode(errors="replace").replace("\r", "")
+        console = Path(folder) / "console"
+        with console.open("wb") as out, contextlib.suppress(subprocess.TimeoutExpired):
+            subprocess.run(command, stdin=subprocess.DEVNULL, stdout=out, stderr=out, timeout=within, check=False)
+        said = console.read_bytes().decode(errors="replace").replace("\r", "")
     assert "BOOTED" in said and "ENDED 0" in said, said
     return said[said.index("BOOTED") :]
 

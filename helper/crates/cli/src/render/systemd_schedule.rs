@@ -1,6 +1,6 @@
 use nixbox_calendar::{on_calendar, on_calendar_once};
 use nixbox_config::{Overlap, Schedule, What, When};
-use nixbox_report::{Failure, Report};
+use nixbox_report::Report;
 
 use super::Target;
 use super::cannot::cannot;
@@ -16,7 +16,7 @@ pub fn render(target: &Target<'_>) -> Result<Vec<(String, String)>, Report> {
                 units.push((format!("{name}.service"), service(schedule, target)));
                 units.push((format!("{name}.timer"), timer));
             }
-            Err(failure) => failures.push(failure),
+            Err(report) => failures.extend(report.failures),
         }
     }
     if failures.is_empty() { Ok(units) } else { Err(failures.into()) }
@@ -36,14 +36,15 @@ fn service(schedule: &Schedule, target: &Target<'_>) -> String {
     )
 }
 
-fn timer(schedule: &Schedule) -> Result<String, Failure> {
+fn timer(schedule: &Schedule) -> Result<String, Report> {
     let name = &schedule.name;
     if schedule.overlap != Overlap::Skip {
         return Err(cannot(
             format_args!("systemd has no words for the overlap of the schedule {name}"),
             "it starts nothing that still runs",
             "set `overlap = \"skip\"`, or have `nixbox-helper up` keep the times",
-        ));
+        )
+        .into());
     }
     let times = match &schedule.when {
         When::Cron { cron, timezone } => on_calendar(cron, timezone.as_deref()),
