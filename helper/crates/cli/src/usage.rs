@@ -154,8 +154,10 @@ mod tests {
         let me = Process::current().unwrap();
         let (before, pages) = stat(me).unwrap();
         assert!(pages > 10);
-        let until = Instant::now() + Duration::from_millis(100);
-        while Instant::now() < until {}
-        assert!(stat(me).unwrap().0 > before);
+        // So much that others who want the processor as well do not matter.
+        let until = Instant::now() + Duration::from_secs(90);
+        while stat(me).unwrap().0 == before {
+            assert!(Instant::now() < until);
+        }
     }
 }

@@ -14,6 +14,9 @@ use crate::store::{Disk, Fold, Store};
 /// Leaves 20 of the promised 50 ms to the disk.
 pub(crate) const BATCH: Duration = Duration::from_millis(30);
 
+/// Whoever makes changes without a pause never lets the committer in: after so long it commits what it finds itself.
+const OVERDUE: Duration = Duration::from_millis(60);
+
 /// The log is folded into the database at this size. That writes twice what a burst wrote once: so a burst of a few
 /// hundred MiB is let through first.
 const LOG_LIMIT: u64 = 320 << 20;
@@ -139,6 +142,9 @@ impl<M: Companion> Journal<M> {
         let answer = inner.change(change);
         if inner.memory.pending() || (began && inner.batch.is_some()) {
             self.shared.work.notify_one();
+        }
+        if inner.alone.is_none() && inner.batch.as_ref().is_some_and(|batch| batch.since.elapsed() >= OVERDUE) {
+            drop(self.shared.settle(inner));
         }
         answer
     }

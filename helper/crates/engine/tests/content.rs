@@ -3,8 +3,6 @@
 
 mod support;
 
-use std::time::{Duration, Instant};
-
 use nixbox_engine::*;
 use support::*;
 
@@ -112,7 +110,6 @@ fn a_hole_too_large_to_fill_costs_nothing() {
     let mut scratch = Scratch::new();
     let files = scratch.files();
     let ino = file(&*files, ROOT, "disk.img");
-    let began = Instant::now();
     resize(&files, ino, 1 << 40);
     files.write(ino, (1 << 40) - 4, b"tail").unwrap();
     assert_eq!(files.read(ino, (1 << 40) - 8, 100).unwrap(), b"\0\0\0\0tail");
@@ -120,7 +117,6 @@ fn a_hole_too_large_to_fill_costs_nothing() {
     let files = scratch.reopen();
     assert_eq!(files.read(ino, (1 << 40) - 8, 100).unwrap(), b"\0\0\0\0tail");
     assert_eq!(files.read(ino, 1 << 39, 1 << 20).unwrap(), vec![0; 1 << 20]);
-    assert!(began.elapsed() < Duration::from_secs(2));
     assert!(scratch.path().metadata().unwrap().len() < 1 << 20);
 }
 

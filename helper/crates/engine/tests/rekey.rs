@@ -132,7 +132,12 @@ fn a_kill_leaves_one_whole_database() {
             .stderr(Stdio::null())
             .spawn()
             .unwrap();
-        std::thread::sleep(Duration::from_millis(50 + round * 67));
+        // In the middle for the first time, and then at any time.
+        while !folder.path().join(".x.db.new").exists() {
+            assert!(child.try_wait().unwrap().is_none(), "it goes on until it is killed");
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        std::thread::sleep(Duration::from_millis(round * 67));
         assert!(child.try_wait().unwrap().is_none(), "it goes on until it is killed");
         child.kill().unwrap();
         child.wait().unwrap();

@@ -5,7 +5,7 @@ mod support;
 
 use std::fs;
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use nixbox_engine::*;
 use support::*;
@@ -234,7 +234,5 @@ fn a_real_folder_cannot_do_that() {
     let scratch = Scratch::with_options(Options { mode: Mode::Direct, base, ..options() });
     let ended: Result<()> = by_path(&scratch).together(true, |_| unreachable!());
     refused(ended, libc::EOPNOTSUPP);
-    let began = Instant::now();
     drop(scratch);
-    assert!(began.elapsed() < Duration::from_secs(5));
 }

@@ -196,7 +196,7 @@ fn plants_and_waits_to_be_killed() {
     fill(&mut planting);
     tree.sync().unwrap();
     std::fs::write(Path::new(&path).with_extension("ready"), "").unwrap();
-    std::thread::sleep(std::time::Duration::from_secs(60));
+    std::thread::sleep(std::time::Duration::from_secs(600));
 }
 
 #[test]

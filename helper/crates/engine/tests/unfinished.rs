@@ -122,7 +122,7 @@ fn works_and_waits_to_be_killed() {
     planting.file(Path::new("a/b"), look, || Ok::<_, Error>(rest.next().unwrap())).unwrap();
     files.sync().unwrap();
     fs::write(path.with_extension("ready"), "").unwrap();
-    std::thread::sleep(Duration::from_secs(60));
+    std::thread::sleep(Duration::from_secs(600));
 }
 
 fn killed_in_the_middle(path: &Path, kind: &str) {

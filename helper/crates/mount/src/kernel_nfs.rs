@@ -159,7 +159,7 @@ mod tests {
         mounted.watch(move || tell.send(()).unwrap()).unwrap();
         assert!(told.recv_timeout(Duration::from_millis(100)).is_err());
         nix::mount::umount2(&path, nix::mount::MntFlags::empty()).unwrap();
-        told.recv_timeout(Duration::from_secs(10)).unwrap();
+        told.recv_timeout(Duration::from_secs(90)).unwrap();
         assert_eq!(mounted.unmount(|| false).unwrap(), Unmounted::Already);
     }
 }

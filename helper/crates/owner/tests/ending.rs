@@ -6,11 +6,12 @@ mod common;
 use std::fs::{self, File};
 use std::io::Write;
 use std::process::Command;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
 
-use common::{Test, can_mount};
+use common::{Patience, SOON, Test, can_mount};
 use nix::sys::signal::Signal;
+use nixbox_control::{Client, Phase};
 
 const SIGNALS: [Signal; 3] = [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP];
 
@@ -57,10 +58,10 @@ fn each_signal_ends_a_busy_owner() {
     let test = Test::new();
     for signal in SIGNALS {
         let owner = test.ready();
-        let stop = AtomicBool::new(false);
+        let (stop, written) = (AtomicBool::new(false), AtomicUsize::new(0));
         std::thread::scope(|scope| {
             for writer in 0..2 {
-                let (dir, stop) = (test.mnt(), &stop);
+                let (dir, stop, written) = (test.mnt(), &stop, &written);
                 scope.spawn(move || {
                     let mut number = 0;
                     while !stop.load(Ordering::Relaxed) {
@@ -73,6 +74,7 @@ fn each_signal_ends_a_busy_owner() {
                             .open(path)
                             .and_then(|mut file| file.write_all(&[7; 5000]));
                         number += 1;
+                        written.fetch_add(1, Ordering::Relaxed);
                         // Once unmounted, nothing may be written into the folder below.
                         if !dir.exists() {
                             break;
@@ -80,7 +82,11 @@ fn each_signal_ends_a_busy_owner() {
                     }
                 });
             }
-            std::thread::sleep(Duration::from_millis(150));
+            let mut patience = Patience::new();
+            while written.load(Ordering::Relaxed) < 100 {
+                assert!(!patience.is_over(), "nobody writes");
+                std::thread::sleep(Duration::from_millis(2));
+            }
             owner.signal(signal);
             let ended = owner.end();
             stop.store(true, Ordering::Relaxed);
@@ -120,12 +126,14 @@ fn a_second_signal_hurries() {
     let test = Test::new();
     let owner = test.ready();
     let _open = File::create(test.mnt().join("f")).unwrap();
+    let mut told = Client::connect(&test.socket()).unwrap().subscribe(Some(SOON)).unwrap();
     owner.signal(Signal::SIGTERM);
-    std::thread::sleep(Duration::from_millis(100));
+    // Two that come at once are one.
+    while told.next(Some(Instant::now() + SOON)).unwrap().phase != Phase::Stopping {}
     owner.signal(Signal::SIGTERM);
     let ended = owner.end();
     ended.assert_clean();
-    assert!(ended.took < Duration::from_millis(850), "{:?}", ended.took);
+    ended.assert_within(Duration::from_millis(850));
     test.assert_nothing_left();
 }
 

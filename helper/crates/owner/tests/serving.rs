@@ -156,8 +156,6 @@ fn an_owner_rests_while_nothing_happens() {
     }
     let test = Test::with("mount.path = \"mnt\"\nhttp.port = 0");
     let owner = test.ready();
-    // Threads that were needed for the start end by themselves.
-    std::thread::sleep(Duration::from_secs(1));
     let switches = || {
         let tasks = fs::read_dir(format!("/proc/{}/task", owner.pid())).unwrap();
         let count = |text: String| -> u64 {
@@ -168,9 +166,16 @@ fn an_owner_rests_while_nothing_happens() {
         };
         tasks.map(|task| count(fs::read_to_string(task.unwrap().path().join("status")).unwrap())).sum::<u64>()
     };
-    let before = switches();
-    std::thread::sleep(Duration::from_secs(2));
-    assert!(switches() - before <= 2, "{} wake-ups in two seconds", switches() - before);
+    // Threads that were needed for the start end by themselves, and what it has begun may go on for a while.
+    let mut last = Vec::new();
+    let rests = (0..20).any(|_| {
+        std::thread::sleep(Duration::from_secs(1));
+        let before = switches();
+        std::thread::sleep(Duration::from_secs(2));
+        last.push(switches().saturating_sub(before));
+        last.last().is_some_and(|count| *count <= 2)
+    });
+    assert!(rests, "wake-ups in two seconds each: {last:?}");
     let status = fs::read_to_string(format!("/proc/{}/status", owner.pid())).unwrap();
     let rss: u64 = status
         .lines()

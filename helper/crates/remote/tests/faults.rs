@@ -3,7 +3,7 @@
 
 mod common;
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use common::{Fate, Network, Server, endpoint, quick, remote};
 use nixbox_remote::{Batch, Deadlines, Error, Remote, Step};
@@ -132,13 +132,11 @@ fn a_question_is_asked_again_and_a_change_never_is() {
 #[test]
 fn silence_has_an_end() {
     let network = Network::before(None);
-    network.fates([Fate::Late(Duration::from_secs(10))]);
+    network.fates([Fate::Late(Duration::from_secs(600))]);
     let impatient = Deadlines { silence: Duration::from_millis(300), ..quick() };
     let remote = Remote::new(&endpoint(&network.url()), None, impatient).unwrap();
-    let began = Instant::now();
     let error = remote.ask(&Step::new("SELECT 1")).unwrap_err();
     assert!(matches!(error, Error::Silent { .. }), "{error:?}");
-    assert!(began.elapsed() < Duration::from_secs(3));
 }
 
 #[test]

@@ -187,7 +187,7 @@ mod tests {
         nix::unistd::mkfifo(&path, nix::sys::stat::Mode::S_IRWXU).expect("pipe");
         let (tell, told) = std::sync::mpsc::channel();
         std::thread::spawn(move || tell.send(Lock::holder(&path)));
-        assert_eq!(told.recv_timeout(std::time::Duration::from_secs(10)), Ok(None));
+        assert_eq!(told.recv_timeout(std::time::Duration::from_secs(90)), Ok(None));
     }
 
     #[test]

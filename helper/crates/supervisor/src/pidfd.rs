@@ -84,14 +84,14 @@ mod tests {
 
     #[test]
     fn a_namesake_is_not_touched() {
-        let mut child = std::process::Command::new("sleep").arg("60").spawn().unwrap();
+        let mut child = std::process::Command::new("sleep").arg("600").spawn().unwrap();
         let process = Process::of(child.id() as i32).unwrap().unwrap();
         assert!(Handle::of(Process { start_time: process.start_time + 1, ..process }).unwrap().is_none());
 
         let handle = Handle::of(process).unwrap().unwrap();
         assert!(!handle.wait(Some(Instant::now() + Duration::from_millis(20))).unwrap());
         handle.signal(Signal::SIGKILL).unwrap();
-        assert!(handle.wait(Some(Instant::now() + Duration::from_secs(10))).unwrap());
+        assert!(handle.wait(Some(Instant::now() + Duration::from_secs(90))).unwrap());
         child.wait().unwrap();
         handle.signal(Signal::SIGKILL).unwrap();
         assert!(Handle::of(process).unwrap().is_none());

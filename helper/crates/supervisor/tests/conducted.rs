@@ -10,7 +10,7 @@ use nixbox_supervisor::{
     Unit, Why, tree_of,
 };
 
-const LONG: Duration = Duration::from_secs(20);
+const LONG: Duration = Duration::from_secs(90);
 
 fn unit(name: &str, script: &str) -> Unit {
     let backoff = Backoff { min: Duration::from_millis(10), max: Duration::from_millis(50), factor: 2.0 };
@@ -145,7 +145,8 @@ fn health_decides() {
     let flag = dir.path().join("well");
     let mut one = unit("a", "sleep 1000");
     one.health = Some(check(&format!("test -e {}", flag.display())));
-    one.health.as_mut().unwrap().start_period = LONG;
+    let health = one.health.as_mut().unwrap();
+    (health.start_period, health.timeout) = (LONG, LONG);
     one.restart.on = On::Never;
     let mut conductor = conduct(vec![one], None);
     until(&mut conductor, moved("a", |phase| matches!(phase, Phase::Starting { .. })));

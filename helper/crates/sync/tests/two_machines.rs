@@ -222,11 +222,12 @@ fn a_push_that_was_held_up_past_its_lease_is_refused_and_merged_later() {
     a.claim.length = Duration::from_secs(1);
     let held = a.lease();
     // The question what the remote is; then the push, on its way for longer than the lease is good for.
-    network.fates([Fate::Pass, Fate::Late(Duration::from_secs(4)), Fate::Pass]);
+    network.fates([Fate::Pass, Fate::Late(Duration::from_secs(600)), Fate::Pass]);
     std::thread::scope(|scope| {
         let held_up = scope.spawn(|| a.room().push(&a.local(), &a.claim, held, &|_| None));
         std::thread::sleep(Duration::from_millis(2000));
         b.push().unwrap();
+        network.goes_on();
         match held_up.join().unwrap() {
             Err(Error::Remote(nixbox_remote::Error::Lost(Some(standing)))) => assert_eq!(standing.holder, "bob"),
             other => panic!("{other:?}"),

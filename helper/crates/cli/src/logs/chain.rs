@@ -172,12 +172,16 @@ mod tests {
         let watched = Watched::folder(dir.path()).unwrap();
         let mut log = Log::open(LogFile { path: path.clone(), max_size: 64 * 1024, keep: 5 }).unwrap();
         let mut chain = watched.chain(&path);
+        let (shared, newest) = (chain.shared.clone(), path.clone());
         let writer = std::thread::spawn(move || {
             for number in 0..LINES {
                 log.write(&format!("{number} {}", "x".repeat(50))).unwrap();
                 if number % 500 == 0 {
                     // The watcher gets its turn between two of them.
-                    std::thread::sleep(std::time::Duration::from_millis(3));
+                    let meta = std::fs::metadata(&newest).unwrap();
+                    while shared.coming.lock().unwrap().last != Some((meta.dev(), meta.ino())) {
+                        std::thread::sleep(std::time::Duration::from_millis(1));
+                    }
                 }
             }
         });

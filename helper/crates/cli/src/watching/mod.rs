@@ -257,16 +257,16 @@ mod tests {
             ignore: Default::default(),
             hidden: Vec::new(),
         };
-        let mut following = Following::begin(vec![place], Duration::from_millis(100), |_| {}).unwrap();
+        let mut following = Following::begin(vec![place], Duration::from_millis(500), |_| {}).unwrap();
         for number in 0..50 {
             std::fs::write(dir.path().join(format!("{number:02}")), "1").unwrap();
         }
         any(&[following.as_fd()]).unwrap();
         assert_eq!(following.take().unwrap().to_string(), "00 and 49 others changed");
         std::fs::write(dir.path().join("00"), "2").unwrap();
-        std::thread::sleep(Duration::from_millis(30));
+        std::thread::sleep(Duration::from_millis(250));
         following.forget();
-        std::thread::sleep(Duration::from_millis(200));
+        std::thread::sleep(Duration::from_millis(800));
         assert_eq!(following.take(), None);
         std::fs::write(dir.path().join("00"), "3").unwrap();
         any(&[following.as_fd()]).unwrap();

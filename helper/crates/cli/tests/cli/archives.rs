@@ -324,11 +324,14 @@ fn an_export_that_is_interrupted_leaves_no_half_target() {
     for form in ["--tar", "--dir", "--db"] {
         let mut interrupted = false;
         // However fast the machine is, one of these comes in the middle.
-        for wait in 1..200 {
+        for wait in 0..200 {
             let mut child =
                 test.command(helper()).args(["export", "a", form, "out"]).stderr(Stdio::null()).spawn().unwrap();
             let pid = nix::unistd::Pid::from_raw(child.id() as i32);
-            std::thread::sleep(std::time::Duration::from_millis(wait));
+            while parts().is_empty() && child.try_wait().unwrap().is_none() {
+                std::thread::sleep(std::time::Duration::from_millis(1));
+            }
+            std::thread::sleep(std::time::Duration::from_millis(wait % 10));
             let there = !parts().is_empty();
             nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGINT).unwrap();
             let ended = child.wait().unwrap();

@@ -131,7 +131,7 @@ fn a_killed_supervisor_leaves_no_group() {
     test.run("up -d").success();
     // Whoever runs the command makes it, a moment after it was started.
     let is_made = || {
-        (0..500).any(|_| {
+        (0..2000).any(|_| {
             !groups(&test).is_empty() || {
                 std::thread::sleep(Duration::from_millis(10));
                 false

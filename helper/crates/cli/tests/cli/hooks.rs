@@ -1,12 +1,12 @@
 //! What is run when something has happened.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::Value;
 
-use crate::support::{Test, fuse, owner, until};
+use crate::support::{HeldUp, Test, fuse, owner, until};
 use crate::syncing::answer;
 use crate::syncing::common::Server;
 
@@ -61,9 +61,9 @@ fn one_that_hangs_does_not_keep_the_owner_from_ending() {
     ada.run("sync push").success();
     ada.args(["fs", "write", "y"]).stdin("1").success();
     ada.run("sync push").success();
-    let began = Instant::now();
+    let watch = HeldUp::watch();
     ada.run("stop").success();
-    assert!(began.elapsed() < Duration::from_secs(4));
+    watch.assert_within(Duration::from_secs(4), "the end");
     let failed = answer(&ada, "hooks");
     assert!(failed["failures"][0]["why"].as_str().unwrap().starts_with("there was no time left"), "{failed}");
 }
@@ -144,9 +144,9 @@ fn what_is_run_at_the_end_sees_nothing_held_and_keeps_the_end_only_so_long() {
     let Some(test) = listening(&[], more) else { return };
     let test = test.env("HELPER", &crate::support::helper().display().to_string());
     test.run("up -d").success();
-    let began = Instant::now();
+    let watch = HeldUp::watch();
     test.run("down").success();
-    assert!(began.elapsed() < Duration::from_millis(4800), "{:?}", began.elapsed());
+    watch.assert_within(Duration::from_millis(4800), "the end");
     assert_eq!(events(&test), ["stopped"]);
     test.run("kv get k").stdout("1\n").success();
     let failed = answer(&test, "hooks");

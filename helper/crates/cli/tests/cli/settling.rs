@@ -172,12 +172,13 @@ fn a_verb_that_is_interrupted_calls_its_sync_off() {
             bob.run("up -d").success();
         }
         let asked = network.seen();
-        network.fates([Fate::Late(Duration::from_millis(700))]);
+        network.fates([Fate::Late(Duration::from_secs(600))]);
         let pulling = bob.spawn("sync pull");
         until("it asks the remote", || network.seen() > asked);
         // What runs in the background of a script has INT ignored.
         pulling.signal(Signal::SIGTERM);
         assert_eq!(pulling.finish().code, None);
+        network.goes_on();
         network.fates([Fate::Pass]);
         if served {
             // Its owner goes on, and is not at it any more.

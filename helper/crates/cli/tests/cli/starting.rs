@@ -52,7 +52,7 @@ fn several_ups_at_once_all_end_with_everything_ready() {
     let names = ["a", "b", "c", "d"];
     let test = Test::bare(&names);
     for _ in 0..3 {
-        let several: Vec<_> = (0..4).map(|_| test.spawn("up -d --timeout 20")).collect();
+        let several: Vec<_> = (0..4).map(|_| test.spawn("up -d --timeout 80")).collect();
         for one in several {
             let done = one.finish();
             assert_eq!(done.code, Some(0), "{}", done.stderr);

@@ -4,12 +4,15 @@ use std::ffi::OsStr;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde_json::Value;
 use tempfile::TempDir;
 
-pub const LONG: Duration = Duration::from_secs(30);
+pub use slow_machine::{HeldUp, PATIENCE, Patience};
+
+#[path = "../../../engine/tests/support/slow_machine.rs"]
+mod slow_machine;
 
 /// A project in a temporary folder. What it started is stopped when it goes.
 pub struct Test {
@@ -218,7 +221,7 @@ impl Call<'_> {
     pub fn try_codes(self, expected: &[i32]) -> Done {
         let mut command = self.test.command(helper());
         command.args(&self.args).envs(self.env.iter().map(|(name, value)| (name, value)));
-        let output = assert_cmd::Command::from_std(command).timeout(LONG).write_stdin(self.stdin).output().unwrap();
+        let output = assert_cmd::Command::from_std(command).timeout(PATIENCE).write_stdin(self.stdin).output().unwrap();
         let text = |bytes: &[u8]| self.test.tidy(&String::from_utf8_lossy(bytes));
         let done = Done { code: output.status.code(), stdout: text(&output.stdout), stderr: text(&output.stderr) };
         let shown = format!("{:?}\n-- stdout\n{}-- stderr\n{}", self.args, done.stdout, done.stderr);
@@ -266,9 +269,9 @@ impl Running {
 
     pub fn finish(mut self) -> Done {
         let mut child = self.child.take().unwrap();
-        let deadline = Instant::now() + LONG;
+        let mut patience = Patience::new();
         while child.try_wait().unwrap().is_none() {
-            if Instant::now() > deadline {
+            if patience.is_over() {
                 child.kill().unwrap();
                 panic!("it did not end");
             }
@@ -296,9 +299,9 @@ impl Drop for Running {
 }
 
 pub fn until(what: &str, mut holds: impl FnMut() -> bool) {
-    let deadline = Instant::now() + LONG;
+    let mut patience = Patience::new();
     while !holds() {
-        assert!(Instant::now() < deadline, "never: {what}");
+        assert!(!patience.is_over(), "never: {what}");
         std::thread::sleep(Duration::from_millis(5));
     }
 }

@@ -23,7 +23,7 @@ fn with_job(job: &str) -> Option<Test> {
 }
 
 const SHOWS: &str = "exec = [\"sh\", \"-c\", \"echo begun $(cat src/main.rs); exec sleep 1000\"]\n";
-const WATCH: &str = "watch = { paths = [\"./src\"], ignore = [\"*.log\"], debounce = \"100ms\" }\n";
+const WATCH: &str = "watch = { paths = [\"./src\"], ignore = [\"*.log\"], debounce = \"300ms\" }\n";
 
 fn said(test: &Test) -> Vec<String> {
     let log = fs::read_to_string(test.path("run/web.log")).unwrap_or_default();
@@ -37,7 +37,7 @@ fn begun(test: &Test) -> Vec<String> {
 fn begins(test: &Test, times: usize) {
     until("it is started anew", || begun(test).len() >= times);
     // Once, and not for each of what was done.
-    std::thread::sleep(Duration::from_millis(500));
+    std::thread::sleep(Duration::from_millis(700));
     assert_eq!(begun(test).len(), times, "{:#?}", said(test));
 }
 

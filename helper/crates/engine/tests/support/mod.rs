@@ -2,6 +2,7 @@
 #![allow(dead_code)]
 
 pub mod model;
+pub mod slow_machine;
 
 use std::ffi::OsStr;
 use std::path::PathBuf;
@@ -93,6 +94,10 @@ impl Scratch {
 
     pub fn overlay(&self) -> Arc<Overlay> {
         self.database.as_ref().unwrap().overlay().unwrap()
+    }
+
+    pub fn gauges(&self) -> Gauges {
+        self.database.as_ref().unwrap().gauges()
     }
 
     pub fn review(&self) -> Review {

@@ -1,6 +1,8 @@
 #![allow(dead_code, clippy::unwrap_used, clippy::print_stderr)]
 
 pub mod memory;
+#[path = "../../../engine/tests/support/slow_machine.rs"]
+pub mod slow_machine;
 pub mod workload;
 
 use std::io::{BufRead, BufReader, Write};
@@ -8,10 +10,10 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, channel};
-use std::time::Duration;
 
 use nixbox_engine::FileSystem;
 use nixbox_mount::{Access, Mounted, Mountpoint, Options, mount};
+use slow_machine::PATIENCE;
 use tempfile::TempDir;
 
 /// Where this machine cannot mount, a test says so and passes, unless nothing may be left out.
@@ -45,7 +47,7 @@ impl Test {
         let point = Mountpoint::prepare(&dir.path().join("mnt"), true, &options.database).unwrap();
         let (tell, ended) = channel();
         let mounted = mount(tree, &point.path, &options, move |end| tell.send(end.is_ok()).unwrap_or(())).unwrap();
-        mounted.prove(Duration::from_secs(5)).unwrap();
+        mounted.prove(PATIENCE).unwrap();
         Self { dir, mounted: Some(mounted), ended }
     }
 
@@ -58,7 +60,7 @@ impl Test {
     }
 
     pub fn has_ended(&self) -> bool {
-        self.ended.recv_timeout(Duration::from_secs(5)).unwrap()
+        self.ended.recv_timeout(PATIENCE).unwrap()
     }
 }
 

@@ -284,7 +284,7 @@ pub struct Raw(TcpStream);
 impl Raw {
     pub fn connect(address: SocketAddr) -> Self {
         let stream = TcpStream::connect(address).unwrap();
-        stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(90))).unwrap();
         stream.set_write_timeout(Some(Duration::from_millis(300))).unwrap();
         Self(stream)
     }

@@ -33,7 +33,10 @@ fn compare(lies: Lies) {
     }
     // The permissions that are asked for are the ones that count.
     nix::sys::stat::umask(nix::sys::stat::Mode::empty());
-    let config = ProptestConfig { cases: cases(), max_shrink_iters: 1500, ..ProptestConfig::default() };
+    // News that does not come is waited for in each of them.
+    let max_shrink_time = 120_000;
+    let config =
+        ProptestConfig { cases: cases(), max_shrink_iters: 1500, max_shrink_time, ..ProptestConfig::default() };
     let session = RefCell::new(None);
     let (before, calls) = (0..if lies == Lies::OverABase { 40 } else { 1 }, 1..60);
     let sequences = (prop::collection::vec(call::making(), before), prop::collection::vec(call::call(), calls));

@@ -4,12 +4,12 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 use std::thread::sleep;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tempfile::TempDir;
 
 use super::call::{Below, Call, UNDER, UNDER_FOLDER};
-use super::common::{Owner, Test};
+use super::common::{Owner, Patience, Test};
 use super::seen::{Tree, difference, kept_numbers, tree};
 use super::side::{Side, sync_folder};
 
@@ -174,10 +174,10 @@ impl Run<'_> {
 
     /// News of the base takes a moment.
     fn compare_soon(&mut self) -> Result<(), String> {
-        let deadline = Instant::now() + Duration::from_secs(3);
+        let mut patience = Patience::new();
         loop {
             match self.compare(true) {
-                Err(_) if Instant::now() < deadline => sleep(Duration::from_millis(2)),
+                Err(_) if !patience.is_over() => sleep(Duration::from_millis(2)),
                 done => return done,
             }
         }

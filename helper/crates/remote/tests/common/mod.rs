@@ -71,7 +71,7 @@ impl Server {
     }
 
     fn ready(&self) {
-        let until = Instant::now() + Duration::from_secs(20);
+        let until = Instant::now() + Duration::from_secs(90);
         while let Err(error) = self.remote().ask(&Step::new("SELECT 1")) {
             assert!(Instant::now() < until, "tursodb does not answer: {error}");
             std::thread::sleep(Duration::from_millis(20));
@@ -106,9 +106,9 @@ pub fn endpoint(url: &str) -> Endpoint {
 
 pub fn quick() -> Deadlines {
     Deadlines {
-        connect: Duration::from_secs(5),
-        silence: Duration::from_secs(20),
-        whole: Duration::from_secs(60),
+        connect: Duration::from_secs(30),
+        silence: Duration::from_secs(60),
+        whole: Duration::from_secs(120),
         tries: 1,
     }
 }
@@ -127,6 +127,7 @@ pub enum Fate {
     AnswerLost,
     /// Half of the answer comes.
     AnswerCut,
+    /// So much, or until the network goes on.
     Late(Duration),
     Says(u16, &'static str),
     Redirects(&'static str),
@@ -141,6 +142,8 @@ pub struct Network {
     pub address: SocketAddr,
     fates: Arc<Mutex<Vec<Fate>>>,
     seen: Arc<AtomicUsize>,
+    /// How often it went on.
+    gone_on: Arc<AtomicUsize>,
     last: Arc<Mutex<String>>,
 }
 
@@ -151,9 +154,11 @@ impl Network {
             address: listener.local_addr().unwrap(),
             fates: Arc::new(Mutex::new(vec![Fate::Pass])),
             seen: Arc::default(),
+            gone_on: Arc::default(),
             last: Arc::default(),
         };
         let (fates, seen, last) = (network.fates.clone(), network.seen.clone(), network.last.clone());
+        let gone_on = network.gone_on.clone();
         std::thread::spawn(move || {
             for peer in listener.incoming() {
                 let Ok(peer) = peer else { return };
@@ -162,8 +167,8 @@ impl Network {
                     let mut fates = fates.lock().unwrap();
                     if fates.len() > 1 { fates.remove(0) } else { fates[0].clone() }
                 };
-                let last = last.clone();
-                std::thread::spawn(move || meet(peer, fate, server, &last));
+                let (last, gone_on) = (last.clone(), gone_on.clone());
+                std::thread::spawn(move || meet(peer, fate, server, &last, &gone_on));
             }
         });
         network
@@ -181,6 +186,11 @@ impl Network {
         *self.fates.lock().unwrap() = fates.into_iter().collect();
     }
 
+    /// Whoever is late is so no longer.
+    pub fn goes_on(&self) {
+        self.gone_on.fetch_add(1, Ordering::SeqCst);
+    }
+
     /// How many requests have come.
     pub fn seen(&self) -> usize {
         self.seen.load(Ordering::SeqCst)
@@ -192,7 +202,8 @@ impl Network {
     }
 }
 
-fn meet(mut peer: TcpStream, fate: Fate, server: Option<u16>, last: &Mutex<String>) {
+fn meet(mut peer: TcpStream, fate: Fate, server: Option<u16>, last: &Mutex<String>, gone_on: &AtomicUsize) {
+    let before = gone_on.load(Ordering::SeqCst);
     if fate == Fate::Dropped {
         return;
     }
@@ -216,7 +227,12 @@ fn meet(mut peer: TcpStream, fate: Fate, server: Option<u16>, last: &Mutex<Strin
             while peer.write_all(piece.as_bytes()).is_ok() {}
             return;
         }
-        Fate::Late(by) => std::thread::sleep(by),
+        Fate::Late(by) => {
+            let until = Instant::now() + by;
+            while Instant::now() < until && gone_on.load(Ordering::SeqCst) == before {
+                std::thread::sleep(Duration::from_millis(2));
+            }
+        }
         _ => {}
     }
     let Some(answer) = server.and_then(|port| pass_on(port, &request)) else { return };
@@ -229,7 +245,7 @@ fn meet(mut peer: TcpStream, fate: Fate, server: Option<u16>, last: &Mutex<Strin
 }
 
 fn request(peer: &mut TcpStream) -> Option<Vec<u8>> {
-    peer.set_read_timeout(Some(Duration::from_secs(20))).ok()?;
+    peer.set_read_timeout(Some(Duration::from_secs(90))).ok()?;
     let (mut request, mut buffer) = (Vec::new(), vec![0; 64 << 10]);
     let mut whole = None;
     while whole.is_none_or(|whole| request.len() < whole) {

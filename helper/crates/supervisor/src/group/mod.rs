@@ -184,13 +184,15 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let said = folder.path().join("said");
         let script = format!(
-            "sleep 0.3; (setsid sh -c 'while :; do echo x >> {}; sleep 0.01; done' &); sleep 60",
+            "read moved; (setsid sh -c 'while :; do echo x >> {}; sleep 0.01; done' &); sleep 60",
             said.display()
         );
-        let mut child = Command::new("sh").arg("-c").arg(script).stdout(Stdio::null()).spawn().unwrap();
+        let mut child =
+            Command::new("sh").arg("-c").arg(script).stdin(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
         for mut door in group.doors().unwrap() {
             door.write_all(child.id().to_string().as_bytes()).unwrap();
         }
+        child.stdin.take().unwrap().write_all(b"\n").unwrap();
         let process = Process::of(child.id() as i32).unwrap().unwrap();
         assert_eq!(Group::of(process, &name), Some(group.clone()));
         assert_eq!(Group::of(Process::current().unwrap(), &name), None);
@@ -209,15 +211,12 @@ mod tests {
             std::thread::sleep(Duration::from_millis(200));
             length() > before
         };
-        let end = Instant::now() + PATIENCE;
-        while length() == 0 && Instant::now() < end {
-            std::thread::sleep(Duration::from_millis(10));
-        }
-        assert!(moves());
+        let soon = |wanted: bool| (0..300).any(|_| moves() == wanted);
+        assert!(soon(true));
         group.freeze(true).unwrap();
-        assert!(!moves());
+        assert!(soon(false) && !moves());
         group.freeze(false).unwrap();
-        assert!(moves());
+        assert!(soon(true));
         assert!(group.remove_empty().is_err() && group.load().cpu.is_some());
         // What stands still ends as well.
         group.freeze(true).unwrap();
