@@ -65,6 +65,9 @@ def orders(dice):
 def test_what_rivals_order_ends_well(make_project):
     need("fuse")
     project = make_project(CONFIG)
+    project.helper("up", "-d", "--timeout", "60")
+    # Watched, and there to be changed.
+    project.helper("fs", "mkdir", "-i", "one", "src")
     seed = chance()
     wrong = []
 

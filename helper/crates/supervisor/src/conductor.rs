@@ -2,7 +2,7 @@
 
 mod checks;
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::ffi::OsString;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -65,6 +65,8 @@ pub struct Conductor {
     /// What was run beside the units and has ended.
     rested: Vec<Id>,
     asides: Vec<Id>,
+    /// Those that stand still because each of their processes was told to.
+    stopped: HashSet<usize>,
     /// What was told of each last.
     told: Vec<(Phase, Option<Health>)>,
     news: VecDeque<News>,
@@ -88,6 +90,7 @@ impl Conductor {
             checks: Checks::default(),
             rested: Vec::new(),
             asides: Vec::new(),
+            stopped: HashSet::new(),
             told: Vec::new(),
             news: VecDeque::new(),
             socket: socket.map(Path::to_owned),
@@ -158,11 +161,21 @@ impl Conductor {
         if !self.roster.pause(at, is_paused) {
             return Ok(false);
         }
-        // The group takes hold of all at once, also of what is about to be started.
-        let is_held = self.group(at).is_some_and(|group| group.freeze(is_paused).is_ok());
-        if let (false, Some(process)) = (is_held, self.process(name)) {
-            let what = if is_paused { Signal::SIGSTOP } else { Signal::SIGCONT };
-            descendants::signal_tree(process.pid, what);
+        // Goes on as it was held: a group may have come or gone meanwhile.
+        let (group, by_signals) = (self.group(at), self.stopped.remove(&at));
+        match group {
+            // It takes hold of all at once, also of what is about to be started.
+            Some(group) if is_paused && group.hold() => {}
+            Some(group) if !is_paused && !by_signals => drop(group.freeze(false)),
+            _ => {
+                let what = if is_paused { Signal::SIGSTOP } else { Signal::SIGCONT };
+                if let Some(process) = self.process(name) {
+                    descendants::signal_tree(process.pid, what);
+                }
+                if is_paused {
+                    self.stopped.insert(at);
+                }
+            }
         }
         let phase = self.roster.at(at).phase.clone();
         self.news.push_back(News::Moved { unit: name.to_owned(), phase });
@@ -425,5 +438,57 @@ impl Conductor {
             }
             self.news.push_back(News::Moved { unit: member.unit.name.clone(), phase: member.phase.clone() });
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::print_stdout)]
+    use super::*;
+    use crate::{Readiness, Restart};
+
+    /// A job that has only just begun has no group yet when it is paused.
+    #[test]
+    fn what_was_held_before_it_had_a_group_goes_on_when_it_has_one() {
+        let Some(ground) = Ground::mine() else { return println!("skipped: this process may make no control group") };
+        let name = format!("nixbox-late.{}", std::process::id());
+        let folder = tempfile::tempdir().unwrap();
+        let said = folder.path().join("said");
+        let unit = Unit {
+            name: "late".into(),
+            spec: Spec::new("/bin/sh").args(["-c", "while :; do echo x >> said; sleep 0.01; done"]).cwd(folder.path()),
+            needs: Vec::new(),
+            ready: Readiness::Started,
+            restart: Restart::default(),
+            health: None,
+            grace: Duration::from_secs(1),
+            log: None,
+            apart: false,
+            group: Some(name.clone()),
+            version: String::new(),
+        };
+        let mut conductor = Conductor::new(Supervisor::new(&[]).unwrap(), None).unwrap();
+        conductor.take(vec![unit], true).unwrap();
+        conductor.want(&["late".into()], false).unwrap();
+        conductor.settle();
+        let length = || std::fs::metadata(&said).map_or(0, |file| file.len());
+        let grows = || {
+            let (before, end) = (length(), Instant::now() + Duration::from_secs(20));
+            while length() == before && Instant::now() < end {
+                std::thread::sleep(Duration::from_millis(5));
+            }
+            length() > before
+        };
+        assert!(grows());
+        assert!(conductor.pause("late", true).unwrap());
+        let group = ground.make(&name).unwrap();
+        let held = length();
+        std::thread::sleep(Duration::from_millis(100));
+        assert_eq!(length(), held);
+        assert!(conductor.pause("late", false).unwrap());
+        let goes_on = grows();
+        group.remove().unwrap();
+        conductor.kill_all().unwrap();
+        assert!(goes_on);
     }
 }

@@ -80,6 +80,7 @@ fn shown(event: Event, context: &Context) -> io::Result<bool> {
     } else {
         let unit = &event.unit;
         let tone = match unit.state {
+            _ if unit.paused => Tone::Odd,
             State::Ready if unit.health == Some(Health::Unhealthy) => Tone::Bad,
             State::Ready => Tone::Good,
             State::Failed | State::BackingOff => Tone::Bad,
@@ -87,7 +88,7 @@ fn shown(event: Event, context: &Context) -> io::Result<bool> {
         };
         let why = unit.why.as_ref().map(|why| format!(": {why}")).unwrap_or_default();
         let process = unit.pid.map(|pid| format!(" (process {pid})")).unwrap_or_default();
-        let state = output.paint(tone, unit.state.word());
+        let state = output.paint(tone, if unit.paused { "paused" } else { unit.state.word() });
         let health = match unit.health.filter(|_| unit.state == State::Ready) {
             Some(Health::Healthy) => ", healthy",
             Some(Health::Unhealthy) => ", unhealthy",

@@ -78,6 +78,15 @@ impl Group {
         self.until("frozen", is_frozen)
     }
 
+    /// The same, all of it or none: false where the kernel does not do so.
+    pub(crate) fn hold(&self) -> bool {
+        let is_held = self.freeze(true).is_ok();
+        if !is_held {
+            let _ = self.freeze(false);
+        }
+        is_held
+    }
+
     /// Ends all that is in it, at once, and returns when it has ended.
     pub(crate) fn kill(&self) -> io::Result<()> {
         fs::write(self.folder.join("cgroup.kill"), "1")?;
