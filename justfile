@@ -40,5 +40,5 @@ build:
 
 # See the whole thing once, in a temporary folder
 quickstart:
-    cargo build --release --workspace --manifest-path helper/Cargo.toml
-    helper/target/release/nixbox-helper quickstart
+    cargo build --profile first --manifest-path helper/Cargo.toml
+    helper/target/first/nixbox-helper quickstart
