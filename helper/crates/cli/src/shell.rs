@@ -15,15 +15,23 @@ pub enum Shell {
 }
 
 impl Shell {
-    /// One statement, with its newline.
-    pub fn export(self, name: &str, value: &str) -> String {
+    /// Statements, each on its line.
+    pub fn exports<'v>(self, variables: impl IntoIterator<Item = (&'v String, &'v String)>) -> String {
+        let mut text = String::new();
+        for (name, value) in variables {
+            self.export(&mut text, name, value);
+        }
+        text
+    }
+
+    fn export(self, text: &mut String, name: &str, value: &str) {
         let (before, between, quoted) = match self {
             Self::Bash | Self::Zsh => ("export ", "=", posix(value)),
             Self::Fish => ("set -gx ", " ", fish(value)),
             Self::Nu => ("$env.", " = ", nu(value)),
             Self::Powershell => ("$env:", " = ", powershell(value)),
         };
-        [before, name, between, &quoted, "\n"].concat()
+        text.extend([before, name, between, &quoted, "\n"]);
     }
 }
 
@@ -127,7 +135,7 @@ mod tests {
         }
         let mut script = before.to_owned();
         for (number, value) in NASTY.iter().enumerate() {
-            script += &shell.export(&format!("NASTY_{number}"), value);
+            shell.export(&mut script, &format!("NASTY_{number}"), value);
         }
         script += "env -0\n";
         let path = std::env::var_os("PATH").unwrap();
@@ -172,8 +180,9 @@ mod tests {
 
     #[test]
     fn the_shells_that_are_rarely_installed_by_their_own_rules() {
-        assert_eq!(Shell::Nu.export("A", "a'b\"c\\\n$x\u{1b}"), "$env.A = \"a'b\\\"c\\\\\\n$x\\u{1b}\"\n");
-        assert_eq!(Shell::Powershell.export("A", "it's \u{2019}$x`"), "$env:A = 'it''s \u{2019}\u{2019}$x`'\n");
+        let export = |shell: Shell, value: &str| shell.exports([(&"A".to_owned(), &value.to_owned())]);
+        assert_eq!(export(Shell::Nu, "a'b\"c\\\n$x\u{1b}"), "$env.A = \"a'b\\\"c\\\\\\n$x\\u{1b}\"\n");
+        assert_eq!(export(Shell::Powershell, "it's \u{2019}$x`"), "$env:A = 'it''s \u{2019}\u{2019}$x`'\n");
     }
 
     #[test]

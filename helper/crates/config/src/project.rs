@@ -1,6 +1,7 @@
 //! What a configuration means once every default is applied: absolute paths, no options left open.
 
 use std::collections::BTreeMap;
+use std::ffi::OsStr;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
@@ -334,8 +335,14 @@ impl Paths {
     pub const LONGEST_SOCKET: usize = 107;
 
     pub fn of(name: &str, data_dir: &Path, runtime_dir: &Path) -> Self {
-        let data = |extension| data_dir.join([name, ".", extension].concat());
-        let runtime = |extension| runtime_dir.join([name, ".", extension].concat());
+        let file = |folder: &Path, extension: &str| {
+            let mut path = PathBuf::with_capacity(folder.as_os_str().len() + name.len() + 16);
+            path.extend([folder, Path::new(name)]);
+            path.as_mut_os_string().extend([OsStr::new("."), OsStr::new(extension)]);
+            path
+        };
+        let data = |extension| file(data_dir, extension);
+        let runtime = |extension| file(runtime_dir, extension);
         let dir = data("d");
         Self {
             db: data("db"),

@@ -428,8 +428,15 @@ impl<'t, 'p> Table<'t, 'p> {
     ) -> BTreeMap<String, At<T>> {
         let Some(entry) = self.take(name) else { return BTreeMap::new() };
         let read = |all: &mut Table<'t, 'p>| {
-            let entries = std::mem::take(&mut all.entries);
-            entries.into_iter().filter_map(|entry| Some((entry.name.to_string(), one(all, entry)?))).collect()
+            // Into the map at once: an instance is large, and would be moved about in a list that grows.
+            let mut found = BTreeMap::new();
+            for entry in std::mem::take(&mut all.entries) {
+                let name = entry.name.to_string();
+                if let Some(value) = one(all, entry) {
+                    found.insert(name, value);
+                }
+            }
+            found
         };
         self.nested(entry, read).map_or_else(BTreeMap::new, |at: At<BTreeMap<_, _>>| at.value)
     }

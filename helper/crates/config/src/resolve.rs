@@ -196,20 +196,20 @@ impl Resolver<'_> {
             engine: self.pick(&key, "engine", written.engine.as_ref(), Engine::default()),
             base: self.base(&key, written),
             mode: self.mode(&key, written),
-            limits: self.limits(&join(&key, "limits"), written.limits.as_ref()),
+            limits: self.limits(&key, written.limits.as_ref()),
             labels: self.labels(&join(&key, "labels"), &written.labels),
             env: self.variables(&join(&key, "env"), &written.env),
             mount: self.mount(&join(&key, "mount"), written.mount.as_ref(), data_dir, name),
             http: written.http.as_ref().map(|http| self.http(&join(&key, "http"), &http.value)),
-            nfs: self.nfs(&join(&key, "nfs"), written),
-            encryption: self.encryption(&join(&key, "encryption"), written.encryption.as_ref()),
+            nfs: self.nfs(&key, written),
+            encryption: self.encryption(&key, written.encryption.as_ref()),
             sync: self.sync(&key, written),
-            partial: self.partial(&join(&key, "sync"), written),
-            hooks: self.hooks(&join(&key, "hooks"), written.hooks.as_ref()),
+            partial: self.partial(&key, written),
+            hooks: self.hooks(&key, written.hooks.as_ref()),
             mcp_tools: self.mcp_tools(&join(&key, "mcp"), written.mcp.as_ref()),
             depends_on: self.depends_on(&join(&key, "depends_on"), &written.depends_on),
-            restart: self.restart(&join(&key, "restart"), written.restart.as_ref()),
-            health: self.health(&join(&key, "health"), written.health.as_ref()),
+            restart: self.restart(&key, written.restart.as_ref()),
+            health: self.health(&key, written.health.as_ref()),
             made: None,
             paths: Paths::of(name, data_dir, runtime_dir),
         };
@@ -288,8 +288,9 @@ impl Resolver<'_> {
         mode
     }
 
-    fn limits(&mut self, key: &str, written: Option<&At<LimitsDocument>>) -> Limits {
+    fn limits(&mut self, table: &str, written: Option<&At<LimitsDocument>>) -> Limits {
         let Some(At { value, .. }) = written else { return Limits::default() };
+        let key = &join(table, "limits");
         Limits {
             size: self.optional(key, "size", value.size.as_ref()),
             files: self.optional(key, "files", value.files.as_ref()),

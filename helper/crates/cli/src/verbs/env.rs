@@ -56,7 +56,7 @@ pub fn run(args: Args, context: &Context) -> Result<u8, Report> {
     let text = match args.format {
         Some(Format::Json) => serde_json::to_string_pretty(&variables).map_err(std::io::Error::other)? + "\n",
         Some(Format::Dotenv) => variables.iter().map(|(name, value)| dotenv(name, value)).collect(),
-        None => variables.iter().map(|(name, value)| args.shell.export(name, value)).collect(),
+        None => args.shell.exports(&variables),
     };
     context.output.data(text)?;
     Ok(DONE)

@@ -148,11 +148,7 @@ fn tell(
     let exports = env::exports(project, None)?;
     // What every instance also has under its own name would only make this longer.
     let own = nixbox_config::env::prefix(NAME);
-    let lines: String = exports
-        .iter()
-        .filter(|(name, _)| !name.starts_with(&own))
-        .map(|(name, value)| Shell::Bash.export(name, value))
-        .collect();
+    let lines = Shell::Bash.exports(exports.iter().filter(|(name, _)| !name.starts_with(&own)));
     story.did("asked for its variables, as a shell would: eval \"$(nixbox-helper env)\"", Some(&lines))?;
 
     let file = mount.path.join("hello.txt");

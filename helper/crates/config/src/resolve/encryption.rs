@@ -6,11 +6,17 @@ use super::Resolver;
 use super::secret_source::{KEY, Places};
 use crate::document::{At, EncryptionDocument};
 use crate::project::Encryption;
+use crate::tree::join;
 use crate::words::Cipher;
 
 impl Resolver<'_> {
-    pub(super) fn encryption(&mut self, key: &str, written: Option<&At<EncryptionDocument>>) -> Option<Encryption> {
+    pub(super) fn encryption(
+        &mut self,
+        instance: &str,
+        written: Option<&At<EncryptionDocument>>,
+    ) -> Option<Encryption> {
         let At { value: table, line } = written?;
+        let key = &join(instance, "encryption");
         let cipher = self.pick(key, "cipher", table.cipher.as_ref(), Cipher::default());
         let places =
             Places { file: table.key_file.as_ref(), command: &table.key_command, variable: table.key_env.as_ref() };

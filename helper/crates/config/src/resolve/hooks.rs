@@ -14,11 +14,12 @@ use crate::words::HookEvent;
 impl Resolver<'_> {
     pub(super) fn hooks(
         &mut self,
-        table: &str,
+        instance: &str,
         written: Option<&At<HooksDocument>>,
     ) -> BTreeMap<HookEvent, Vec<Vec<String>>> {
         let mut hooks = BTreeMap::new();
         let Some(At { value: written, .. }) = written else { return hooks };
+        let table = &join(instance, "hooks");
         for (event, commands) in written.each() {
             let key = join(table, event.as_str());
             for At { value, line } in commands.iter().flat_map(|command| &command.value) {

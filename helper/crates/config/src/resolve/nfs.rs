@@ -10,8 +10,9 @@ use crate::project::Nfs;
 use crate::tree::join;
 
 impl Resolver<'_> {
-    pub(super) fn nfs(&mut self, key: &str, written: &InstanceDocument) -> Option<Nfs> {
+    pub(super) fn nfs(&mut self, instance: &str, written: &InstanceDocument) -> Option<Nfs> {
         let table = &written.nfs.as_ref()?.value;
+        let key = &join(instance, "nfs");
         let nothing = MountDocument::default();
         let mount = written.mount.as_ref().map_or(&nothing, |at| &at.value);
         let enable = self.pick(key, "enable", table.enable.as_ref(), true);

@@ -13,9 +13,9 @@ use crate::tree::join;
 const SEGMENT: Size = Size(128 << 10);
 
 impl Resolver<'_> {
-    pub(super) fn partial(&mut self, table: &str, written: &InstanceDocument) -> Option<Partial> {
+    pub(super) fn partial(&mut self, instance: &str, written: &InstanceDocument) -> Option<Partial> {
         let At { value, line } = written.sync.as_ref()?.value.partial.as_ref()?;
-        let key = join(table, "partial");
+        let key = join(&join(instance, "sync"), "partial");
         if written.base.is_some() {
             let what =
                 "What an instance over a base has itself is what was changed, and that is not left away".to_owned();

@@ -58,8 +58,8 @@ impl Resolver<'_> {
             cwd: self.text(key, "cwd", value.cwd.as_ref()).map(PathBuf::from),
             env: self.variables(&join(key, "env"), &value.env),
             depends_on: self.depends_on(&join(key, "depends_on"), &value.depends_on),
-            restart: self.restart(&join(key, "restart"), value.restart.as_ref()),
-            health: self.health(&join(key, "health"), value.health.as_ref()),
+            restart: self.restart(key, value.restart.as_ref()),
+            health: self.health(key, value.health.as_ref()),
             watch: value.watch.as_ref().map(|at| self.watch(&join(key, "watch"), &at.value)),
             user: self.text(key, "user", value.user.as_ref()),
             stdin: self.stdin(key, value),
@@ -139,9 +139,10 @@ impl Resolver<'_> {
         written.iter().map(|(name, at)| (name.clone(), at.value)).collect()
     }
 
-    pub(super) fn restart(&mut self, key: &str, written: Option<&At<RestartDocument>>) -> Restart {
+    pub(super) fn restart(&mut self, unit: &str, written: Option<&At<RestartDocument>>) -> Restart {
         // What nobody wrote has no origin to be told of, and every shell entry comes through here.
         let Some(At { value: table, .. }) = written else { return Restart::default() };
+        let key = &join(unit, "restart");
         let none = BackoffDocument::default();
         let backoff = table.backoff.as_ref().map_or(&none, |at| &at.value);
         let inner = join(key, "backoff");
@@ -162,8 +163,9 @@ impl Resolver<'_> {
         found
     }
 
-    pub(super) fn health(&mut self, key: &str, written: Option<&At<HealthDocument>>) -> Option<Health> {
+    pub(super) fn health(&mut self, unit: &str, written: Option<&At<HealthDocument>>) -> Option<Health> {
         let At { value, line } = written?;
+        let key = &join(unit, "health");
         let refuse = |line: usize, name: &str, what: &str, help: &str| {
             self.report(&codes::CONFIG_VALUE, line, &join(key, name), what.to_owned(), help);
         };
