@@ -9,8 +9,6 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-import pytest
-
 from support.needs import need
 from support.project import HELPER, OWNER
 
@@ -34,10 +32,7 @@ poweroff -f
 
 def kernel():
     """An image and its `fuse.ko`: of a package that was unpacked or installed, so `../lib/modules` is beside its folder."""
-    named = os.environ.get("NIXBOX_QEMU_KERNEL")
-    if not named:
-        pytest.skip("optional: NIXBOX_QEMU_KERNEL is not set")
-    image = Path(named).resolve()
+    image = Path(need("NIXBOX_QEMU_KERNEL")).resolve()
     version = image.name.removeprefix("vmlinuz-")
     module = image.parents[1] / "lib/modules" / version / "kernel/fs/fuse/fuse.ko"
     assert module.is_file(), f"{module} is missing"

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 # Names of what no package registry carries: absent, they are only ever listed.
-OPTIONAL = {"NIXPKGS_LIB", "DEVENV_SRC", "PCF_SRC", "SERVICES_FLAKE_SRC", "DEVENV_TASKS_BIN", "AGENTFS_BIN"}
+OPTIONAL = {"NIXPKGS_LIB", "DEVENV_SRC", "PCF_SRC", "SERVICES_FLAKE_SRC", "DEVENV_TASKS_BIN", "AGENTFS_BIN", "NIXBOX_QEMU_KERNEL"}
 
 
 def need(what):
