@@ -14,8 +14,12 @@ pub enum SyncRequest {
     /// What the remote has comes here. Answered with a body of any number of [`SyncLine::Progress`] and one
     /// [`SyncLine::Done`]. Closing the connection calls it off: nothing is changed then, unless it was on its way there.
     Pull,
-    /// The same, and then what is here goes there.
-    Push,
+    /// The same, and then what is here goes there. `again`: also to a remote that was put back to an older state, where
+    /// nothing is agreed on any more.
+    Push {
+        #[serde(default)]
+        again: bool,
+    },
     /// The remote's lease is taken, and kept until it is released or the owner ends. `force`: from whoever has it.
     /// Answered with a body of one [`SyncLine::State`], and a [`SyncLine::Done`] of what was synced with it.
     Take {

@@ -76,11 +76,11 @@ struct Answers {
     results: Vec<Answer>,
 }
 
+/// One of the two. What serde derives for the tag would hold all of it a second time.
 #[derive(Deserialize)]
-#[serde(tag = "type", rename_all = "snake_case")]
-enum Answer {
-    Ok { response: Response },
-    Error { error: Message },
+struct Answer {
+    response: Option<Response>,
+    error: Option<Message>,
 }
 
 #[derive(Deserialize)]
@@ -107,8 +107,9 @@ pub(crate) fn decode(body: &[u8], steps: usize) -> Result<Outcome> {
     let [answer] = <[Answer; 1]>::try_from(answers.results)
         .map_err(|several| Error::Junk(format!("{} answers came to one request", several.len())))?;
     let BatchResult { step_results, step_errors } = match answer {
-        Answer::Ok { response } => response.result,
-        Answer::Error { error } => return Err(Error::Refused { step: 0, message: error.message }),
+        Answer { error: Some(error), .. } => return Err(Error::Refused { step: 0, message: error.message }),
+        Answer { response: Some(response), .. } => response.result,
+        Answer { .. } => return Err(Error::Junk("a request was neither refused nor answered".into())),
     };
     if step_results.len() != steps || step_errors.len() != steps {
         return Err(Error::Junk(format!("{} results came to {steps} steps", step_results.len())));

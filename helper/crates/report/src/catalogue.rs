@@ -243,6 +243,7 @@ catalogue! {
     SYNC_NOT_EMPTY = "nixbox::sync::not-empty", Conflict, "The remote holds something already. Nothing was changed; `sync enable --merge` brings both together.";
     SYNC_NO_CONFLICT = "nixbox::sync::no-conflict", NotFound, "Nothing at that path is in conflict.";
     SYNC_NOT_HELD = "nixbox::sync::not-held", NotFound, "The remote's lease is not this instance's, so there is nothing to give back.";
+    SYNC_OLDER = "nixbox::sync::older", Conflict, "The remote was put back to an older state than was seen here, so what it lacks was not taken away by anybody. Nothing was changed; `sync take` takes it as it is, `sync push --again` puts there what is here.";
     SYNC_OVERTAKEN = "nixbox::sync::overtaken", Conflict, "One of the two sides was changed again and again while they were brought together. Nothing was lost; try again.";
     SYNC_PENDING = "nixbox::sync::pending", Conflict, "Not everything in the instance is on its remote, so it is not given up without `--force`.";
     SYNC_READ_ONLY = "nixbox::sync::read-only", Refused, "A synced instance that may not be written now: it follows, its lease is another's or has run out, what the remote has is not here yet, or nobody serves it. What is here is kept; `nixbox-helper sync status` says how to go on.";

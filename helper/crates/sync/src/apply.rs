@@ -29,6 +29,8 @@ pub(crate) struct Target<'a> {
     absent: &'a Absent,
     /// Who shows it is told afterwards: see [`Witness`].
     news: RefCell<Vec<News>>,
+    /// The folder that was last at work, by its path: its neighbours come next.
+    folder: RefCell<Option<(String, Ino)>>,
     /// What was found in a view keeps its number only for as long as somebody refers to it.
     held: RefCell<Vec<Ino>>,
     /// Nobody looks at it meanwhile: files are written where they are, so that only what differs is written.
@@ -43,7 +45,8 @@ impl<'a> Target<'a> {
         alone: bool,
         layer: Option<Layer<'a>>,
     ) -> Self {
-        Self { tree, kv, absent, news: RefCell::default(), held: RefCell::default(), alone, layer }
+        let (news, folder, held) = (RefCell::default(), RefCell::default(), RefCell::default());
+        Self { tree, kv, absent, news, folder, held, alone, layer }
     }
 }
 
@@ -79,6 +82,7 @@ impl Target<'_> {
         for key in &order.remove {
             go_on(source.company, far)?;
             far.things += 1;
+            self.folder.replace(None);
             if let Key::File(path) = key {
                 self.expect(path, now.marks.get(key), now.looks.get(key), said)?;
                 if let Some(to) = leaving.get(path.as_str())
@@ -96,8 +100,10 @@ impl Target<'_> {
         for (key, look) in &order.put {
             go_on(source.company, far)?;
             far.things += 1;
-            if let What::File { size, .. } = look.what {
-                far.bytes += size;
+            match look.what {
+                What::File { size, .. } => far.bytes += size,
+                // It may take the place of a folder.
+                _ => drop(self.folder.replace(None)),
             }
             if let Key::File(path) = key {
                 let before = now.looks.get(key);
@@ -147,9 +153,12 @@ impl Target<'_> {
         look: Option<&Look>,
         said: Option<(&Notes, &Looks)>,
     ) -> Result<()> {
-        let own = self.layer.as_ref().map(|layer| layer.delta.tree());
-        let there = match find(&**own.as_ref().unwrap_or(self.tree), path) {
-            Ok(there) => Some(there),
+        let found = match &self.layer {
+            Some(layer) => find(&*layer.delta.tree(), path).map(Some),
+            None => self.find(path).map(|(_, _, there)| there),
+        };
+        let there = match found {
+            Ok(there) => there,
             // Not there, or a folder above is not, which is put before.
             Err(Error::Engine(Engine::Errno(libc::ENOENT | libc::ENOTDIR))) => None,
             Err(error) => return Err(error),
@@ -187,7 +196,16 @@ impl Target<'_> {
     /// Where a path is: its folder, its name there, and what is there. ENOENT where the folder is not.
     fn find<'p>(&self, path: &'p str) -> Result<(Ino, &'p str, Option<Attr>)> {
         let (folder, name) = path.rsplit_once('/').unwrap_or(("", path));
-        let parent = if folder.is_empty() { ROOT } else { self.see(folder)?.ino };
+        let known = self.folder.borrow().as_ref().filter(|(known, _)| known == folder).map(|(_, ino)| *ino);
+        let parent = match known {
+            Some(ino) => ino,
+            None if folder.is_empty() => ROOT,
+            None => {
+                let ino = self.see(folder)?.ino;
+                self.folder.replace(Some((folder.to_owned(), ino)));
+                ino
+            }
+        };
         match self.look_up(parent, name) {
             Ok(attr) => Ok((parent, name, Some(attr))),
             Err(Error::Engine(Engine::Errno(libc::ENOENT))) => Ok((parent, name, None)),

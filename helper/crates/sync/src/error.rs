@@ -21,6 +21,13 @@ pub enum Error {
     /// The remote is not what was pulled any more, or the lease has changed hands: nothing was written there.
     #[error("the remote has changed since it was read")]
     Overtaken,
+    /// The remote was put back to an older state than was seen here: what it lacks was not taken away by anybody. Nothing was
+    /// changed.
+    #[error("{}", match last {
+        Some(last) => format!("of its pushes, number {seen} was seen here; it has {last}, and not that one"),
+        None => format!("of its pushes, number {seen} was seen here; it has none"),
+    })]
+    Older { seen: i64, last: Option<i64> },
     /// It went out, and no answer came; looking again did not tell, either.
     #[error("whether the push has happened is not known: {0}")]
     Unknown(nixbox_remote::Error),

@@ -1,6 +1,7 @@
-//! Content of the remote on its way into the copy: in parts, of which one is asked for while the one before is stored.
+//! Content of the remote on its way into the copy: in parts, of which some are asked for while the one before is stored.
 
 use std::sync::mpsc::sync_channel;
+use std::sync::{Mutex, PoisonError};
 
 use nixbox_remote::{Batch, Remote, Rows, Step, Value};
 use rusqlite::{Connection, OptionalExtension};
@@ -10,8 +11,11 @@ use crate::error::{Error, Result};
 use crate::mirror::{Bound, DATA, SUM, insert, text};
 
 /// What is asked for at a time.
-const DATA_AT_ONCE: u64 = 8 << 20;
-const INODES_AT_ONCE: usize = 200;
+const DATA_AT_ONCE: u64 = 4 << 20;
+/// Of files that do not follow each other, one statement for each.
+const RUNS_AT_ONCE: usize = 200;
+/// One is read here while the server works at the other's.
+const ASKED_AT_ONCE: usize = 2;
 
 /// A piece of a large file, or many small ones.
 struct Part {
@@ -20,7 +24,7 @@ struct Part {
     files: u64,
 }
 
-/// Of `changed`, inodes with their sizes. `sum`: of the remote as it was when they were read. How many bytes came.
+/// Of `changed`, inodes in order, with their sizes. `sum`: of the remote as it was when they were read. How many bytes came.
 pub(crate) fn pull_content(
     remote: &Remote,
     change: &Connection,
@@ -34,28 +38,36 @@ pub(crate) fn pull_content(
         .and_then(|size: i64| u64::try_from(size).ok())
         .filter(|size| (1..=16 << 20).contains(size))
         .unwrap_or(4096);
+    let mut old = change.prepare("DELETE FROM fs_data WHERE ino = ?")?;
     for (ino, _) in changed {
-        change.execute("DELETE FROM fs_data WHERE ino = ?", [ino])?;
+        old.execute([ino])?;
     }
     let mut insert = change.prepare(&insert(DATA, &["ino", "chunk_index", "data"], 1))?;
-    let parts = parts(changed, chunk);
     let mut far = Progress {
         of_things: changed.len() as u64,
         of_bytes: changed.iter().map(|(_, size)| size).sum(),
         ..Progress::at(Phase::Fetching)
     };
-    // No more than two parts are in memory.
+    let parts = Mutex::new(parts(changed, chunk).into_iter());
+    let next = || parts.lock().unwrap_or_else(PoisonError::into_inner).next();
+    // Each has one in hand at most.
     let (sender, answers) = sync_channel(0);
     std::thread::scope(|scope| {
-        scope.spawn(move || {
-            for Part { steps, files } in parts {
-                let answer = ask(remote, steps, sum);
-                let is_last = answer.is_err();
-                if sender.send((answer, files)).is_err() || is_last {
-                    return;
+        for _ in 0..ASKED_AT_ONCE {
+            let sender = sender.clone();
+            scope.spawn(move || {
+                while let Some(Part { steps, files }) = next() {
+                    let answer = ask(remote, steps, sum);
+                    let is_last = answer.is_err();
+                    if sender.send((answer, files)).is_err() || is_last {
+                        return;
+                    }
                 }
-            }
-        });
+            });
+        }
+        drop(sender);
+        // Moved in, so that whoever still asks finds nobody when this ends early.
+        let answers = answers;
         go_on(company, far)?;
         for (answer, files) in answers {
             for row in answer?.into_iter().flat_map(|rows| rows.rows) {
@@ -81,30 +93,41 @@ fn ask(remote: &Remote, steps: Vec<Step>, sum: &str) -> Result<Vec<Rows>> {
     Ok(answers.collect())
 }
 
+/// A run of numbers is asked for as one: a server takes a statement for each file in many times as long.
 fn parts(changed: &[(i64, u64)], chunk: u64) -> Vec<Part> {
-    let select = "SELECT ino, chunk_index, data FROM fs_data WHERE ino = ?";
-    let (mut parts, mut together, mut bytes) = (Vec::new(), Vec::new(), 0);
-    let small = |steps: Vec<Step>| Part { files: steps.len() as u64, steps };
-    for (ino, size) in changed {
-        if *size > DATA_AT_ONCE {
+    const SELECT: &str = "SELECT ino, chunk_index, data FROM fs_data WHERE ino";
+    let (mut parts, mut runs, mut files, mut bytes) = (Vec::new(), Vec::<(i64, i64)>::new(), 0, 0);
+    let together = |runs: &mut Vec<(i64, i64)>, files: &mut u64| {
+        let step = |(first, last): (i64, i64)| match first == last {
+            true => Step::with(format!("{SELECT} = ?"), [first.into()]),
+            false => Step::with(format!("{SELECT} >= ? AND ino <= ?"), [first.into(), last.into()]),
+        };
+        Part { steps: runs.drain(..).map(step).collect(), files: std::mem::take(files) }
+    };
+    for (ino, size) in changed.iter().copied() {
+        if size > DATA_AT_ONCE {
             let (chunks, at_once) = (size.div_ceil(chunk), (DATA_AT_ONCE / chunk).max(1));
             let mut begin = 0;
             while begin < chunks {
                 let end = begin + at_once;
-                let sql = format!("{select} AND chunk_index >= {begin} AND chunk_index < {end}");
-                parts.push(Part { steps: vec![Step::with(sql, [(*ino).into()])], files: u64::from(end >= chunks) });
+                let sql = format!("{SELECT} = ? AND chunk_index >= {begin} AND chunk_index < {end}");
+                parts.push(Part { steps: vec![Step::with(sql, [ino.into()])], files: u64::from(end >= chunks) });
                 begin = end;
             }
             continue;
         }
-        if together.len() == INODES_AT_ONCE || bytes + size > DATA_AT_ONCE {
-            parts.push(small(std::mem::take(&mut together)));
+        if runs.len() == RUNS_AT_ONCE || bytes + size > DATA_AT_ONCE {
+            parts.push(together(&mut runs, &mut files));
             bytes = 0;
         }
-        together.push(Step::with(select, [(*ino).into()]));
+        match runs.last_mut() {
+            Some((_, last)) if *last + 1 == ino => *last = ino,
+            _ => runs.push((ino, ino)),
+        }
+        files += 1;
         bytes += size;
     }
-    parts.push(small(together));
+    parts.push(together(&mut runs, &mut files));
     parts.retain(|part| !part.steps.is_empty());
     parts
 }

@@ -2,11 +2,11 @@
 //! brought up to date by rows, in one transaction, and proved to be the remote by a sum over both; it can be thrown away
 //! at any time.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use nixbox_engine::{ABSENT_TABLE, Database, Delta, Options};
-use nixbox_remote::{Batch, Remote, Rows, Step, Value};
+use nixbox_remote::{Remote, Rows, Step, Value};
 use rusqlite::Connection;
 use rusqlite::types::ValueRef;
 
@@ -14,6 +14,8 @@ use crate::company::{Company, Phase, Progress, go_on};
 use crate::content;
 use crate::error::{Error, Result};
 use crate::fetch::pull_content;
+use crate::had::Before;
+use crate::intake::take_in;
 
 /// The tables that are synced, with their columns; the first is the key, but for `fs_data`, where two are.
 const TABLES: &[(&str, &[&str])] = &[
@@ -67,7 +69,6 @@ const LAYER: &[(&str, &[&str])] = &[
     ("nixbox_replaced", &["ino", "path", "base_ino", "size", "mtime", "mtime_nsec", "hash"]),
 ];
 pub(crate) const DATA: &str = "fs_data";
-const SEQUENCES: &str = "'fs_inode', 'fs_dentry'";
 
 /// A sum over everything but content, which no change of content leaves as it is. The same in both places.
 pub(crate) const SUM: &str = "\
@@ -239,67 +240,23 @@ impl Mirror {
     }
 
     fn pull_rows(&self, remote: &Remote, partial: bool, company: &dyn Company) -> Result<u64> {
-        let (sum, tables, sequences, contents) = self.ask_for_tables(remote)?;
         let mut connection = self.open()?;
         let change = connection.transaction()?;
-        let inodes = TABLES.iter().position(|(name, _)| *name == "fs_inode").and_then(|at| tables.get(at));
-        let changed = changed_inodes(&change, inodes.map_or(&[], |rows| &rows.rows))?;
-        for ((name, columns), rows) in self.metadata().zip(&tables) {
-            change.execute(&format!("DELETE FROM {name}"), [])?;
-            let mut insert = change.prepare(&insert(name, columns, 1))?;
-            for row in &rows.rows {
-                insert.execute(rusqlite::params_from_iter(row.iter().map(Bound)))?;
-            }
-        }
-        change.execute(&format!("DELETE FROM sqlite_sequence WHERE name IN ({SEQUENCES})"), [])?;
-        for row in &sequences.rows {
-            let bound = rusqlite::params_from_iter(row.iter().map(Bound));
-            change.execute("INSERT INTO sqlite_sequence (name, seq) VALUES (?, ?)", bound)?;
-        }
-        change.execute(&format!("DELETE FROM {}", content::CONTENT), [])?;
-        if let Some(contents) = contents {
-            let mut insert = change.prepare(&insert(content::CONTENT, content::COLUMNS, 1))?;
-            for row in &contents.rows {
-                insert.execute(rusqlite::params_from_iter(row.iter().map(Bound)))?;
-            }
-        }
+        let before = Before::put_aside(&change)?;
+        let sum = take_in(remote, &change, self.layer, company)?;
+        let wanted = to_pull(&change, before.changed()?, partial)?;
+        let wanted = before.have_again(wanted)?;
         for table in [DATA, "nixbox_absent"] {
             change.execute(&format!("DELETE FROM {table} WHERE ino NOT IN (SELECT ino FROM fs_inode)"), [])?;
         }
-        let wanted = to_pull(&change, changed, partial)?;
         let bytes = pull_content(remote, &change, &wanted, &sum, company)?;
         let copied: String = change.query_row(&format!("SELECT {SUM}"), [], |row| row.get(0))?;
         if copied != sum {
             return Err(Error::Foreign(format!("its rows add up to {sum}, and their copies to {copied}")));
         }
+        drop(before);
         change.commit()?;
         Ok(bytes)
-    }
-
-    /// Everything but content.
-    fn metadata(&self) -> impl Iterator<Item = (&'static str, &'static [&'static str])> {
-        tables(self.layer).filter(|(name, _)| *name != DATA)
-    }
-
-    /// That, as it was at one moment; last what the remote says of content, where it does.
-    fn ask_for_tables(&self, remote: &Remote) -> Result<(String, Vec<Rows>, Rows, Option<Rows>)> {
-        let says = format!("SELECT count(*) FROM sqlite_master WHERE name = '{}'", content::CONTENT);
-        let says = remote.ask(&Step::new(says))?;
-        let says = says.rows.first().map_or(Ok(0), |row| Rows::int(row, 0))? > 0;
-        let select = |(name, columns): (_, &[&str])| Step::new(format!("SELECT {} FROM {name}", columns.join(", ")));
-        let mut batch = Batch::of([Step::new(format!("SELECT {SUM}"))]);
-        batch.push(Step::new(format!("SELECT name, seq FROM sqlite_sequence WHERE name IN ({SEQUENCES})")));
-        self.metadata().map(select).for_each(|step| batch.push(step));
-        if says {
-            batch.push(select((content::CONTENT, content::COLUMNS)));
-        }
-        let mut answers = remote.ask_all(&batch)?.into_iter();
-        let (Some(sum), Some(sequences)) = (answers.next(), answers.next()) else {
-            return Err(nixbox_remote::Error::Junk("tables were asked for and did not come".into()).into());
-        };
-        let mut tables: Vec<_> = answers.collect();
-        let contents = if says { tables.pop() } else { None };
-        Ok((text(&sum)?, tables, sequences, contents))
     }
 }
 
@@ -343,28 +300,6 @@ pub(crate) fn text(rows: &Rows) -> Result<String> {
     Ok(Rows::text(row, 0)?.to_owned())
 }
 
-/// Those whose content may be another than the copy's, with their sizes.
-fn changed_inodes(connection: &Connection, rows: &[Vec<Value>]) -> Result<Vec<(i64, u64)>> {
-    let (_, columns) = TABLES[1];
-    let mut known: HashMap<i64, Vec<i64>> = HashMap::new();
-    let mut select = connection.prepare(&format!("SELECT {} FROM fs_inode", columns.join(", ")))?;
-    let mut there = select.query([])?;
-    while let Some(row) = there.next()? {
-        let values = (0..columns.len()).map(|column| row.get::<_, Option<i64>>(column).map(Option::unwrap_or_default));
-        known.insert(row.get(0)?, values.collect::<rusqlite::Result<_>>()?);
-    }
-    const REGULAR: i64 = 0o100_000;
-    let mut changed = Vec::new();
-    for row in rows {
-        let values = (0..columns.len()).map(|column| Rows::int(row, column)).collect::<Result<Vec<_>, _>>()?;
-        let (ino, mode, size) = (values[0], values[1], values[5]);
-        if mode & 0o170_000 == REGULAR && known.get(&ino) != Some(&values) {
-            changed.push((ino, u64::try_from(size).unwrap_or_default()));
-        }
-    }
-    Ok(changed)
-}
-
 /// What of the content is to come, with sizes; the rest is absent from here on.
 fn to_pull(change: &Connection, mut changed: Vec<(i64, u64)>, partial: bool) -> Result<Vec<(i64, u64)>> {
     if partial {
@@ -389,16 +324,18 @@ fn to_pull(change: &Connection, mut changed: Vec<(i64, u64)>, partial: bool) -> 
             }
         }
     }
+    let mut here = change.prepare("DELETE FROM nixbox_absent WHERE ino = ?")?;
     for (ino, _) in &changed {
-        change.execute("DELETE FROM nixbox_absent WHERE ino = ?", [ino])?;
+        here.execute([ino])?;
     }
+    changed.sort_unstable();
     Ok(changed)
 }
 
 fn make_absent(change: &Connection, ino: i64, hash: &str) -> Result<()> {
     let absent = "INSERT OR REPLACE INTO nixbox_absent (ino, hash, place) VALUES (?1, ?2, ?1)";
-    change.execute(absent, rusqlite::params![ino, hash])?;
-    change.execute("DELETE FROM fs_data WHERE ino = ?", [ino])?;
+    change.prepare_cached(absent)?.execute(rusqlite::params![ino, hash])?;
+    change.prepare_cached("DELETE FROM fs_data WHERE ino = ?")?.execute([ino])?;
     Ok(())
 }
 

@@ -15,13 +15,14 @@ use crate::apply::{Layer, Target};
 use crate::company::{Company, Phase, Progress, Together, go_on};
 use crate::content;
 use crate::error::{Error, Result};
+use crate::history::{History, Push};
 use crate::layer;
 use crate::look::{Entry, Key, Look, What};
 use crate::merge::{Conflict, Merged, Settled, merge};
 use crate::mirror::{Found, Mirror, SUM, remote_sum};
 use crate::order::Order;
 use crate::rows;
-use crate::scan::{AllMissing, Known, Looks, Scan, scan};
+use crate::scan::{AllMissing, Hashes, Known, Looks, Scan, scan};
 use crate::source::Source;
 
 /// How often to begin anew where somebody goes on changing either side.
@@ -51,8 +52,18 @@ pub struct Done {
     pub bytes_out: u64,
 }
 
+/// What becomes of a remote that was put back to an older state than was seen here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Older {
+    /// Nothing is changed.
+    #[default]
+    Refuse,
+    /// What it lacks goes here, too. What is here is kept before.
+    Take,
+}
+
 /// What there is to do.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Default)]
 pub struct State {
     /// What is here and not there.
     pub to_push: Vec<Difference>,
@@ -60,6 +71,8 @@ pub struct State {
     pub to_pull: Vec<Difference>,
     pub conflicts: Vec<Conflict>,
     pub lease: Option<Standing>,
+    /// [`Error::Older`], where a sync would end with that.
+    pub older: Option<Error>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -74,12 +87,16 @@ pub struct Room {
     folder: PathBuf,
     remote: Remote,
     partial: bool,
+    older: Older,
     company: Together,
 }
 
 /// Both sides and what they had in common, at one moment.
 struct Scene {
+    /// As it is kept, by name.
+    kept: BTreeMap<String, String>,
     agreed: Looks,
+    known: Known,
     /// By what path, by number here.
     agreed_at: HashMap<u64, String>,
     here: Taken,
@@ -95,6 +112,8 @@ struct Pulled {
     done: Done,
     scene: Scene,
     wanted: BTreeMap<Key, Look>,
+    /// The last push to the remote.
+    last: Option<Push>,
     /// Something has come under another name, and is not there yet.
     has_more: bool,
 }
@@ -110,12 +129,26 @@ impl Room {
         for name in [HERE, CANDIDATE] {
             Mirror::at(folder.join(name), false).throw_away()?;
         }
-        Ok(Self { folder: folder.to_owned(), remote, partial: false, company: Arc::new(()) })
+        Ok(Self { folder: folder.to_owned(), remote, partial: false, older: Older::Refuse, company: Arc::new(()) })
     }
 
     /// Of content that comes, only what it is.
     pub fn partial(self, partial: bool) -> Self {
         Self { partial, ..self }
+    }
+
+    pub fn older(self, older: Older) -> Self {
+        Self { older, ..self }
+    }
+
+    /// Whether the remote was put back to an older state than was seen here.
+    pub fn is_older(&self, local: &Local) -> Result<bool> {
+        Ok(self.history(local, remote_sum(&self.remote)?.is_some())?.older.is_some())
+    }
+
+    fn history(&self, local: &Local, there: bool) -> Result<History> {
+        let seen = local.agreed.one(SEEN)?;
+        History::of(&self.remote, there, seen.as_deref().and_then(Push::of_kept).as_ref())
     }
 
     pub fn in_company(self, company: Arc<dyn Company>) -> Self {
@@ -155,11 +188,13 @@ impl Room {
     /// Reads both and changes neither.
     pub fn look(&self, local: &Local, settled: &dyn Fn(&Conflict) -> Option<Settled>) -> Result<State> {
         let lease = Standing::of(&self.remote)?;
-        self.mirror(local).pull(&self.remote, remote_sum(&self.remote)?, self.partial, &*self.company)?;
+        let sum = remote_sum(&self.remote)?;
+        let older = self.history(local, sum.is_some())?.older;
+        self.mirror(local).pull(&self.remote, sum, self.partial, &*self.company)?;
         let scene = self.scene(local)?;
         let merged = scene.merged(settled);
         let wanted = looks(&merged);
-        let mut state = State { lease, ..State::default() };
+        let mut state = State { lease, older, ..State::default() };
         let conflicting = |key: &Key| merged.conflicts.iter().any(|conflict| conflict.key == *key);
         for (differences, now) in [(&mut state.to_pull, &scene.local), (&mut state.to_push, &scene.theirs)] {
             let keys = now.looks.keys().chain(wanted.keys()).collect::<std::collections::BTreeSet<_>>();
@@ -207,8 +242,7 @@ impl Room {
                 pulled.done.pulled += before.pulled;
                 pulled.done.bytes_in += before.bytes_in;
             }
-            let Pulled { done, scene, wanted, .. } = pulled;
-            self.push_once(local, claim, held, done, &scene, &wanted)
+            self.push_once(local, claim, held, pulled)
         })
     }
 
@@ -229,6 +263,11 @@ impl Room {
         sum: Option<String>,
         settled: &dyn Fn(&Conflict) -> Option<Settled>,
     ) -> Result<Pulled> {
+        let History { last, older } = self.history(local, sum.is_some())?;
+        let is_older = older.is_some();
+        if let Some(error) = older.filter(|_| self.older == Older::Refuse) {
+            return Err(error);
+        }
         let mirror = self.mirror(local);
         let found = mirror.pull(&self.remote, sum, self.partial, &*self.company)?;
         let scene = self.scene(local)?;
@@ -238,7 +277,8 @@ impl Room {
         }
         let wanted = looks(&merged);
         let order = Order::of(&scene.local, &wanted).with(&merged.beside);
-        if (merged.gives_up_ours && !order.is_empty()) || (scene.is_changed_here() && order.replaces(&scene.local)) {
+        let moved_apart = is_older || scene.is_changed_here();
+        if (merged.gives_up_ours && !order.is_empty()) || (moved_apart && order.replaces(&scene.local)) {
             self.company.keep()?;
         }
         let left = Order::of(&scene.theirs, &wanted).with(&merged.beside).len();
@@ -257,7 +297,7 @@ impl Room {
         if let Some(there) = scene.there.as_ref().filter(|_| !order.is_empty()) {
             let (tree, kv) = (there.tree(), there.kv());
             let (beside, company) = (merged.beside.as_slice(), &*self.company);
-            let source = Source::new((&tree, &kv, &scene.absent), beside, company);
+            let source = Source::new((&tree, &kv, &scene.absent), &scene.theirs, beside, company);
             let mut applied = Ok(());
             let together = local.tree.together(&mut || {
                 applied = target.apply_files(&order, &scene.local, &source);
@@ -271,20 +311,13 @@ impl Room {
             target.apply_values(&order, &source)?;
         }
         let sum = scene.there.is_some().then(|| mirror.sum()).transpose()?;
-        self.agree(local, &scene.agreed, &scene.theirs, &scene.local, sum)?;
-        Ok(Pulled { done, scene, wanted, has_more: !merged.beside.is_empty() })
+        self.agree(local, &scene.kept, &scene.agreed, (&scene.theirs, &scene.local), Then { sum, push: last.clone() })?;
+        Ok(Pulled { done, scene, wanted, last, has_more: !merged.beside.is_empty() })
     }
 
-    fn push_once(
-        &self,
-        local: &Local,
-        claim: &Claim,
-        held: Held,
-        mut done: Done,
-        scene: &Scene,
-        wanted: &BTreeMap<Key, Look>,
-    ) -> Result<Done> {
-        let order = Order::of(&scene.theirs, wanted);
+    fn push_once(&self, local: &Local, claim: &Claim, held: Held, pulled: Pulled) -> Result<Done> {
+        let Pulled { mut done, scene, wanted, last, .. } = pulled;
+        let order = Order::of(&scene.theirs, &wanted);
         let is_layer = local.is_layer();
         let (mirror, candidate) = (self.mirror(local), Mirror::at(self.folder.join(CANDIDATE), is_layer));
         // What other programs have written, nobody has said of yet what it is.
@@ -300,21 +333,24 @@ impl Room {
         } else {
             candidate.begin()?;
         }
-        self.change_candidate(candidate.path(), &order, scene, is_layer)?;
+        self.change_candidate(candidate.path(), &order, &scene, is_layer)?;
+        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+        let name = format!("{}-{}", held.fence, now.as_nanos());
         if is_layer {
-            let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
-            candidate.mark(&format!("{}-{}", held.fence, now.as_nanos()))?;
+            candidate.mark(&name)?;
         }
         let theirs = {
             let there = Taken::foreign(candidate.path(), &Backing::Sqlite)?;
-            let known = known(&local.agreed, [&scene.local, &scene.theirs])?;
-            self.side(&there, is_layer, &known, None)?
+            let read = read_for([&scene.local, &scene.theirs]);
+            self.side(&there, is_layer, &[&scene.known, &read], &BTreeMap::new(), None)?
         };
         content::write(&mut candidate.open()?, &theirs)?;
         let after = candidate.sum()?;
         let mut steps = Spool::new(self.nameless()?)?;
         let [is_held, clean] = guard(claim, held);
         [is_held, clean.clone(), is_still(before.as_deref()), clean].into_iter().for_each(|step| steps.push(step));
+        let push = Push::after(last.as_ref(), name);
+        push.steps().into_iter().for_each(|step| steps.push(step));
         rows::difference(before.is_some().then(|| mirror.path()), candidate.path(), is_layer, &mut steps)?;
         let mut steps = steps.end()?;
         done.bytes_out = steps.bytes();
@@ -341,7 +377,8 @@ impl Room {
         if self.partial {
             mirror.let_content_go()?;
         }
-        self.agree(local, &scene.theirs.looks, &theirs, &scene.local, Some(after))?;
+        let then = Then { sum: Some(after), push: Some(push) };
+        self.agree(local, &local.agreed.all()?, &scene.theirs.looks, (&theirs, &scene.local), then)?;
         Ok(done)
     }
 
@@ -363,7 +400,7 @@ impl Room {
         let target = Target::new((&tree, &kv, &absent), true, layer);
         let (from, values) = (tree_of(&scene.here, is_layer), scene.here.kv());
         let missing = scene.here.absent().all()?;
-        let source = Source::new((&from, &values, &missing), &[], &*self.company);
+        let source = Source::new((&from, &values, &missing), &scene.local, &[], &*self.company);
         // As one change: it is either whole or thrown away.
         let mut changed = Ok(());
         let together = tree.together(&mut || {
@@ -379,10 +416,16 @@ impl Room {
         Ok(closed?)
     }
 
-    /// From here on what the remote has is what both had last. `ours`: as it was before it was changed.
-    /// `sum`: the remote's then.
-    fn agree(&self, local: &Local, before: &Looks, theirs: &Scan, ours: &Scan, sum: Option<String>) -> Result<()> {
-        let known = local.agreed.all()?;
+    /// From here on what the remote has is what both had last. `known`: as it is kept till now; `ours`: as it was before it
+    /// was changed; `then`: of the remote.
+    fn agree(
+        &self,
+        local: &Local,
+        known: &BTreeMap<String, String>,
+        before: &Looks,
+        (theirs, ours): (&Scan, &Scan),
+        then: Then,
+    ) -> Result<()> {
         let mut changes = Vec::new();
         for (key, look) in &theirs.looks {
             let mark = ours.marks.get(key).filter(|_| ours.looks.get(key) == Some(look)).copied();
@@ -395,44 +438,59 @@ impl Room {
         }
         let gone = before.keys().filter(|key| !theirs.looks.contains_key(key));
         changes.extend(gone.map(|key| (key.kept(), None)));
-        if known.get(SUM_THEN) != sum.as_ref() {
-            changes.push((SUM_THEN.into(), sum));
+        for (name, then) in [(SUM_THEN, then.sum), (SEEN, then.push.map(|push| push.kept()))] {
+            if known.get(name) != then.as_ref() {
+                changes.push((name.into(), then));
+            }
         }
         local.agreed.change(&changes)?;
         Ok(local.tree.fsync(ROOT)?)
     }
 
     fn scene(&self, local: &Local) -> Result<Scene> {
-        let (mut agreed, mut agreed_at) = (Looks::new(), HashMap::new());
-        for (name, entry) in local.agreed.all()? {
+        let kept = local.agreed.all()?;
+        let (mut agreed, mut agreed_at, mut known) = (Looks::new(), HashMap::new(), Known::new());
+        for (name, entry) in &kept {
             // What a newer version has written is not known here, and so not agreed on.
-            if let (Some(key), Ok(entry)) = (Key::of_kept(&name), serde_json::from_str::<Entry>(&entry)) {
-                if let (Key::File(path), Some(mark)) = (&key, entry.local) {
-                    agreed_at.insert(mark.ino, path.clone());
-                }
-                agreed.insert(key, entry.look);
+            let (Some(key), Ok(entry)) = (Key::of_kept(name), serde_json::from_str::<Entry>(entry)) else { continue };
+            if let (Key::File(path), Some(mark)) = (&key, entry.local) {
+                agreed_at.insert(mark.ino, path.clone());
             }
+            if let What::File { hash, .. } = &entry.look.what {
+                known.extend([entry.local, entry.remote].into_iter().flatten().map(|mark| (mark, hash.clone())));
+            }
+            agreed.insert(key, entry.look);
         }
-        let known = known(&local.agreed, [])?;
         local.witness.settle(None);
         let here = local.snapshots.take(&self.folder.join(HERE))?;
         let live = local.snapshots.delta();
         let is_layer = live.is_some();
-        let ours = self.side(&here, is_layer, &known, live.as_ref())?;
+        let ours = self.side(&here, is_layer, &[&known], &BTreeMap::new(), live.as_ref())?;
         let mirror = self.mirror(local);
         let there = mirror.path().exists().then(|| Taken::foreign(mirror.path(), &Backing::Sqlite)).transpose()?;
         let absent = there.as_ref().map(|there| there.absent().all()).transpose()?.unwrap_or_default();
         let theirs = match &there {
-            Some(there) => self.side(there, is_layer, &known, None)?,
+            Some(there) => {
+                let said = content::known(&mirror.open()?)?;
+                self.side(there, is_layer, &[&known], &said, None)?
+            }
             None => Scan::default(),
         };
-        Ok(Scene { agreed, agreed_at, here, local: ours, there, theirs, absent })
+        Ok(Scene { kept, agreed, known, agreed_at, here, local: ours, there, theirs, absent })
     }
 
     /// `live`: the layer of which `taken` is a copy.
-    fn side(&self, taken: &Taken, is_layer: bool, known: &Known, live: Option<&Delta>) -> Result<Scan> {
+    fn side(
+        &self,
+        taken: &Taken,
+        is_layer: bool,
+        known: &[&Known],
+        said: &BTreeMap<i64, String>,
+        live: Option<&Delta>,
+    ) -> Result<Scan> {
         let (tree, absent) = (tree_of(taken, is_layer), taken.absent().all()?);
-        let mut scan = scan(&tree, &taken.kv(), &absent, known, &*self.company)?;
+        let hashes = Hashes { absent: &absent, known, said };
+        let mut scan = scan(&tree, &taken.kv(), hashes, &*self.company)?;
         if is_layer {
             layer::annotate(&mut scan, &taken.delta(), live)?;
         }
@@ -454,10 +512,18 @@ impl Local {
 
 /// The name of the remote's sum in what was agreed on: as long as the remote has it, there is nothing to pull.
 const SUM_THEN: &str = "s";
+/// That of the last push of which something came here.
+const SEEN: &str = "h";
 const MIRROR: &str = "mirror.db";
 const HERE: &str = "here.db";
 const CANDIDATE: &str = "candidate.db";
 const BATCH: &str = "batch.json";
+
+/// The remote, when both had the same.
+struct Then {
+    sum: Option<String>,
+    push: Option<Push>,
+}
 
 impl Scene {
     /// Something here is not as it was when both had the same.
@@ -474,16 +540,9 @@ fn looks(merged: &Merged) -> BTreeMap<Key, Look> {
     merged.wanted.iter().map(|(key, (look, _))| (key.clone(), look.clone())).collect()
 }
 
-/// What need not be read again.
-fn known<'a>(agreed: &Agreed, scans: impl IntoIterator<Item = &'a Scan>) -> Result<Known> {
+/// What was read to look at these need not be read again.
+fn read_for<'a>(scans: impl IntoIterator<Item = &'a Scan>) -> Known {
     let mut known = Known::new();
-    for entry in agreed.all()?.values() {
-        if let Ok(Entry { look: Look { what: What::File { hash, .. }, .. }, local, remote }) =
-            serde_json::from_str(entry)
-        {
-            known.extend([local, remote].into_iter().flatten().map(|mark| (mark, hash.clone())));
-        }
-    }
     for scan in scans {
         for (key, mark) in &scan.marks {
             if let Some(What::File { hash, .. }) = scan.looks.get(key).map(|look| &look.what) {
@@ -491,7 +550,7 @@ fn known<'a>(agreed: &Agreed, scans: impl IntoIterator<Item = &'a Scan>) -> Resu
             }
         }
     }
-    Ok(known)
+    known
 }
 
 /// Refuses the batch where the remote is not what was read.

@@ -1,17 +1,19 @@
 //! A side as it is: the look of everything in it. Content is read only where it is not known already.
 
 use std::collections::{BTreeMap, HashMap};
-use std::ffi::OsStr;
 use std::sync::Arc;
 
-use nixbox_engine::{Attr, ByPath, Caller, FileSystem, Ino, Kind, Kv, Missing};
+use nixbox_engine::{Attr, Entry, FileSystem, Ino, Kind, Kv, Missing, ROOT};
 
 use crate::company::{Company, Phase, Progress, go_on};
 use crate::error::{Error, Result};
 use crate::look::{Key, Look, Mark, What, pair};
 
 const PIECE: u32 = 1 << 20;
-const PAGE: usize = 512;
+/// After so many entries it is told how far it is.
+const OFTEN: usize = 512;
+/// Deeper trees than any path can name go in a circle.
+const DEEPEST: usize = 4096;
 
 pub(crate) type Looks = BTreeMap<Key, Look>;
 
@@ -28,35 +30,54 @@ pub(crate) type Known = HashMap<Mark, String>;
 /// Files whose content is not here, and what it is.
 pub(crate) type AllMissing = BTreeMap<Ino, Missing>;
 
-/// Nobody must change the tree meanwhile.
-pub(crate) fn scan(
-    tree: &Arc<dyn FileSystem>,
-    kv: &Kv,
-    absent: &AllMissing,
-    known: &Known,
-    company: &dyn Company,
-) -> Result<Scan> {
-    let by_path = ByPath::new(tree.clone(), Arc::new(()), Caller { uid: 0, gid: 0 });
-    let mut walk = by_path.list(OsStr::new("/"), true)?;
+/// What is known of content without reading it.
+#[derive(Clone, Copy)]
+pub(crate) struct Hashes<'a> {
+    /// That of files which are not here.
+    pub(crate) absent: &'a AllMissing,
+    pub(crate) known: &'a [&'a Known],
+    /// What the remote says of its own, by inode.
+    pub(crate) said: &'a BTreeMap<i64, String>,
+}
+
+impl Hashes<'_> {
+    fn of(&self, mark: &Mark) -> Option<&String> {
+        let absent = self.absent.get(&mark.ino).map(|missing| &missing.hash);
+        absent
+            .or_else(|| self.known.iter().find_map(|known| known.get(mark)))
+            .or_else(|| self.said.get(&(mark.ino as i64)))
+    }
+}
+
+/// Nobody must change the tree meanwhile, in which what has a name is found by its number.
+pub(crate) fn scan(tree: &Arc<dyn FileSystem>, kv: &Kv, hashes: Hashes<'_>, company: &dyn Company) -> Result<Scan> {
     let mut scan = Scan::default();
-    loop {
-        let page = walk.next(PAGE, |_| true)?;
-        if page.is_empty() {
-            break;
+    let mut folders = vec![(String::new(), ROOT)];
+    // Of files that have several.
+    let mut names: BTreeMap<Ino, Vec<Key>> = BTreeMap::new();
+    while let Some((above, folder)) = folders.pop() {
+        if above.bytes().filter(|byte| *byte == b'/').count() > DEEPEST {
+            return Err(nixbox_engine::Error::Errno(libc::ELOOP).into());
         }
-        let seen = Progress { things: scan.looks.len() as u64, ..Progress::at(Phase::Comparing) };
-        go_on(company, seen)?;
-        for found in page {
-            let path = found.path.to_str().ok_or(nixbox_engine::Error::Errno(libc::EILSEQ))?.to_owned();
-            let target = found.target.map(|target| target.to_string_lossy().into_owned());
-            let mark = Mark::of(&found.attr);
-            let hash = absent.get(&found.attr.ino).map(|missing| &missing.hash).or_else(|| known.get(&mark));
-            let look = look_of(&**tree, &found.attr, target, hash, company)?;
-            scan.marks.insert(Key::File(path.clone()), mark);
-            scan.looks.insert(Key::File(path), look);
+        for (nth, Entry { name, attr }) in tree.readdir(folder)?.into_iter().enumerate() {
+            if nth % OFTEN == 0 {
+                go_on(company, Progress { things: scan.looks.len() as u64, ..Progress::at(Phase::Comparing) })?;
+            }
+            let name = name.to_str().ok_or(nixbox_engine::Error::Errno(libc::EILSEQ))?;
+            let path = if above.is_empty() { name.to_owned() } else { format!("{above}/{name}") };
+            let mark = Mark::of(&attr);
+            let look = look_of(&**tree, &attr, hashes.of(&mark), company)?;
+            let key = Key::File(path.clone());
+            match attr.kind {
+                Kind::Directory => folders.push((path, attr.ino)),
+                Kind::File if attr.nlink > 1 => names.entry(attr.ino).or_default().push(key.clone()),
+                _ => {}
+            }
+            scan.marks.insert(key.clone(), mark);
+            scan.looks.insert(key, look);
         }
     }
-    join_names(&mut scan, tree)?;
+    join_names(&mut scan, names);
     let mut after = None;
     loop {
         let page = kv.page("", after.as_deref())?;
@@ -71,30 +92,18 @@ pub(crate) fn scan(
 }
 
 /// Of several names of one file, all but the first say which that is.
-fn join_names(scan: &mut Scan, tree: &Arc<dyn FileSystem>) -> Result<()> {
-    let mut firsts: HashMap<Ino, String> = HashMap::new();
-    for (key, mark) in &scan.marks {
-        let (Key::File(path), Some(look)) = (key, scan.looks.get_mut(key)) else { continue };
-        if !matches!(look.what, What::File { .. }) || tree.getattr(mark.ino)?.nlink < 2 {
-            continue;
-        }
-        match firsts.get(&mark.ino) {
-            Some(first) => {
-                *look = Look::bare(What::Same { first: first.clone() });
-            }
-            None => drop(firsts.insert(mark.ino, path.clone())),
+fn join_names(scan: &mut Scan, names: BTreeMap<Ino, Vec<Key>>) {
+    for mut names in names.into_values() {
+        names.sort();
+        let mut names = names.into_iter();
+        let Some(Key::File(first)) = names.next() else { continue };
+        for name in names {
+            scan.looks.insert(name, Look::bare(What::Same { first: first.clone() }));
         }
     }
-    Ok(())
 }
 
-fn look_of(
-    tree: &dyn FileSystem,
-    attr: &Attr,
-    target: Option<String>,
-    hash: Option<&String>,
-    company: &dyn Company,
-) -> Result<Look> {
+fn look_of(tree: &dyn FileSystem, attr: &Attr, hash: Option<&String>, company: &dyn Company) -> Result<Look> {
     let what = match attr.kind {
         Kind::Directory => What::Folder,
         Kind::File => {
@@ -104,7 +113,7 @@ fn look_of(
             };
             What::File { size: attr.size, hash }
         }
-        Kind::Symlink => What::Link { target: target.unwrap_or_default() },
+        Kind::Symlink => What::Link { target: tree.readlink(attr.ino)?.to_string_lossy().into_owned() },
         Kind::Fifo => What::Fifo,
         Kind::Socket => What::Socket,
         Kind::CharDevice => What::CharDevice { rdev: attr.rdev },

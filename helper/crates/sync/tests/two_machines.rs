@@ -13,8 +13,8 @@ use std::time::Duration;
 use common::{Fate, Network, Server, remote};
 use machine::{Machine, OWNER};
 use nixbox_engine::{AttrChange, Database, Kind, NewNode, Options, Time, TimeChange};
-use nixbox_remote::Lease;
-use nixbox_sync::{Company, Done, Error, Phase, Progress, Room, Settled};
+use nixbox_remote::{Batch, Lease, Step};
+use nixbox_sync::{Company, Done, Error, Older, Phase, Progress, Room, Settled};
 
 type Tree = BTreeMap<String, (Kind, u16, u32, Time, Vec<u8>)>;
 
@@ -545,6 +545,146 @@ fn where_both_sides_moved_on_what_is_here_is_kept_before_a_merge_takes_any_of_it
     a.write("/x", b"changed once more");
     a.push().unwrap();
     assert_eq!(full().pull(&b.local(), &|_| None).unwrap().pulled, 1);
+}
+
+#[test]
+fn a_remote_that_was_put_back_takes_nothing_away_and_can_be_had_either_way() {
+    let Some(mut server) = Server::start() else { return };
+    let (a, b) = two(&server.url());
+    let nothing = server.backup();
+    a.write("/kept", b"old");
+    a.write("/stays", b"the same");
+    a.push().unwrap();
+    b.pull().unwrap();
+    let backup = server.backup();
+    a.write("/kept", b"new");
+    a.write("/later", b"since");
+    a.files().remove(OsStr::new("/stays"), false).unwrap();
+    a.push().unwrap();
+    b.pull().unwrap();
+    for older in [&nothing, &backup] {
+        server.put_back(older.path());
+        for machine in [&a, &b] {
+            let before = machine.tree();
+            for done in [machine.pull(), machine.push()] {
+                assert!(matches!(done, Err(Error::Older { seen: 2, .. })), "{done:?}");
+            }
+            let state = machine.room().look(&machine.local(), &|_| None).unwrap();
+            assert!(state.older.is_some() && machine.tree() == before);
+        }
+    }
+    // Who has not seen what it lacks gets what it has.
+    let c = Machine::new("eve", &server.url());
+    c.pull().unwrap();
+    assert_eq!((c.paths(), c.read("/kept").unwrap()), (vec!["kept".into(), "stays".into()], b"old".to_vec()));
+    // As it is: what is here is kept before, where it can be.
+    let take = |keeps| {
+        let company = Arc::new(Watching { told: Mutex::default(), off_at: None, keeps });
+        b.room().older(Older::Take).in_company(company).pull(&b.local(), &|_| None)
+    };
+    let before = b.tree();
+    assert!(matches!(take(false), Err(Error::NotKept(_))));
+    assert_eq!(b.tree(), before);
+    take(true).unwrap();
+    assert_eq!(b.tree(), c.tree());
+    // A push on that has the number of one that the remote has lost, and is another.
+    b.write("/b", b"from b");
+    b.push().unwrap();
+    assert!(matches!(a.pull(), Err(Error::Older { seen: 2, last: Some(2) })));
+    // What is here goes there again.
+    assert!(a.room().is_older(&a.local()).unwrap() && !b.room().is_older(&b.local()).unwrap());
+    a.database().agreed().forget().unwrap();
+    assert_eq!(conflicts(a.push()), ["/kept"]);
+    a.push_settled(&|_| Some(Settled::Ours)).unwrap();
+    b.pull().unwrap();
+    c.pull().unwrap();
+    for machine in [&a, &b, &c] {
+        // What was removed since comes again: nobody can know that it was not put there anew.
+        assert_eq!(machine.paths(), ["b", "kept", "later", "stays"]);
+        assert_eq!(machine.read("/kept").unwrap(), b"new");
+        assert_eq!(Done { left: None, ..machine.push().unwrap() }, Done::default());
+    }
+}
+
+#[test]
+fn what_is_here_under_another_name_is_not_brought_again() {
+    let Some(server) = Server::start() else { return };
+    let (a, b) = two(&server.url());
+    let large: Vec<u8> = (0..900_000u32).map(|n| (n >> 3) as u8).collect();
+    a.write("/x", &large);
+    a.files().make_folder(OsStr::new("/folder"), false).unwrap();
+    for file in 0..20 {
+        a.write(&format!("/folder/{file}"), format!("{file} ").repeat(700));
+    }
+    a.push().unwrap();
+    assert!(b.pull().unwrap().bytes_in > 900_000);
+    let moved = |from: &str, to: &str| a.files().move_to(OsStr::new(from), OsStr::new(to)).unwrap();
+    moved("/x", "/y");
+    moved("/folder", "/elsewhere");
+    a.push().unwrap();
+    assert_eq!(b.pull().unwrap().bytes_in, 0);
+    assert_eq!(b.tree(), a.tree());
+    // Two that have changed places, and a copy.
+    a.write("/other", b"small");
+    a.push().unwrap();
+    b.pull().unwrap();
+    moved("/y", "/between");
+    moved("/other", "/y");
+    moved("/between", "/other");
+    a.write("/copy", &large);
+    a.push().unwrap();
+    assert_eq!(b.pull().unwrap().bytes_in, 0);
+    assert_eq!(b.tree(), a.tree());
+    // Times alone.
+    let change = AttrChange { mtime: Some(TimeChange::At(Time { sec: 7, nsec: 7 })), ..AttrChange::default() };
+    a.files().change(OsStr::new("/copy"), change).unwrap();
+    a.push().unwrap();
+    assert_eq!(b.pull().unwrap().bytes_in, 0);
+    // One byte.
+    a.write("/copy", [large.as_slice(), b"!"].concat());
+    a.push().unwrap();
+    assert_eq!(b.pull().unwrap().bytes_in, 900_001);
+    assert_eq!(b.tree(), a.tree());
+}
+
+/// More than comes at once of any table.
+#[test]
+fn a_tree_of_many_pages_comes_whole_also_where_it_is_changed_meanwhile() {
+    let Some(server) = Server::start() else { return };
+    let network = Network::before(Some(server.port));
+    let (a, b) = (Machine::new("ada", &server.url()), Machine::new("bob", &network.url()));
+    let tree = a.database().tree();
+    tree.together(&mut || {
+        for file in 0..5_100 {
+            let node = NewNode { kind: Kind::File, perm: 0o644, rdev: 0, caller: OWNER };
+            let ino = tree.create(1, OsStr::new(&format!("f{file}")), node)?.ino;
+            tree.forget(ino, 1);
+        }
+        Ok(())
+    })
+    .unwrap();
+    for value in 0..600 {
+        a.database().kv().set(&format!("k{value}"), &format!("{value}")).unwrap();
+    }
+    a.push().unwrap();
+    // Between the first page and the second, by somebody who knows of no lease.
+    let asked = network.seen();
+    network.fates([Fate::Pass, Fate::Pass, Fate::Pass, Fate::Late(Duration::from_millis(800)), Fate::Pass]);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while network.seen() < asked + 4 {
+                std::thread::sleep(Duration::from_millis(2));
+            }
+            let touched = "UPDATE fs_inode SET mtime = 7 WHERE ino = (SELECT ino FROM fs_dentry WHERE name = 'f17')";
+            server.remote().change(&Batch::of([Step::new(touched)])).unwrap();
+        });
+        assert_eq!(b.pull().unwrap().pulled, 5_100 + 600);
+    });
+    assert_eq!(b.tree()["f17"].3.sec, 7);
+    a.pull().unwrap();
+    assert!(b.tree() == a.tree());
+    assert_eq!(b.database().kv().get("k599").unwrap().unwrap().value, "599");
+    assert_eq!(Done { left: None, ..b.push().unwrap() }, Done::default());
 }
 
 /// 1,000 at night.

@@ -67,10 +67,16 @@ pub enum What {
     /// Bring what the remote has here, and then what is here there
     ///
     /// Happens in one step, or not at all. Exit 4 where another machine is at it, 5 where both sides changed something in different ways.
-    #[command(after_help = "Examples:\n  nixbox-helper sync push\n  nixbox-helper sync push -i notes --json")]
+    #[command(
+        after_help = "Examples:\n  nixbox-helper sync push\n  nixbox-helper sync push -i notes --json\n  nixbox-helper sync push --again              # the remote was restored from a backup"
+    )]
     Push {
         #[command(flatten)]
         which: Which,
+        /// Also to a remote that was put back to an older state, which is refused without (exit 5). Nothing counts as agreed on then:
+        /// what only one side has stays and goes to the other, and what both have in different ways is a conflict
+        #[arg(long)]
+        again: bool,
     },
     /// Load content that is not here yet, before it is read
     ///
@@ -88,7 +94,8 @@ pub enum What {
     /// Become the one that writes to the remote, until `sync release` or the owner's end
     ///
     /// Takes the remote's lease, then what the remote has. A follower, or an instance that lost its lease, may be written again
-    /// from then on. Where something was changed here, it is kept as a snapshot before anything here gives way. Needs an owner that serves the instance, which keeps the lease. Exit 4 where another machine has it.
+    /// from then on. Where something was changed here, it is kept as a snapshot before anything here gives way. A remote
+    /// that was put back to an older state is taken as it is. Needs an owner that serves the instance, which keeps the lease. Exit 4 where another machine has it.
     #[command(after_help = "Examples:\n  nixbox-helper sync take\n  nixbox-helper sync take -i notes --force")]
     Take {
         #[command(flatten)]
@@ -301,7 +308,7 @@ pub fn run(args: Args, context: &Context) -> Result<u8, Report> {
         What::Status { which, watch: true } => state::watch(&Asked::new(&which, context)?, output)?,
         What::Status { which, .. } => status(&Asked::new(&which, context)?, output)?,
         What::Pull { which } => done(&Asked::new(&which, context)?, SyncRequest::Pull, output)?,
-        What::Push { which } => done(&Asked::new(&which, context)?, SyncRequest::Push, output)?,
+        What::Push { which, again } => done(&Asked::new(&which, context)?, SyncRequest::Push { again }, output)?,
         What::Take { which, force } => state::take(&Asked::new(&which, context)?, force, output)?,
         What::Release { which } => state::release(&Asked::new(&which, context)?, output)?,
         What::Conflicts { which } => {
@@ -408,7 +415,7 @@ fn status(asked: &Asked, output: &Output) -> Result<(), Report> {
 }
 
 fn done(asked: &Asked, request: SyncRequest, output: &Output) -> Result<(), Report> {
-    let pushes = request == SyncRequest::Push;
+    let pushes = matches!(request, SyncRequest::Push { .. });
     let mut said = None;
     let mut progress = Progress::new("connecting", output);
     lines(asked, request, |line| match line {

@@ -111,6 +111,48 @@ fn a_merge_that_takes_something_away_keeps_what_was_here_whichever_verb_it_is() 
 }
 
 #[test]
+fn a_remote_that_was_restored_from_a_backup_is_refused_until_somebody_says_which_side_counts() {
+    let Some(mut server) = Server::start() else { return };
+    let (ada, bob) = (project(&server.url(), ""), project(&server.url(), ""));
+    let write = |test: &Test, path: &str, content: &str| {
+        test.args(["fs", "write", path]).stdin(content.to_owned()).success();
+    };
+    write(&ada, "x.md", "old");
+    ada.run("sync push").success();
+    let backup = server.backup();
+    write(&ada, "x.md", "new");
+    write(&ada, "later.md", "since");
+    ada.run("sync push").success();
+    bob.run("sync pull").success();
+    server.put_back(backup.path());
+    for test in [&ada, &bob] {
+        for call in ["sync pull", "sync push", "sync status"] {
+            let said = test.run(call).stderr("nixbox::sync::older").code(5).stderr;
+            for way in ["nixbox-helper sync take", "nixbox-helper sync push --again"] {
+                assert!(said.contains(way), "{said}");
+            }
+        }
+        test.run("fs cat later.md").stdout("since").success();
+    }
+    assert_eq!(answer(&bob, "sync log")["entries"][0]["code"], "nixbox::sync::older");
+    bob.run("up -d").success();
+    let taken = answer(&bob, "sync take");
+    let id = taken["snapshot"].as_str().unwrap().to_owned();
+    bob.run("fs cat x.md").stdout("old").success();
+    bob.run("fs cat later.md").code(3);
+    bob.run("down").success();
+    ada.run("sync push --again").stderr("nixbox::sync::conflict").stderr("/x.md").code(5);
+    ada.run("sync resolve --all --ours").success();
+    ada.run("sync push").stderr("2 pushed").success();
+    bob.run("sync pull").success();
+    bob.run("fs cat x.md").stdout("new").success();
+    bob.run("fs cat later.md").stdout("since").success();
+    assert!(answer(&bob, "snapshot ls")["snapshots"].as_array().unwrap().iter().any(|kept| kept["id"] == id.as_str()));
+    // Of one that was not put back it is a push like any other.
+    ada.run("sync push --again").stderr("nothing to push").success();
+}
+
+#[test]
 fn both_are_kept_and_what_was_done_is_on_record() {
     let Some(server) = Server::start() else { return };
     let (ada, bob) = apart(&server.url());

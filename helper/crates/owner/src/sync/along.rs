@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use nixbox_control::{SyncPhase, SyncProgress};
 use nixbox_engine::{Agreed, Snapshots};
 use nixbox_supervisor::Hooks;
-use nixbox_sync::{Company, Error, Phase, Progress};
+use nixbox_sync::{Company, Error, Older, Phase, Progress};
 use tokio::sync::watch;
 
 use crate::shelf::Shelf;
@@ -38,6 +38,8 @@ impl Errand {
 
 pub(super) struct Along {
     pub(super) errand: Errand,
+    /// What becomes of a remote that was put back.
+    pub(super) older: Older,
     pub(super) shelf: Shelf,
     /// Hear of the snapshot.
     pub(super) hooks: Hooks,

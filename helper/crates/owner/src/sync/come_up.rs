@@ -64,11 +64,11 @@ impl Syncing {
         self.go_on_with(begun)
     }
 
-    /// Without the remote where that is allowed, and with a conflict: that can only be settled by those who look at both.
+    /// Without the remote where that is allowed, and with what can only be settled by those who look at both.
     fn go_on_with(&self, begun: Result<SyncLine, Report>) -> Result<(), Report> {
         let Err(report) = begun else { return Ok(()) };
         let offline = self.may_be_offline() && is(&report, &codes::SYNC_UNREACHABLE);
-        if offline || is(&report, &codes::SYNC_CONFLICT) {
+        if offline || is_somebodys(&report) {
             self.is_due_later(&report);
             return Ok(());
         }
@@ -147,4 +147,9 @@ impl Syncing {
 
 pub(super) fn is(report: &Report, code: &Code) -> bool {
     report.failures.first().is_some_and(|failure| failure.code == code)
+}
+
+/// To settle: it goes on failing until somebody has looked at it.
+pub(super) fn is_somebodys(report: &Report) -> bool {
+    is(report, &codes::SYNC_CONFLICT) || is(report, &codes::SYNC_OLDER)
 }

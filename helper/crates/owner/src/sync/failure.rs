@@ -34,6 +34,13 @@ impl Syncing {
                     .help("nothing was lost; try again when less is going on")
                     .into()
             }
+            error @ Error::Older { .. } => {
+                let what = format!("the remote `{}` is older than what was last synced here", self.name);
+                Failure::new(&codes::SYNC_OLDER, what)
+                    .why(format!("it was put back to an earlier state: {error}; nothing was changed"))
+                    .help("take it as it is with `nixbox-helper sync take`, while the instance is served, which keeps what is here as a snapshot first; or put there what is here with `nixbox-helper sync push --again`")
+                    .into()
+            }
             Error::Unknown(error) => {
                 Failure::new(&codes::SYNC_UNKNOWN, format!("it is not known what came of the push to `{}`", self.name))
                     .why(error)

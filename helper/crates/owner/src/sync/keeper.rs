@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use nixbox_config::SyncMode;
 use nixbox_remote::{Backoff, jitter};
-use nixbox_report::{Report, codes};
+use nixbox_report::Report;
 use nixbox_sync::{Done, Local};
 use tokio::time::sleep;
 
-use super::come_up::is;
+use super::come_up::is_somebodys;
 use super::gate::now;
 use super::{Duty, Errand, Syncing};
 
@@ -55,7 +55,7 @@ impl Syncing {
                 *failures = Backoff::new(SOON, LATER);
                 self.is_due_in_turn();
             }
-            Ok(Err(report)) if is(&report, &codes::SYNC_CONFLICT) => self.is_due_later(&report),
+            Ok(Err(report)) if is_somebodys(&report) => self.is_due_later(&report),
             Ok(Err(_)) | Err(_) => self.is_due_at(Some(failures.pause())),
         }
     }
@@ -109,7 +109,7 @@ impl Syncing {
 
     /// After a failure that only somebody else can mend, or that takes time to pass.
     pub(super) fn is_due_later(&self, report: &Report) {
-        let span = if is(report, &codes::SYNC_CONFLICT) { LATER } else { SOON };
+        let span = if is_somebodys(report) { LATER } else { SOON };
         self.is_due_at(Some(span / 2 + jitter(span / 2)));
     }
 

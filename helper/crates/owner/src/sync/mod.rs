@@ -36,7 +36,7 @@ use nixbox_engine::{FileSystem, Kv, Leave, Witness};
 use nixbox_remote::{Deadlines, Endpoint, Remote};
 use nixbox_report::{Failure, Report, codes};
 use nixbox_supervisor::Hooks;
-use nixbox_sync::{Conflict, Done, Error, Local, Room};
+use nixbox_sync::{Conflict, Done, Error, Local, Older, Room};
 use tokio::sync::{Notify, watch};
 use zeroize::Zeroizing;
 
@@ -190,7 +190,10 @@ impl Syncing {
 
     pub(crate) fn look(&self, local: &Local) -> Result<Vec<SyncLine>, Report> {
         let looked = self.working(&self.along(local, Errand::default()), |room, settled| {
-            let state = room.look(local, &|conflict| settled.of_conflict(conflict))?;
+            let mut state = room.look(local, &|conflict| settled.of_conflict(conflict))?;
+            if let Some(error) = state.older.take() {
+                return Err(error.into());
+            }
             let absent = local.absent.count().map_err(crate::failure::working)?;
             Ok(told::state(state, absent, &holder::id(&self.folder)?))
         });
@@ -201,8 +204,16 @@ impl Syncing {
         self.on_record("pull", &self.along(local, errand), |room, settled| self.pull_in(room, local, settled))
     }
 
-    pub(crate) fn push(&self, local: &Local, errand: Errand) -> Result<SyncLine, Report> {
-        self.on_record("push", &self.along(local, errand), |room, settled| self.push_in(room, local, settled))
+    /// `again`: of a remote that was put back, nothing counts as agreed on. So nothing goes on either side, and what differs
+    /// is asked about.
+    pub(crate) fn push(&self, local: &Local, errand: Errand, again: bool) -> Result<SyncLine, Report> {
+        self.on_record("push", &self.along(local, errand), |room, settled| {
+            if again && room.is_older(local)? {
+                tracing::warn!(remote = self.name, "it was put back: what is here goes there again");
+                local.agreed.forget().map_err(Error::from)?;
+            }
+            self.push_in(room, local, settled)
+        })
     }
 
     /// What the remote has comes here.
@@ -279,9 +290,14 @@ impl Syncing {
     }
 
     fn along(&self, local: &Local, errand: Errand) -> Arc<Along> {
+        self.along_with(local, errand, Older::Refuse)
+    }
+
+    fn along_with(&self, local: &Local, errand: Errand, older: Older) -> Arc<Along> {
         let shelf = Shelf::of(&self.shelf);
         Arc::new(Along {
             errand,
+            older,
             shelf,
             hooks: self.hooks.clone(),
             database: local.snapshots.clone(),
@@ -405,7 +421,7 @@ impl Syncing {
                 .into());
         };
         let room = Room::open(&self.folder, self.remote_within(deadlines)?)?;
-        let room = room.partial(self.partial.is_some()).in_company(along.clone());
+        let room = room.partial(self.partial.is_some()).older(along.older).in_company(along.clone());
         let mut settled = Settlements::of(&self.folder)?;
         work(&room, &mut settled)
     }

@@ -6,16 +6,17 @@ use nixbox_config::SyncMode;
 use nixbox_control::SyncLine;
 use nixbox_remote::{Error as RemoteError, Standing};
 use nixbox_report::{Failure, Report, codes};
-use nixbox_sync::Local;
+use nixbox_sync::{Local, Older};
 
 use super::come_up::is;
 use super::place::{Place, Why};
 use super::{Duty, Errand, Syncing, holder};
 
 impl Syncing {
-    /// From here on this is the one that writes.
+    /// From here on this is the one that writes, on what the remote has, also where that was put back.
     pub(crate) fn take(&self, local: &Local, force: bool) -> Result<Vec<SyncLine>, Report> {
-        let taken = self.on_record("take", &self.along(local, Errand::default()), |room, settled| {
+        let along = self.along_with(local, Errand::default(), Older::Take);
+        let taken = self.on_record("take", &along, |room, settled| {
             let still = self.hold().map(|hold| hold.renew());
             match still {
                 Some(Ok(_)) => {}
@@ -91,7 +92,7 @@ impl Syncing {
         let ours = holder::id(&self.folder)?;
         match standing.filter(|standing| standing.left.is_some() && standing.holder == ours) {
             // A push takes it, and gives it back.
-            Some(_) => self.push(local, Errand::default()).map(|done| vec![self.state_line(), done]),
+            Some(_) => self.push(local, Errand::default(), false).map(|done| vec![self.state_line(), done]),
             None => Err(Failure::new(&codes::SYNC_NOT_HELD, format!("the lease of `{}` is not held here", self.name))
                 .why("nothing was taken, or it was given back already")
                 .help("`nixbox-helper sync status` says whose it is")

@@ -5,7 +5,7 @@ use nixbox_sync::{Conflict, Difference, Done, Look, State, What};
 
 /// `absent`: files that are not whole, and bytes of them. `holder`: who we are.
 pub(super) fn state(state: State, (files, bytes): (u64, u64), holder: &str) -> Vec<SyncLine> {
-    let State { to_push, to_pull, conflicts, lease } = state;
+    let State { to_push, to_pull, conflicts, lease, .. } = state;
     let lease = lease.map(|standing| {
         SyncLine::Lease(SyncLease {
             ours: standing.holder == holder,

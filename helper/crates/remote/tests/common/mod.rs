@@ -65,6 +65,30 @@ impl Server {
         self.child.wait().unwrap();
     }
 
+    /// Its file and its log, as they are now; nobody writes meanwhile.
+    pub fn backup(&self) -> tempfile::TempDir {
+        let backup = tempfile::tempdir().unwrap();
+        for file in self.files() {
+            std::fs::copy(&file, backup.path().join(file.file_name().unwrap())).unwrap();
+        }
+        backup
+    }
+
+    /// What it was at a backup, and nothing of what came since.
+    pub fn put_back(&mut self, backup: &Path) {
+        self.kill();
+        self.files().iter().for_each(|file| std::fs::remove_file(file).unwrap());
+        for file in std::fs::read_dir(backup).unwrap() {
+            let file = file.unwrap();
+            std::fs::copy(file.path(), self.folder.path().join(file.file_name())).unwrap();
+        }
+        self.again();
+    }
+
+    fn files(&self) -> Vec<PathBuf> {
+        std::fs::read_dir(self.folder.path()).unwrap().map(|file| file.unwrap().path()).collect()
+    }
+
     pub fn again(&mut self) {
         self.child = spawn(&tursodb().unwrap(), self.folder.path(), self.port);
         self.ready();

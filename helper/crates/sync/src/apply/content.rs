@@ -2,8 +2,9 @@
 
 use nixbox_engine::{Attr, AttrChange, Ino, Missing};
 
-use super::{Target, find};
+use super::Target;
 use crate::error::{Error, Result};
+use crate::look::Mark;
 use crate::source::Source;
 
 const PIECE: u32 = 256 << 10;
@@ -14,26 +15,26 @@ impl Target<'_> {
         if source.absent.is_empty() {
             return Ok(None);
         }
-        Ok(source.absent.get(&find(&**source.tree, source.path_of(path))?.ino))
+        Ok(source.absent.get(&source.at(path)?.ino))
     }
 
     /// An empty file gets what the other side has at `path`: what is absent there is absent here, too.
     pub(super) fn fill(&self, ino: Ino, path: &str, source: &Source<'_>) -> Result<()> {
-        let from = find(&**source.tree, source.path_of(path))?;
+        let from = source.at(path)?;
         if let Some(missing) = source.absent.get(&from.ino) {
             return Ok(self.absent.put(ino, from.size, missing)?);
         }
-        pieces(&from, source, |offset, piece| self.write(ino, offset, piece))
+        pieces(from, source, |offset, piece| self.write(ino, offset, piece))
     }
 
     /// Only what differs is written.
     pub(super) fn write_over(&self, there: &Attr, path: &str, source: &Source<'_>) -> Result<()> {
-        let from = find(&**source.tree, source.path_of(path))?;
+        let from = source.at(path)?;
         if self.absent.get(there.ino)?.is_some() {
             self.tree.setattr(there.ino, AttrChange { size: Some(0), ..AttrChange::default() })?;
             return self.fill(there.ino, path, source);
         }
-        pieces(&from, source, |offset, piece| match self.tree.read(there.ino, offset, PIECE)? == piece {
+        pieces(from, source, |offset, piece| match self.tree.read(there.ino, offset, PIECE)? == piece {
             true => Ok(()),
             false => self.write(there.ino, offset, piece),
         })?;
@@ -55,7 +56,7 @@ impl Target<'_> {
 }
 
 /// All that a file of the other side holds, until it is called off.
-fn pieces(from: &Attr, source: &Source<'_>, mut take: impl FnMut(u64, &[u8]) -> Result<()>) -> Result<()> {
+fn pieces(from: &Mark, source: &Source<'_>, mut take: impl FnMut(u64, &[u8]) -> Result<()>) -> Result<()> {
     let mut offset = 0;
     while offset < from.size {
         if source.company.is_called_off() {

@@ -44,7 +44,7 @@ impl Target<'_> {
         let ino = match (&look.what, &there) {
             (What::Folder, Some(there)) => there.ino,
             (What::Folder, None) => self.make(parent, name, Kind::Directory, 0)?,
-            (What::File { .. }, _) => return self.put_file(path, look, before, source),
+            (What::File { .. }, _) => return self.put_file((parent, name, there), path, look, before, source),
             (What::Same { first }, _) => return self.put_name(path, first, source),
             (What::Link { target }, there) => {
                 if before.is_some_and(|before| before.is_of_kind(look)) {
@@ -72,50 +72,54 @@ impl Target<'_> {
         Ok(())
     }
 
-    pub(super) fn put_file(&self, path: &str, look: &Look, before: Option<&Look>, source: &Source<'_>) -> Result<()> {
-        let (parent, name, there) = self.find(path)?;
-        if let (Some(before), Some(there)) = (before, &there)
-            && there.nlink == 1
-        {
+    /// Nobody sees any of it before all is done, nor what was there any more then, but who has that open.
+    pub(super) fn put_file(
+        &self,
+        (parent, name, there): (Ino, &str, Option<Attr>),
+        path: &str,
+        look: &Look,
+        before: Option<&Look>,
+        source: &Source<'_>,
+    ) -> Result<()> {
+        let Some(there) = there else {
+            let ino = self.make(parent, name, Kind::File, 0)?;
+            self.fill(ino, path, source)?;
+            self.dress(ino, look)?;
+            self.told_of(parent, name, Some(ino));
+            return Ok(());
+        };
+        if let Some(before) = before.filter(|_| there.nlink == 1) {
             if before.what == look.what {
                 self.dress(there.ino, look)?;
                 self.told_of(parent, name, Some(there.ino));
                 return Ok(());
             }
             if self.alone && before.is_of_kind(look) && self.missing(path, source)?.is_none() {
-                self.write_over(there, path, source)?;
+                self.write_over(&there, path, source)?;
                 return self.dress(there.ino, look);
             }
         }
         let temporary = temporary_name();
         let ino = self.make(parent, &temporary, Kind::File, 0)?;
-        let written = self.fill(ino, path, source).and_then(|()| self.dress(ino, look)).and_then(|()| {
-            let (from, to) = ((parent, OsStr::new(&temporary)), (parent, OsStr::new(name)));
-            Ok(self.tree.rename(from, to, Rename::Replace)?)
-        });
-        if written.is_err() {
-            let _ = self.tree.unlink(parent, OsStr::new(&temporary));
-            self.told_of(parent, &temporary, None);
-            return written;
-        }
+        self.fill(ino, path, source)?;
+        self.dress(ino, look)?;
+        self.tree.rename((parent, OsStr::new(&temporary)), (parent, OsStr::new(name)), Rename::Replace)?;
         self.told_of(parent, &temporary, None);
         self.told_of(parent, name, Some(ino));
-        if let Some(there) = there {
-            self.news.borrow_mut().push(News::Inode(there.ino));
-        }
+        self.news.borrow_mut().push(News::Inode(there.ino));
         Ok(())
     }
 
     /// The file at `first`, or, where that did not come along, a file of its own.
     pub(super) fn put_name(&self, path: &str, first: &str, source: &Source<'_>) -> Result<()> {
-        let (parent, name, there) = self.find(path)?;
         let (_, _, first) = self.find(first)?;
+        let (parent, name, there) = self.find(path)?;
         let Some(first) = first.filter(|first| first.kind == Kind::File) else {
             let attr = find(&**source.tree, source.path_of(path))?;
             let what = What::File { size: attr.size, hash: String::new() };
             let look =
                 Look { perm: attr.perm, uid: attr.uid, gid: attr.gid, mtime: pair(attr.mtime), what, over: None };
-            return self.put_file(path, &look, None, source);
+            return self.put_file((parent, name, there), path, &look, None, source);
         };
         if there.as_ref().is_some_and(|there| there.ino == first.ino) {
             return Ok(());

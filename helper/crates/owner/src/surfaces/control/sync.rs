@@ -18,8 +18,8 @@ pub(super) async fn answer(asked: SyncRequest, talk: &mut Talk, request: &Reques
         SyncRequest::Pull => {
             return watched(talk, request, |open, errand| sync::on(open)?.pull(&open.local, errand)).await;
         }
-        SyncRequest::Push => {
-            return watched(talk, request, |open, errand| sync::on(open)?.push(&open.local, errand)).await;
+        SyncRequest::Push { again } => {
+            return watched(talk, request, move |open, errand| sync::on(open)?.push(&open.local, errand, again)).await;
         }
         SyncRequest::Fetch { paths } => {
             let fetch = move |open: &Open, errand| sync::on(open)?.fetch(&open.local, &open.files, &paths, errand);
