@@ -91,7 +91,8 @@ fn down_ends_an_owner_whose_data_folder_was_deleted() {
 #[test]
 fn an_owner_is_found_after_its_instance_was_renamed() {
     let test = Test::bare(&["old"]);
-    test.run("up -d").success();
+    // Whoever keeps it up would stop what is no longer declared.
+    test.run("up -d --no-reload").success();
     let pid = test.pid("old");
     let test = test.config("[instances.new]\nmount.backend = \"none\"\n");
     let shown = test.run("ps --json").success().json();
@@ -108,7 +109,8 @@ fn an_owner_is_found_after_its_instance_was_renamed() {
 #[test]
 fn down_ends_owners_that_are_not_declared_any_more_and_no_other_projects() {
     let test = Test::bare(&["old"]);
-    test.run("up -d").success();
+    // Whoever keeps it up would stop what is no longer declared.
+    test.run("up -d --no-reload").success();
     let pid = test.pid("old");
     // Another project in the same runtime folder, first with an instance of that name.
     test.run("--data-dir elsewhere ready").stderr("nixbox::owner::not-running").code(3);

@@ -105,8 +105,10 @@ fn a_first_sync_that_fails_changes_nothing() {
     let enabling = ada.spawn("sync enable a team");
     crate::support::until("it asks", || network.seen() > asked);
     enabling.signal(nix::sys::signal::Signal::SIGINT);
-    enabling.finish();
+    // It is told before the remote answers, and waits for that.
+    std::thread::sleep(Duration::from_millis(500));
     network.goes_on();
+    enabling.finish();
     crate::support::until("it has cleared away", || {
         let mut left = std::fs::read_dir(ada.root()).unwrap().map(|entry| entry.unwrap().file_name());
         !left.any(|name| name.to_string_lossy().ends_with(".nixbox.toml"))
