@@ -100,14 +100,11 @@ fn a_first_sync_that_fails_changes_nothing() {
     }
     network.fates([Fate::Pass]);
     // Called off while it asks.
-    network.fates([Fate::Late(Duration::from_secs(600))]);
+    network.fates([Fate::Late(Duration::from_millis(500))]);
     let asked = network.seen();
     let enabling = ada.spawn("sync enable a team");
     crate::support::until("it asks", || network.seen() > asked);
     enabling.signal(nix::sys::signal::Signal::SIGINT);
-    // It is told before the remote answers, and waits for that.
-    std::thread::sleep(Duration::from_millis(500));
-    network.goes_on();
     enabling.finish();
     crate::support::until("it has cleared away", || {
         let mut left = std::fs::read_dir(ada.root()).unwrap().map(|entry| entry.unwrap().file_name());
