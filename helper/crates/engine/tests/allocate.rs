@@ -50,6 +50,30 @@ fn a_hole_takes_no_room_until_the_file_is_closed() {
     assert_eq!(stored(&scratch), 8 * MIB);
 }
 
+/// As Linux has it, whose own file systems count each of them as a change.
+#[test]
+fn each_is_a_change_also_where_there_is_nothing_to_do() {
+    let scratch = Scratch::new();
+    let files = scratch.files();
+    let ino = file(&*files, ROOT, "a");
+    let ways = [(GROW, 1, 3), (KEEP, 0, 2), (PUNCH, 0, 1), (PUNCH, 5, 1), (PUNCH, 100, 7), (ZERO, 1, 1), (ZERO, 4, 9)];
+    for (how, offset, length) in ways {
+        files
+            .setattr(
+                ino,
+                AttrChange {
+                    size: Some(5),
+                    mtime: Some(TimeChange::At(Time { sec: 1, nsec: 0 })),
+                    ..AttrChange::default()
+                },
+            )
+            .unwrap();
+        files.allocate(ino, offset, length, how).unwrap();
+        let attr = files.getattr(ino).unwrap();
+        assert!(attr.mtime.sec > 1 && attr.mtime == attr.ctime, "{how:?} {offset} {length}");
+    }
+}
+
 #[test]
 fn a_very_large_hole_is_kept() {
     let mut scratch = Scratch::new();

@@ -5,6 +5,8 @@ use std::path::Path;
 
 use serde::{Serialize, de::DeserializeOwned};
 
+use crate::process::Process;
+
 /// Replaces `path` with `bytes` so that a reader sees the old content or the new, never a part, also after a
 /// crash: temp file, fsync, rename, fsync of the folder (without the last the rename itself can be lost).
 pub fn write_atomic(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
@@ -12,9 +14,23 @@ pub fn write_atomic(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
 }
 
 /// As `write_atomic`, without waiting for the disk: for what says how things are now (a runtime record, a token) and
-/// means nothing after a crash of the machine. The waiting would cost more than all else that a start does.
+/// means nothing after a crash of the machine. The waiting would cost more than all else that a start does. Its folder is
+/// this machine's own: what a killed process had begun to write there goes with the next one.
 pub fn publish(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
+    clear_begun(path);
     replace(path, bytes, mode, false)
+}
+
+fn clear_begun(path: &Path) {
+    let (Some(dir), Some(name)) = (path.parent(), path.file_name()) else { return };
+    let prefix = format!(".{}.", name.to_string_lossy());
+    for entry in fs::read_dir(dir).into_iter().flatten().flatten() {
+        let begun = entry.file_name();
+        let writer = begun.to_str().and_then(|begun| begun.strip_prefix(&prefix)?.strip_suffix(".tmp")?.parse().ok());
+        if writer.is_some_and(|writer| matches!(Process::of(writer), Ok(None))) {
+            let _ = fs::remove_file(entry.path());
+        }
+    }
 }
 
 fn replace(path: &Path, bytes: &[u8], mode: u32, durable: bool) -> io::Result<()> {
@@ -101,6 +117,21 @@ mod tests {
         assert_eq!(read_json::<String>(&path)?.as_deref(), Some("three"));
         assert_eq!(fs::metadata(&path)?.mode() & 0o777, 0o600);
         assert_eq!(fs::read_dir(dir.path())?.count(), 1);
+        Ok(())
+    }
+
+    #[test]
+    fn what_a_killed_writer_had_begun_goes_with_the_next_and_a_living_ones_stays() -> io::Result<()> {
+        let dir = tempfile::tempdir()?;
+        let begun = |name: &str| dir.path().join(name);
+        // No number of a process is that large.
+        let (killed, living, other) =
+            (begun(".a.json.99999999.tmp"), begun(".a.json.1.tmp"), begun(".b.json.99999999.tmp"));
+        for path in [&killed, &living, &other] {
+            fs::write(path, "{")?;
+        }
+        publish_json(&dir.path().join("a.json"), &1, 0o600)?;
+        assert!(!killed.exists() && living.exists() && other.exists());
         Ok(())
     }
 

@@ -19,14 +19,21 @@ impl Tree<'_> {
         };
         match how {
             // What is within the file counts and has its place already; beyond its end the format holds nothing.
-            Allocate::Reserve { keep_size: true } if end > size => Err(Error::Errno(libc::EOPNOTSUPP)),
-            Allocate::Reserve { keep_size: true } => Ok(()),
-            Allocate::Reserve { keep_size: false } => grow(self),
+            Allocate::Reserve { keep_size: true } if end > size => return Err(Error::Errno(libc::EOPNOTSUPP)),
+            Allocate::Reserve { keep_size: true } => {}
+            Allocate::Reserve { keep_size: false } => grow(self)?,
             Allocate::Zero { keep_size } => {
                 self.zero(ino, offset.min(size), end.min(size))?;
-                if keep_size { Ok(()) } else { grow(self) }
+                if !keep_size {
+                    grow(self)?;
+                }
             }
         }
+        // For Linux the file was modified, also where there was nothing to do.
+        let mut attr = self.attr(ino)?;
+        attr.mtime = Time::now();
+        attr.ctime = attr.mtime;
+        inode::update(self.store, &attr)
     }
 
     /// Small stretches are stored as zeroes at once; of large ones the chunks go, and come back as zeroes when the file
@@ -41,10 +48,6 @@ impl Tree<'_> {
         self.write_zeroes(ino, last_whole * chunk_size, to)?;
         let sql = "DELETE FROM fs_data WHERE ino = ? AND chunk_index >= ? AND chunk_index < ?";
         self.store.execute(sql, &[ino.into(), first_whole.into(), last_whole.into()])?;
-        let mut attr = self.attr(ino)?;
-        attr.mtime = Time::now();
-        attr.ctime = attr.mtime;
-        inode::update(self.store, &attr)?;
         self.memory.has_gaps(ino);
         Ok(())
     }
