@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use nixbox_control::Status;
-use nixbox_state::publish_json;
+use nixbox_state::{clear_begun, publish_json};
 use tokio::sync::watch;
 
 #[derive(Debug, Clone)]
@@ -17,6 +17,7 @@ pub(crate) struct Board {
 
 impl Board {
     pub(crate) fn put_up(status: Status, record: PathBuf) -> io::Result<Self> {
+        clear_begun(&record);
         publish_json(&record, &status, 0o600)?;
         Ok(Self { status: Arc::new(watch::Sender::new(status)), record })
     }

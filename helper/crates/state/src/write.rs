@@ -14,14 +14,14 @@ pub fn write_atomic(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
 }
 
 /// As `write_atomic`, without waiting for the disk: for what says how things are now (a runtime record, a token) and
-/// means nothing after a crash of the machine. The waiting would cost more than all else that a start does. Its folder is
-/// this machine's own: what a killed process had begun to write there goes with the next one.
+/// means nothing after a crash of the machine. The waiting would cost more than all else that a start does.
 pub fn publish(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
-    clear_begun(path);
     replace(path, bytes, mode, false)
 }
 
-fn clear_begun(path: &Path) {
+/// Takes away what killed processes had begun to put in the place of `path`. For whoever begins to write it, in a folder
+/// of this machine's own: a process of another one is none here.
+pub fn clear_begun(path: &Path) {
     let (Some(dir), Some(name)) = (path.parent(), path.file_name()) else { return };
     let prefix = format!(".{}.", name.to_string_lossy());
     for entry in fs::read_dir(dir).into_iter().flatten().flatten() {
@@ -121,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_killed_writer_had_begun_goes_with_the_next_and_a_living_ones_stays() -> io::Result<()> {
+    fn what_a_killed_writer_had_begun_goes_and_a_living_ones_stays() -> io::Result<()> {
         let dir = tempfile::tempdir()?;
         let begun = |name: &str| dir.path().join(name);
         // No number of a process is that large.
@@ -130,7 +130,7 @@ mod tests {
         for path in [&killed, &living, &other] {
             fs::write(path, "{")?;
         }
-        publish_json(&dir.path().join("a.json"), &1, 0o600)?;
+        clear_begun(&begun("a.json"));
         assert!(!killed.exists() && living.exists() && other.exists());
         Ok(())
     }

@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use nixbox_config::Project;
 use nixbox_report::Report;
-use nixbox_state::{Process, publish_json, read_json, write_json};
+use nixbox_state::{Process, clear_begun, publish_json, read_json, write_json};
 use nixbox_supervisor::end_tree;
 use serde::{Deserialize, Serialize};
 
@@ -64,9 +64,7 @@ pub struct Record {
 impl Record {
     /// Goes on with what is there.
     pub fn begin(places: &Places, processes: Vec<Process>) -> Result<Self, Report> {
-        if let Some(folder) = places.state.parent() {
-            sweep(folder);
-        }
+        clear_begun(&places.state);
         let units = Recorded::load(places).map(|found| found.units).unwrap_or_default();
         let now = Recorded { version: VERSION, boot: boot(), processes, units };
         let mut record = Self { path: places.state.clone(), now, is_new: true, is_weighty: true };
@@ -97,16 +95,6 @@ impl Record {
         self.now.processes.clear();
         (self.is_new, self.is_weighty) = (true, true);
         self.save()
-    }
-}
-
-/// What a write that was broken off has left.
-fn sweep(folder: &Path) {
-    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
-        let name = entry.file_name();
-        if name.to_string_lossy().starts_with(".state.json.") {
-            let _ = fs::remove_file(entry.path());
-        }
     }
 }
 
